@@ -1,0 +1,3 @@
+"""dlx: controlled experiments on the generalization of neural networks."""
+
+__version__ = "0.1.0"
