@@ -50,5 +50,5 @@ def keyed_global(seed: int, purpose: str) -> Iterator[None]:
     import torch
 
     with torch.random.fork_rng(devices=[]):
-        torch.random.default_generator.manual_seed(key(seed, purpose))
+        torch.default_generator.manual_seed(key(seed, purpose))
         yield

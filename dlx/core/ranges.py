@@ -62,14 +62,16 @@ def problem(annotation: Any, value: Any) -> str | None:
         return _problem_annotated(annotation, value)
     if origin is Literal:
         options = get_args(annotation)
-        return None if value in options and type(value) in map(type, options) else "one of " + ", ".join(map(str, options))
+        fits = value in options and type(value) in map(type, options)
+        return None if fits else "one of " + ", ".join(map(str, options))
     if origin in (Union, types.UnionType):
         problems = [problem(option, value) for option in get_args(annotation)]
         return None if None in problems else " or ".join(text for text in problems if text is not None)
     if origin is list:
         if not isinstance(value, list):
             return "a list"
-        return next((f"a list whose items are each {p}" for p in (problem(get_args(annotation)[0], v) for v in value) if p), None)
+        wrong = [text for text in (problem(get_args(annotation)[0], item) for item in value) if text is not None]
+        return f"a list whose items are each {wrong[0]}" if wrong else None
     return None if annotation is Any else _problem_plain(annotation, value)
 
 

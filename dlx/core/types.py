@@ -158,9 +158,14 @@ class OptimizerPart(Protocol):
 
 
 class History(NamedTuple):
-    """The epochs so far: one mapping of column name to value per epoch, in order."""
+    """The epochs so far.
+
+    rows: one mapping of column name to value per epoch, in order; greater_is_better: by column, for those that a rule
+    may select or stop on.
+    """
 
     rows: Sequence[Mapping[str, float | None]]
+    greater_is_better: Mapping[str, bool]
 
 
 @runtime_checkable

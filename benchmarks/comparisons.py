@@ -1,0 +1,113 @@
+"""What is compared, against whom, and how fast it has to be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sides import HERE, Command, Function, Side
+
+
+@dataclass(frozen=True)
+class Peer:
+    """Who is compared with.
+
+    Args:
+        title: its name in the table.
+        sides: its ways to do the work; the fastest counts.
+        bar: the greatest ratio, dlx over peer, that is good enough; None where the ratio is only reported.
+    """
+
+    title: str
+    sides: tuple[Side, ...]
+    bar: float | None = None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One work, done by dlx and by peers in alternation."""
+
+    name: str
+    title: str
+    repetitions: int
+    dlx: Side
+    peers: tuple[Peer, ...]
+
+
+def peer_function(name: str, module: str, num_epochs: int, **options: object) -> tuple[Side]:
+    """Return the one way of a peer that is a function."""
+    return (Function(module, name, num_epochs, options),)
+
+
+def script(name: str) -> tuple[Side]:
+    """Return the one way of a peer that is a script."""
+    return (Command(("python", "-W", "ignore", str(HERE / "peers" / name))),)
+
+
+IMPORT_TORCH = (Peer("python -c 'import torch'", (Command(("python", "-c", "import torch")),), 0.2),)
+STEP, EPOCH = "step_seconds", "epoch_seconds"
+DIGITS = ("dataset=digits", "model=mlp", "model.width=128", "model.depth=1", "optimizer=adam", "optimizer.lr=1e-3")
+
+COMPARISONS = (
+    Comparison(
+        "digits-step",
+        "training step, MLP 64-128-10, batch 64, nothing measured or written",
+        7,
+        Function("dlx_side", STEP, 30),
+        (
+            Peer("hand loop, fused Adam", peer_function(STEP, "hand_loop", 30, fused=True), 1.10),
+            Peer("hand loop, default Adam", peer_function(STEP, "hand_loop", 30, fused=False), 1.10),
+            Peer("Lightning, leanest", peer_function(STEP, "lightning_digits", 30)),
+            Peer("skorch, leanest", peer_function(STEP, "skorch_digits", 30)),
+            Peer("Keras (torch), leanest", peer_function(STEP, "keras_digits", 30)),
+        ),
+    ),
+    Comparison(
+        "digits-epoch",
+        "epoch with train_eval, val, CSV, checkpoints, progress; leanest: measured and not written",
+        5,
+        Function("dlx_side", EPOCH, 60),
+        (
+            Peer("hand loop, fused, val alone", peer_function(EPOCH, "hand_loop", 60, fused=True), 1.25),
+            Peer("hand loop, default, val alone", peer_function(EPOCH, "hand_loop", 60, fused=False), 1.25),
+            Peer("Lightning", peer_function(EPOCH, "lightning_digits", 60), 0.25),
+            Peer("skorch", peer_function(EPOCH, "skorch_digits", 60), 0.25),
+            Peer("Keras (torch)", peer_function(EPOCH, "keras_digits", 60), 0.25),
+            Peer("Lightning, leanest", peer_function(EPOCH, "lightning_digits", 60, lean=True)),
+            Peer("skorch, leanest", peer_function(EPOCH, "skorch_digits", 60, lean=True)),
+            Peer("Keras (torch), leanest", peer_function(EPOCH, "keras_digits", 60, lean=True)),
+        ),
+    ),
+    Comparison(
+        "digits-process",
+        "whole process of 30 epochs; dlx with report and plots, peers with val alone",
+        5,
+        Command(("dlx", "train", *DIGITS, "batch_size=64", "epochs=30", "device.threads=1", "runs_dir=runs")),
+        (
+            Peer("Lightning", script("lightning_digits.py"), 1.0),
+            Peer("Keras (torch)", script("keras_digits.py"), 1.0),
+            Peer("skorch", script("skorch_digits.py")),
+        ),
+    ),
+    Comparison(
+        "mnist-epoch",
+        "training epoch, MLP 784-128-10, batch 64, 50,000 rows; the peer with 0 or 2 workers, whichever is faster",
+        3,
+        Function("dlx_side", "mnist_epoch_seconds", 1),
+        (
+            Peer(
+                "torchvision, DataLoader",
+                tuple(Function("mnist_dataloader", EPOCH, 1, {"num_workers": count}) for count in (0, 2)),
+                0.2,
+            ),
+        ),
+    ),
+    Comparison("start-help", "dlx -h", 7, Command(("dlx", "-h")), IMPORT_TORCH),
+    Comparison("start-list", "dlx list", 7, Command(("dlx", "list")), IMPORT_TORCH),
+    Comparison(
+        "start-unknown-key",
+        "dlx train optimzer.lr=1",
+        7,
+        Command(("dlx", "train", "optimzer.lr=1"), exit_code=2),
+        IMPORT_TORCH,
+    ),
+)

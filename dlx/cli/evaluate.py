@@ -1,0 +1,86 @@
+"""dlx evaluate"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from dlx.cli.arguments import add_json, add_trust, command_parser
+from dlx.record import layout
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser."""
+    result = command_parser(
+        "evaluate", "Measure a saved checkpoint again. Model and data come from the run; nothing is typed again.",
+        overrides=False)
+    result.add_argument("checkpoint", type=Path, help="a run folder or a checkpoint file")
+    result.add_argument("overrides", nargs="*", metavar="key=value",
+                        help="splits=[val,test] checkpoint=last device=cpu level=0.9 data_dir=…")
+    add_trust(result)
+    add_json(result)
+    return result
+
+
+def run(args: argparse.Namespace) -> int:
+    """Load, measure, print, and keep the result in the run folder."""
+    from dlx.config.compose import compose
+    from dlx.engine.reevaluate import SPLITS, reevaluate
+    from dlx.record import checkpoint as files
+    from dlx.run import Surroundings, build_saved
+
+    config = compose("evaluate", args.overrides)
+    refuse_splits(config["splits"], SPLITS)
+    path = checkpoint_path(args.checkpoint, config["checkpoint"])
+    checkpoint = files.load(path)
+    parts = build_saved(checkpoint.state.get("config", {}), args.trust)
+    surroundings = Surroundings.of({**config, "checkpoint_seconds": 0.0})
+    device = {name: value for name, value in config["device"].items() if name != "_target_"}
+    result = reevaluate(parts, checkpoint, surroundings.data_dir, device, config["splits"], config["level"])
+    result = {"checkpoint": path.name, **result}
+    if args.json:
+        print(json.dumps(result))
+    else:
+        print_result(result)
+    return 0
+
+
+def checkpoint_path(given: Path, name: str) -> Path:
+    """Return the checkpoint file that is meant. Raises ArtefactError where there is none."""
+    from dlx.core.errors import ArtefactError, ConfigError
+
+    if name not in ("best", "last", "initial"):
+        raise ConfigError(f"checkpoint must be one of best, last, initial, got {name!r}")
+    if given.is_file():
+        return given
+    if not given.is_dir():
+        raise ArtefactError(f"{given} does not exist; give a run folder or a checkpoint file")
+    path = given / layout.CHECKPOINTS / f"{name}.safetensors"
+    if not path.is_file():
+        raise ArtefactError(f"{given} has no {name} checkpoint; if the run was interrupted: dlx resume {given}")
+    return path
+
+
+def refuse_splits(splits: Any, known: tuple[str, ...]) -> None:
+    """Raise ConfigError where a split does not exist."""
+    from dlx.core.errors import ConfigError
+
+    wrong = [split for split in splits if split not in known]
+    if wrong or not splits:
+        raise ConfigError(f"splits must be a list of {', '.join(known)}, got {splits}")
+
+
+def print_result(result: dict[str, Any]) -> None:
+    """Print metrics by split, with intervals."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("metric", "split", "value", f"{result['level']:.0%} interval", "method", "n",
+                  title=result["checkpoint"], title_justify="left")
+    for row in result["metrics"]:
+        bounds = "" if row["low"] is None else f"[{row['low']:.5g}, {row['high']:.5g}]".replace("[", r"\[")
+        value = "undefined" if row["value"] is None else f"{row['value']:.6g}"
+        table.add_row(row["metric"], row["split"], value, bounds, row["method"] or "", str(row["n"]))
+    Console().print(table)

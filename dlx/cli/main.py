@@ -1,0 +1,76 @@
+"""The command line: finds the sub-command, runs it, turns errors into messages and exit codes."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+import dlx
+from dlx.core.errors import ConfigError, DlxError
+
+COMMANDS = {
+    "train": "train one configuration with one seed",
+    "sweep": "train many: a=1,2  'seed=range(5)'  model=mlp,cnn",
+    "evaluate": "measure a saved checkpoint again",
+    "resume": "continue an interrupted run or sweep",
+    "report": "write the report of a run again",
+    "runs": "list runs and how they ended",
+    "list": "list config groups and their options",
+    "show": "show a composed configuration, its model and sizes",
+    "validate": "check a configuration without running it",
+    "completion": "print the shell completion script",
+}
+HIDDEN = ("complete",)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code, see `dlx.core.errors`."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(usage())
+        return 0
+    if arguments[0] in ("-V", "--version"):
+        print(f"dlx {dlx.__version__}")
+        return 0
+    try:
+        return run_command(arguments[0], arguments[1:])
+    except DlxError as error:
+        sys.stdout.flush()
+        print(f"dlx: {str(error).replace(chr(10), chr(10) + '     ')}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("dlx: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # The reader of a pipe, such as head, went away: nothing more can be said to it.
+        sys.stderr.close()
+        return 0
+
+
+def run_command(name: str, arguments: Sequence[str]) -> int:
+    """Import a sub-command, parse its arguments and run it."""
+    if name not in COMMANDS and name not in HIDDEN:
+        from dlx.config.options import near
+
+        raise ConfigError(f"unknown command {name}{near(name, COMMANDS)}\nCommands: {', '.join(COMMANDS)}")
+    module = importlib.import_module(f"dlx.cli.{name}")
+    if name in HIDDEN:
+        return int(module.run(arguments))
+    parser = module.parser()
+    return int(module.run(parser.parse_intermixed_args(arguments)))
+
+
+def usage() -> str:
+    """Return the help text of `dlx -h`."""
+    rows = "\n".join(f"  {name:<11}{text}" for name, text in COMMANDS.items())
+    return (f"usage: dlx COMMAND [key=value ...] [options]\n\n"
+            f"Controlled experiments on the generalization of neural networks.\n\ncommands:\n{rows}\n\n"
+            f"  dlx COMMAND -h says more of each; dlx --version\n\nexamples:\n"
+            f"  dlx train model=cnn optimizer=adam optimizer.lr=3e-4\n"
+            f"  dlx sweep model=mlp,cnn optimizer.lr=1e-3,1e-2 'seed=range(5)'\n"
+            f"  dlx evaluate runs/<run>")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

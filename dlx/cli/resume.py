@@ -1,0 +1,56 @@
+"""dlx resume"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from dlx.cli.arguments import add_json, add_trust, command_parser
+from dlx.record import layout
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser."""
+    result = command_parser(
+        "resume", "Continue an interrupted run, bit for bit, or the runs of a sweep that are missing.", overrides=False)
+    result.add_argument("folder", type=Path, help="a run or sweep folder")
+    result.add_argument("overrides", nargs="*", metavar="key=value",
+                        help="data_dir=, checkpoint_seconds=, and workers= for a sweep")
+    add_trust(result)
+    add_json(result)
+    return result
+
+
+def run(args: argparse.Namespace) -> int:
+    """Go on with a run or a sweep."""
+    from dlx.config.compose import compose
+
+    config = compose("resume", args.overrides)
+    if (args.folder / layout.SWEEP).is_file():
+        from dlx.cli.sweep import resume_sweep
+
+        return resume_sweep(args.folder, config, args.trust, args.json)
+    return resume_run(args.folder, config, args.trust, args.json)
+
+
+def resume_run(path: Path, config: dict[str, object], trust: list[str], as_json: bool) -> int:
+    """Go on with one run; one that is over is only shown."""
+    from dlx.cli.outcome import print_outcome, show_outcome
+    from dlx.cli.progress import observe
+    from dlx.core.errors import ConfigError
+    from dlx.record.folder import RunFolder
+    from dlx.run import Surroundings, build_saved, execute, read_config
+
+    saved = read_config(path)
+    with RunFolder(path) as folder:
+        status = folder.status()
+        if status["status"] == "diverged":
+            raise ConfigError(f"{path} diverged and cannot go on: {status.get('reason')}")
+        if status["status"] == "done":
+            print_outcome(path, as_json)
+            return 0
+        surroundings = Surroundings.of(config)
+        parts = build_saved(saved, trust, surroundings.checkpoint_seconds)
+        with observe(saved, path, quiet=as_json) as observer, show_outcome(path, as_json):
+            execute(parts, saved, folder, surroundings, observer)
+    return 0

@@ -1,0 +1,77 @@
+"""dlx runs"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from dlx.cli.arguments import add_json, command_parser
+from dlx.core.errors import ArtefactError
+from dlx.record import layout
+from dlx.record.folder import RunFolder, run_folders
+from dlx.record.safe_yaml import read_json, read_yaml
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser."""
+    result = command_parser("runs", "List the runs of a folder, oldest first, and how they ended.", overrides=False)
+    result.add_argument("folder", nargs="?", type=Path, default=Path("runs"), help="default: runs; or a sweep folder")
+    add_json(result)
+    return result
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print one row per run."""
+    inner = args.folder / layout.RUNS
+    rows = [describe(path) for path in run_folders(inner if inner.is_dir() else args.folder)]
+    if args.json:
+        print(json.dumps(rows))
+        return 0
+    if not rows:
+        print(f"no runs in {args.folder}")
+        return 0
+    print_table(rows)
+    return 0
+
+
+def describe(path: Path) -> dict[str, Any]:
+    """Return what there is to say of a run; a damaged folder says so and stops nothing."""
+    row: dict[str, Any] = {"run": path.name, "status": "damaged"}
+    try:
+        config, status = read_yaml(path / layout.CONFIG), RunFolder(path).status()
+        row |= {"status": status["status"], "reason": status.get("reason"), "name": config.get("name"),
+                "seed": config.get("seed"), "epochs": config.get("epochs"), "time": status.get("time")}
+        if (path / layout.SUMMARY).is_file():
+            row |= _results(read_json(path / layout.SUMMARY))
+    except (ArtefactError, KeyError, TypeError) as error:
+        row |= {"status": "damaged", "reason": str(error)}
+    return row
+
+
+def _results(summary: dict[str, Any]) -> dict[str, Any]:
+    values = {(item["metric"], item["split"]): item["value"] for item in summary["metrics"]}
+    metric = next((name for name, _ in values if name != "loss"), "loss")
+    return {"epochs_run": summary["epochs_run"], "metric": metric, "val": values[metric, "val"],
+            "gap_val": next(item["value"] for item in summary["gaps"] if (item["metric"], item["split"]) == (metric,
+                                                                                                              "val"))}
+
+
+def print_table(rows: list[dict[str, Any]]) -> None:
+    """Print runs as a table."""
+    from rich.console import Console
+    from rich.table import Table
+
+    colours = {"done": "green", "running": "cyan", "created": "cyan", "interrupted": "yellow"}
+    table = Table("run", "status", "seed", "epochs", "val", "gap", "ended (UTC)")
+    for row in rows:
+        ended = row.get("time")
+        when = datetime.fromtimestamp(ended, UTC).strftime("%m-%d %H:%M") if ended is not None else ""
+        value = f"{row['metric']} {row['val']:.4g}" if row.get("val") is not None else row.get("reason") or ""
+        gap = f"{row['gap_val']:+.3g}" if row.get("gap_val") is not None else ""
+        status = row["status"]
+        table.add_row(row["run"], f"[{colours.get(status, 'red')}]{status}[/]", str(row.get("seed", "")),
+                      f"{row.get('epochs_run', '–')}/{row.get('epochs', '–')}", value, gap, when)
+    Console().print(table)

@@ -1,0 +1,76 @@
+"""dlx show"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import TYPE_CHECKING, Any
+
+from dlx.cli.arguments import add_json, command_parser
+
+if TYPE_CHECKING:
+    from rich.tree import Tree
+
+    from dlx.engine.parts import Parts
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser."""
+    result = command_parser("show", "Show a composed configuration as a tree, and the model layer by layer.")
+    add_json(result)
+    return result
+
+
+def run(args: argparse.Namespace) -> int:
+    """Compose, build, print."""
+    from dlx.config.build import ANY_PACKAGE, build
+    from dlx.config.compose import compose
+    from dlx.config.saved import to_saved
+    from dlx.engine.outline import outline
+
+    saved = to_saved(compose("train", args.overrides, args.config_dir))
+    parts = build(saved, [ANY_PACKAGE])
+    layers = outline(parts)
+    if args.json:
+        print(json.dumps({"config": saved, "layers": [layer._asdict() for layer in layers],
+                          "num_parameters": sum(layer.num_parameters for layer in layers)}))
+        return 0
+    print_config(saved)
+    print_layers(parts, layers)
+    return 0
+
+
+def print_config(saved: dict[str, Any]) -> None:
+    """Print a configuration as a tree."""
+    from rich.console import Console
+    from rich.tree import Tree
+
+    tree = Tree(f"[bold]{saved['name']}[/]")
+    _grow(tree, {key: value for key, value in saved.items() if key != "name"})
+    Console().print(tree)
+
+
+def _grow(tree: Tree, values: dict[str, Any]) -> None:
+    for key, value in values.items():
+        if isinstance(value, dict):
+            part = value.get("part")
+            label = f"[bold cyan]{key}[/]" + (f" = [green]{part}[/]" if part else "" if value else " = none")
+            _grow(tree.add(label), {name: item for name, item in value.items() if name != "part"})
+        else:
+            tree.add(f"{key}: [yellow]{json.dumps(value)}[/]")
+
+
+def print_layers(parts: Parts, layers: list[Any]) -> None:
+    """Print the model's layers with output shapes and parameter counts."""
+    from rich.console import Console
+    from rich.table import Table
+
+    spec = parts.dataset.spec()
+    title = f"input {list(spec.input_shape)}"
+    table = Table("layer", "kind", "output", "parameters", title=title, title_justify="left")
+    table.columns[3].justify = "right"
+    for layer in layers:
+        table.add_row(layer.name, layer.kind, str(list(layer.output_shape)), f"{layer.num_parameters:,}")
+    table.add_section()
+    table.add_row("total", "", "", f"{sum(layer.num_parameters for layer in layers):,}")
+    Console().print(table)

@@ -1,0 +1,43 @@
+"""dlx train"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from dlx.cli.arguments import add_json, command_parser
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser."""
+    result = command_parser("train", "Train one configuration with one seed, and report how well it generalizes.")
+    result.add_argument("--dry-run", action="store_true", help="show what would run, and stop")
+    add_json(result)
+    return result
+
+
+def run(args: argparse.Namespace) -> int:
+    """Compose, check, train, report."""
+    from dlx.config.build import ANY_PACKAGE, build
+    from dlx.config.compose import compose
+    from dlx.config.saved import config_hash, to_saved
+
+    config = compose("train", args.overrides, args.config_dir)
+    saved = to_saved(config)
+    parts = build(saved, [ANY_PACKAGE], config["checkpoint_seconds"])
+    if args.dry_run:
+        from dlx.cli.show import print_config
+
+        print_config(saved)
+        return 0
+    from dlx.cli.outcome import show_outcome
+    from dlx.cli.progress import observe
+    from dlx.record.folder import RunFolder
+    from dlx.run import Surroundings, describe, execute
+
+    folder = RunFolder.create(Path(config["runs_dir"]), saved["name"], config_hash(saved))
+    with folder, observe(saved, folder.path, quiet=args.json) as observer:
+        describe(folder, saved, args.overrides)
+        with show_outcome(folder.path, args.json):
+            execute(parts, saved, folder, Surroundings.of(config), observer)
+    return 0

@@ -1,0 +1,160 @@
+"""From the saved form of a configuration to parts: names looked up, values checked against annotations, code called."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import inspect
+import sys
+import typing
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dlx.config import options
+from dlx.config.saved import PART
+from dlx.config.schema import root_problems
+from dlx.core.errors import ArtefactError, ConfigError
+from dlx.core.ranges import problem
+
+if TYPE_CHECKING:
+    from dlx.engine.parts import Parts
+
+# Values that come from the data; a configuration may not name them.
+RUNTIME: dict[str, frozenset[str]] = {"model": frozenset({"input_shape", "num_outputs"})}
+ANY_PACKAGE = "*"
+
+
+def build(saved: Mapping[str, Any], trust: Collection[str], checkpoint_seconds: float = 20.0) -> Parts:
+    """Build the parts of a run and check that they fit together.
+
+    Args:
+        saved: see `dlx.config.saved`.
+        trust: packages whose code may be named by a dotted path; ANY_PACKAGE for what the user has just typed.
+        checkpoint_seconds: between checkpoints.
+
+    Raises:
+        ConfigError: every value out of range and every combination that cannot work, together.
+        ArtefactError: a part that is neither of dlx nor of a trusted package.
+    """
+    from dlx.engine.build import check_parts
+    from dlx.engine.parts import Parts, Settings
+
+    missing = [f"{key} is missing" for key in (*Settings.__annotations__, *options.PART_GROUPS)
+               if key not in saved and key != "checkpoint_seconds"]
+    if missing:
+        raise ConfigError(*missing)
+    problems = root_problems(dict(saved))
+    made: dict[str, Any] = {}
+    for group in options.PART_GROUPS:
+        if group in options.LIST_GROUPS:
+            made[group] = {name: _make(group, f"{group}.{name}", values, trust, problems)
+                           for name, values in saved[group].items()}
+        else:
+            made[group] = _make(group, group, saved[group], trust, problems)
+    if problems:
+        raise ConfigError(*problems)
+    plain = {key: saved[key] for key in Settings.__annotations__ if key in saved}
+    settings = Settings(**plain, checkpoint_seconds=checkpoint_seconds)
+    parts = Parts(settings, made["dataset"], made["split"], made["preprocessing"], made["model"], made["loss"],
+                  made["metric"], made["optimizer"], made["schedule"], made["regularizer"], made["device"])
+    check_parts(parts)
+    return parts
+
+
+def lookup(group: str, name: Any, trust: Collection[str]) -> Callable[..., Any]:
+    """Return the code of a part.
+
+    Raises:
+        ArtefactError: the name is neither an option of dlx nor in a trusted package.
+        ConfigError: a trusted name that cannot be imported.
+    """
+    target = options.targets(group).get(name) if isinstance(name, str) else None
+    if target is not None:
+        return _import(target)
+    package = str(name).split(".", 1)[0]
+    if isinstance(name, str) and "." in name and (package in trust or ANY_PACKAGE in trust):
+        return _import_user(group, name)
+    known = ", ".join(options.targets(group))
+    raise ArtefactError(f"{group} part {str(name)[:100]!r} is refused: it is none of dlx's ({known}); "
+                        f"for code of your own, name its package: --trust PACKAGE")
+
+
+def argument_problems(where: str, code: Callable[..., Any], values: Mapping[str, Any], runtime: Collection[str]
+                      ) -> list[str]:
+    """Compare values with the signature and annotations of a part's code."""
+    parameters = inspect.signature(code).parameters
+    takes_any = any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values())
+    hints = _hints(code)
+    problems = []
+    for name, value in values.items():
+        if name in runtime:
+            problems.append(f"{where}.{name} comes from the data and cannot be set")
+        elif name not in parameters and not takes_any:
+            problems.append(f"{where}.{name} is not an argument of {code.__name__}{options.near(name, parameters)}")
+        elif name in hints and (wrong := problem(hints[name], value)) is not None:
+            problems.append(f"{where}.{name} must be {wrong}, got {value!r}")
+    for name, parameter in parameters.items():
+        required = parameter.default is parameter.empty and parameter.kind not in (parameter.VAR_KEYWORD,
+                                                                                   parameter.VAR_POSITIONAL)
+        if required and name not in values and name not in runtime:
+            problems.append(f"{where}.{name} is missing")
+    return problems
+
+
+def _make(group: str, where: str, values: Any, trust: Collection[str], problems: list[str]) -> Any:
+    if not isinstance(values, dict) or PART not in values:
+        raise ConfigError(f"{where} must be a part, got {values!r}")
+    arguments = {name: value for name, value in values.items() if name != PART}
+    runtime = RUNTIME.get(group, frozenset())
+    try:
+        code = lookup(group, values[PART], trust)
+        wrong = argument_problems(where, code, arguments, runtime)
+        problems += wrong
+        if wrong:
+            return None
+        return functools.partial(code, **arguments) if runtime else code(**arguments)
+    except ConfigError as error:
+        problems += error.problems
+        return None
+
+
+def _hints(code: Callable[..., Any]) -> dict[str, Any]:
+    function: Any = code.__init__ if inspect.isclass(code) else code
+    try:
+        hints = typing.get_type_hints(function, include_extras=True)
+    except (NameError, TypeError):
+        # Code of the user's whose annotations need names that only a type checker imports.
+        return {}
+    return {name: hint for name, hint in hints.items() if _is_plain(hint)}
+
+
+def _is_plain(hint: Any) -> bool:
+    inner = typing.get_args(hint)
+    if typing.get_origin(hint) in (typing.Annotated, list):
+        return _is_plain(inner[0])
+    if typing.get_origin(hint) is typing.Literal:
+        return True
+    return all(map(_is_plain, inner)) if inner else hint in (bool, int, float, str, None, type(None), typing.Any)
+
+
+def _import(target: str) -> Callable[..., Any]:
+    module, _, name = target.rpartition(".")
+    code: Callable[..., Any] = getattr(importlib.import_module(module), name)
+    return code
+
+
+def _import_user(group: str, target: str) -> Callable[..., Any]:
+    here = str(Path.cwd())
+    added = here not in sys.path
+    if added:
+        sys.path.insert(0, here)
+    try:
+        code = _import(target)
+        inspect.signature(code)
+    except (ImportError, AttributeError, ValueError, TypeError) as error:
+        raise ConfigError(f"{group}._target_={target} cannot be used: {error}") from error
+    finally:
+        if added:
+            sys.path.remove(here)
+    return code

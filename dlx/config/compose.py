@@ -1,0 +1,233 @@
+"""From what was typed to a resolved configuration, with Hydra's grammar and compose API, without torch.
+
+Hydra composes the chosen groups; values are then set one by one, so that every problem is found and shown at once, and
+a sweep composes once per distinct choice of groups.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dlx.config import names, options
+from dlx.config.schema import root_problems, type_problem
+from dlx.core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from hydra.core.override_parser.types import Override
+
+Nested = dict[str, Any]
+
+
+@dataclass
+class Typed:
+    """What was typed, sorted: choices of groups, values to set, keys to delete, problems met so far."""
+
+    choices: dict[str, str | list[str] | None] = field(default_factory=dict)
+    values: dict[str, Any] = field(default_factory=dict)
+    deleted: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+
+def parse(overrides: Sequence[str]) -> list[Override]:
+    """Parse overrides with Hydra's grammar. Raises ConfigError listing each that does not parse."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    parser, parsed, problems = OverridesParser.create(), [], []
+    for text in overrides:
+        try:
+            parsed.append(parser.parse_override(text))
+        except (HydraException, RecursionError) as error:
+            reason = " ".join(str(error).split("\n")[0].split())
+            problems.append(f"cannot read the override {text!r}: {reason or 'nested too deep'}; write key=value")
+    if problems:
+        raise ConfigError(*problems)
+    return parsed
+
+
+def compose(root: str, overrides: Sequence[str], config_dir: Path | None = None) -> Nested:
+    """Compose, set, resolve and check.
+
+    Args:
+        root: "train", "sweep" or "evaluate", a file of conf/.
+        overrides: as typed.
+        config_dir: a folder of groups and options of the user, before the packaged ones.
+
+    Returns:
+        The resolved configuration, plain nested data; each part names its code in `_target_`.
+
+    Raises:
+        ConfigError: with every problem that shows without importing a part.
+    """
+    folders = search_folders(config_dir)
+    names.refuse_unknown(root, overrides, folders)
+    typed = sort(parse(overrides), folders)
+    choices = tuple(f"{group}={_choice_text(choice)}" for group, choice in typed.choices.items())
+    base = copy.deepcopy(_compose_choices(root, choices, config_dir))
+    defaults = resolve(base, [])
+    set_values(base, typed)
+    config = resolve(base, typed.problems)
+    check_types(config, defaults, typed)
+    typed.problems += root_problems({key: value for key, value in config.items() if key in typed.values})
+    if typed.problems:
+        raise ConfigError(*dict.fromkeys(typed.problems))
+    return config
+
+
+def search_folders(config_dir: Path | None) -> list[Path]:
+    """Return the folders of options, the user's first. Raises ConfigError where the user's is not a folder."""
+    if config_dir is None:
+        return [options.conf_dir()]
+    if not config_dir.is_dir():
+        raise ConfigError(f"--config-dir must be a folder, got {config_dir}")
+    return [config_dir.resolve(), options.conf_dir()]
+
+
+def sort(overrides: Sequence[Override], folders: Sequence[Path]) -> Typed:
+    """Sort parsed overrides into choices and values, and notice what is wrong with each by itself."""
+    typed, known = Typed(), options.groups(folders)
+    for override in overrides:
+        key = override.key_or_group
+        if override.is_sweep_override():
+            typed.problems.append(f"{override.input_line} gives several values: that is a sweep, use dlx sweep")
+        elif override.package is not None:
+            typed.problems.append(f"{override.input_line}: packages (@) are not used in dlx; write {key}=…")
+        elif override.is_delete():
+            typed.deleted.append(key)
+        elif key in known:
+            _choose(typed, key, override.value(), folders)
+        else:
+            typed.values[key] = _plain(override.value())
+            if override.is_add() and not override.is_force_add():
+                typed.problems.append(f"+{key}: keys cannot be added, every key stands in a YAML file; "
+                                      f"write {key}=… to set one")
+    return typed
+
+
+def _choose(typed: Typed, group: str, value: Any, folders: Sequence[Path]) -> None:
+    chosen = value if isinstance(value, list) else [value]
+    if isinstance(value, list) and group not in options.LIST_GROUPS:
+        typed.problems.append(f"{group} takes one option, got a list")
+        return
+    if value is None and group == options.PRESETS:
+        typed.choices[group] = None
+        return
+    problems = names.option_problems(group, list(map(str, chosen)), folders)
+    typed.problems += problems
+    if not problems:
+        typed.choices[group] = [str(option) for option in chosen] if isinstance(value, list) else str(value)
+
+
+def _choice_text(choice: str | list[str] | None) -> str:
+    if choice is None:
+        return "null"
+    return choice if isinstance(choice, str) else "[" + ",".join(choice) + "]"
+
+
+@lru_cache(maxsize=1024)
+def _compose_choices(root: str, choices: tuple[str, ...], config_dir: Path | None) -> Nested:
+    import hydra
+    from hydra.errors import HydraException
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    search = [] if config_dir is None else [f"hydra.searchpath=['file://{config_dir.resolve()}']"]
+    try:
+        with hydra.initialize_config_dir(str(options.conf_dir()), version_base="1.3"):
+            composed = hydra.compose(root, overrides=[*choices, *search])
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(f"the configuration does not compose: {str(error).strip()}") from error
+    container: Nested = OmegaConf.to_container(composed)  # type: ignore[assignment]
+    for group in options.LIST_GROUPS:
+        if root != "evaluate" and container.get(group) is None:
+            container[group] = {}
+    return container
+
+
+def set_values(config: Nested, typed: Typed) -> None:
+    """Set the typed values and drop the deleted keys, in place; unknown keys become problems."""
+    known = [key for key, _ in leaves(config)]
+    for key, value in typed.values.items():
+        parent, name = _locate(config, key)
+        if parent is None or name not in parent or name == "experiment":
+            typed.problems.append(names.unknown_key(key, known))
+        elif isinstance(parent[name], dict):
+            typed.problems.append(f"{key} is a group of keys, not a value; set one of "
+                                  f"{', '.join(f'{key}.{inner}' for inner in parent[name] if inner[0] != '_')}")
+        else:
+            parent[name] = value
+    for key in typed.deleted:
+        parent, name = _locate(config, key)
+        if parent is None or name not in parent:
+            typed.problems.append(f"~{key}: unknown key{options.near(key, known)}")
+        else:
+            typed.problems.append(f"~{key}: {key} is required, it can be changed but not deleted")
+
+
+def resolve(config: Nested, problems: list[str]) -> Nested:
+    """Return a copy with interpolations resolved; those that cannot be become problems."""
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    resolved = copy.deepcopy(config)
+    wanted = [(key, value) for key, value in leaves(config) if isinstance(value, str) and "${" in value]
+    if not wanted:
+        return resolved
+    try:
+        source = OmegaConf.create(config)
+    except OmegaConfBaseException as error:
+        problems.append(f"an interpolation cannot be read: {str(error).splitlines()[0]}")
+        return resolved
+    for key, text in wanted:
+        parent, name = _locate(resolved, key)
+        assert parent is not None, key
+        try:
+            parent[name] = _plain(OmegaConf.select(source, key, throw_on_missing=True))
+        except (OmegaConfBaseException, RecursionError, ValueError, TypeError) as error:
+            problems.append(f"{key}={text} cannot be resolved: {str(error).splitlines()[0]}")
+    return resolved
+
+
+def check_types(config: Nested, defaults: Nested, typed: Typed) -> None:
+    """Compare the type of each typed value with that of its default."""
+    for key in typed.values:
+        parent, name = _locate(config, key)
+        before, _ = _locate(defaults, key)
+        if parent is None or before is None or name not in before or isinstance(before[name], dict):
+            continue
+        value, default = parent[name], before[name]
+        wrong = None if isinstance(value, str) and "${" in value else type_problem(default, value)
+        if wrong is not None:
+            typed.problems.append(f"{key} must be {wrong}, got {value!r} (its default is {default!r})")
+
+
+def leaves(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the dotted key and value of everything that is not a mapping."""
+    for name, value in config.items():
+        if isinstance(value, dict):
+            yield from leaves(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
+def _locate(config: Nested, key: str) -> tuple[Nested | None, str]:
+    *path, name = key.split(".")
+    parent: Any = config
+    for step in path:
+        parent = parent.get(step) if isinstance(parent, dict) else None
+    return (parent if isinstance(parent, dict) else None), name
+
+
+def _plain(value: Any) -> Any:
+    """Turn Hydra's and OmegaConf's quoted strings and containers into Python's."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [_plain(item) for item in value]
+    text = getattr(value, "text", None)
+    return text if isinstance(text, str) else value

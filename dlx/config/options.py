@@ -1,0 +1,96 @@
+"""What there is to choose from: config groups and their options, read from the folders alone.
+
+Neither torch nor Hydra is imported, so that listing, completion and most errors take milliseconds.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+# Groups whose choice is a list; their options live in the package <group>.<option>.
+LIST_GROUPS = ("preprocessing", "metric", "regularizer")
+PART_GROUPS = ("dataset", "split", "preprocessing", "model", "loss", "metric", "optimizer", "schedule", "regularizer",
+               "device")
+PRESETS = "experiment"
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def conf_dir() -> Path:
+    """Return the folder of the packaged configuration: inside an installed dlx, beside the package in a checkout."""
+    package = Path(__file__).resolve().parent.parent
+    inside = package / "conf"
+    return inside if inside.is_dir() else package.parent / "conf"
+
+
+def groups(folders: Sequence[Path]) -> list[str]:
+    """List the groups that the folders hold."""
+    return sorted({path.name for folder in folders for path in folder.iterdir()
+                   if path.is_dir() and any(path.glob("*.yaml"))})
+
+
+def options(group: str, folders: Sequence[Path]) -> list[str]:
+    """List the options of a group."""
+    return sorted({path.stem for folder in folders for path in (folder / group).glob("*.yaml")})
+
+
+def find_option(group: str, option: str, folders: Sequence[Path]) -> Path | None:
+    """Return the file of an option; of two of the same name, that of the first folder."""
+    paths = (folder / group / f"{option}.yaml" for folder in folders)
+    return next((path for path in paths if path.is_file()), None)
+
+
+def read_option(path: Path) -> dict[str, Any]:
+    """Read the file of an option."""
+    with open(path, encoding="utf-8") as file:
+        return yaml.load(file, Loader=_Loader) or {}
+
+
+def describe_option(path: Path) -> str:
+    """Return the first sentence that says what an option is: its file's first comment, else its code's docstring."""
+    values = read_option(path)
+    target = values.get("_target_") or values.get(path.parent.name, {}).get("_target_", "")
+    file = _source_root() / (target.rpartition(".")[0].replace(".", "/") + ".py")
+    if target.startswith("dlx.") and file.is_file():
+        return _docstring(file, target.rpartition(".")[2])
+    lines = (line.lstrip("# ").strip() for line in path.read_text(encoding="utf-8").splitlines() if line[:1] == "#")
+    return next((line for line in lines if line and not line.startswith("@")), "")
+
+
+def _source_root() -> Path:
+    return Path(__file__).resolve().parent.parent.parent
+
+
+def _docstring(file: Path, name: str) -> str:
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef) and node.name == name:
+            return (ast.get_docstring(node) or "").split("\n\n")[0].replace("\n", " ")
+    return ""
+
+
+@lru_cache
+def targets(group: str) -> dict[str, str]:
+    """Return the packaged options of a group with the code that each names, `_target_`."""
+    found: dict[str, str] = {}
+    for path in sorted((conf_dir() / group).glob("*.yaml")):
+        values = read_option(path)
+        target = values.get("_target_") or values.get(group, {}).get("_target_")
+        if target is not None:
+            found[path.stem] = target
+    return found
+
+
+def near(name: str, known: Iterable[str]) -> str:
+    """Return "; did you mean a or b?" with the names most like one that is not known, or nothing."""
+    known = list(known)
+    last = {key.rsplit(".", 1)[-1]: key for key in known}
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    close += [last[match] for match in difflib.get_close_matches(name.rsplit(".", 1)[-1], last, n=1, cutoff=0.7)]
+    return f"; did you mean {' or '.join(dict.fromkeys(close))}?" if close else ""

@@ -1,0 +1,50 @@
+"""The configuration as a run folder keeps it: plain data, parts by name, no code, no place of this machine."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+from typing import Any
+
+from dlx.config import options
+from dlx.config.schema import SURROUNDINGS, UNHASHED
+
+PART = "part"
+AUTO_NAME = "{dataset}-{model}"
+
+
+def to_saved(config: dict[str, Any]) -> dict[str, Any]:
+    """Turn a resolved configuration into its saved form.
+
+    A part of dlx is named as it is typed, `part: mlp`; a part of the user's by its dotted path, which is looked up
+    again only for packages that are named on the command line then.
+    """
+    saved = {key: copy.deepcopy(value) for key, value in config.items()
+             if key not in (*SURROUNDINGS, *options.PART_GROUPS, options.PRESETS)}
+    for group in options.PART_GROUPS:
+        value = config[group]
+        many = group in options.LIST_GROUPS
+        saved[group] = {name: _part(group, item) for name, item in value.items()} if many else _part(group, value)
+    if saved["name"] == "auto":
+        saved["name"] = AUTO_NAME.format(dataset=_short(saved["dataset"]), model=_short(saved["model"]))
+    return saved
+
+
+def config_hash(saved: dict[str, Any]) -> str:
+    """Return 8 hexadecimal digits of the SHA-256 of what determines the result."""
+    hashed = copy.deepcopy(saved)
+    for key in UNHASHED:
+        group, _, name = key.rpartition(".")
+        (hashed[group] if group else hashed).pop(name, None)
+    return hashlib.sha256(json.dumps(hashed, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def _part(group: str, value: dict[str, Any]) -> dict[str, Any]:
+    target = value.get("_target_")
+    name = next((option for option, known in options.targets(group).items() if known == target), target)
+    return {PART: name, **{key: copy.deepcopy(item) for key, item in value.items() if key != "_target_"}}
+
+
+def _short(part: dict[str, Any]) -> str:
+    return str(part[PART]).rsplit(".", 1)[-1]

@@ -1,0 +1,52 @@
+"""The root keys: types and ranges, and which of them make the result."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from dlx.core.ranges import Count, Fraction, NonNegative, Range, Seed, problem
+from dlx.record.folder import NAME
+
+ROOT: dict[str, Any] = {
+    "seed": Seed,
+    "epochs": Annotated[int, Range("[1, 100000000]")],
+    "batch_size": Count,
+    "selection": str,
+    "level": Fraction,
+    "checkpoint_seconds": NonNegative,
+    "name": str,
+    "runs_dir": str,
+    "data_dir": str,
+    "workers": Literal["auto"] | Count,
+}
+# Where and how often to write; not part of the experiment, so neither saved with it nor hashed.
+SURROUNDINGS = ("runs_dir", "data_dir", "checkpoint_seconds", "workers")
+# Saved, but without effect on the numbers.
+UNHASHED = ("name", "device.kind", "device.threads", "device.compile")
+
+
+def root_problems(config: dict[str, Any]) -> list[str]:
+    """Say what is wrong with the root values of a resolved configuration."""
+    problems = []
+    for key, annotation in ROOT.items():
+        if key in config:
+            wrong = problem(annotation, config[key])
+            if wrong is not None:
+                problems.append(f"{key} must be {wrong}, got {config[key]!r}")
+    name = config.get("name")
+    if isinstance(name, str) and not NAME.fullmatch(name):
+        problems.append(f"name must be 1 to 80 letters, digits, '.', '_' or '-', beginning with a letter or digit, "
+                        f"got {name[:100]!r}")
+    return problems
+
+
+def type_problem(default: Any, value: Any) -> str | None:
+    """Say what a value should have been, judging by the type of its default; None where it fits.
+
+    A default of "auto" or null says nothing about the type.
+    """
+    if default is None or default == "auto":
+        return None
+    if isinstance(default, list):
+        return None if isinstance(value, list) else "a list"
+    return problem(type(default), value)

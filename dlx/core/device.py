@@ -1,0 +1,97 @@
+"""Where a run computes, and how."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from dlx.core.errors import ConfigError
+from dlx.core.ranges import Count
+
+if TYPE_CHECKING:
+    import torch
+
+# Below this much work per step a second thread costs more in waiting than it saves: a 64-128-10 MLP at batch 64 has
+# 4e6, a two-block CNN on MNIST at batch 64 has 1.4e9.
+MIN_FLOPS_FOR_THREADS = 2e8
+
+
+@dataclass(frozen=True)
+class Placement:
+    """A device that is there.
+
+    Args:
+        device: of tensors.
+        threads: of the CPU's operators.
+        dtype: of parameters and inputs.
+        autocast: compute in bfloat16 where that is safe, keep parameters in float32.
+        compile: pass the model through torch.compile.
+    """
+
+    device: torch.device
+    threads: int
+    dtype: torch.dtype
+    autocast: bool
+    compile: bool
+
+    def enter(self) -> None:
+        """Set the number of threads of this process."""
+        import torch
+
+        torch.set_num_threads(self.threads)
+
+    def precision(self) -> contextlib.AbstractContextManager[object]:
+        """Return the context in which forward passes run."""
+        import torch
+
+        if not self.autocast:
+            return contextlib.nullcontext()
+        return torch.autocast(self.device.type, dtype=torch.bfloat16)
+
+
+class Device:
+    """What the user asks for.
+
+    Args:
+        kind: auto takes cuda, else mps, else cpu.
+        threads: of the CPU; auto takes one for small steps, else all cores.
+        precision: float32, float64, or bfloat16 (autocast: parameters stay float32).
+        compile: pass the model through torch.compile; pays on long runs only.
+    """
+
+    def __init__(self, kind: Literal["auto", "cpu", "cuda", "mps"], threads: Literal["auto"] | Count,
+                 precision: Literal["float32", "float64", "bfloat16"], compile: bool) -> None:
+        self.kind = kind
+        self.threads = threads
+        self.precision = precision
+        self.compile = compile
+
+    def check(self) -> str:
+        """Return the kind that will be used. Raises ConfigError where it is not there or cannot do the precision."""
+        import torch
+
+        available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+        kind = self.kind if self.kind != "auto" else next(k for k in ("cuda", "mps", "cpu") if available[k])
+        if not available[kind]:
+            usable = ", ".join(k for k in available if available[k])
+            raise ConfigError(f"device={kind} is not available here; this machine has {usable}")
+        if kind == "mps" and self.precision == "float64":
+            raise ConfigError("device.precision=float64 is not available on mps; use device=cpu")
+        return kind
+
+    def place(self, flops_per_step: float, threads: int | None = None) -> Placement:
+        """Decide.
+
+        Args:
+            flops_per_step: floating-point operations of one training step.
+            threads: what an earlier decision for the same run was, so that resuming computes the same bits.
+        """
+        import torch
+
+        if threads is None:
+            few = flops_per_step < MIN_FLOPS_FOR_THREADS
+            threads = (1 if few else os.cpu_count() or 1) if self.threads == "auto" else self.threads
+        dtype = torch.float64 if self.precision == "float64" else torch.float32
+        return Placement(torch.device(self.check()), threads, dtype, self.precision == "bfloat16", self.compile)

@@ -1,0 +1,102 @@
+"""Layers that models share: keyed dropout, activations, normalization, initialization. B batch, D features."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+Activation = Literal["relu", "leaky_relu", "tanh", "sigmoid", "gelu", "silu", "elu", "identity"]
+Norm = Literal["none", "batch", "layer"]
+Init = Literal["torch", "he", "xavier", "lecun", "orthogonal"]
+
+ACTIVATIONS: dict[str, type[nn.Module]] = {
+    "relu": nn.ReLU,
+    "leaky_relu": nn.LeakyReLU,
+    "tanh": nn.Tanh,
+    "sigmoid": nn.Sigmoid,
+    "gelu": nn.GELU,
+    "silu": nn.SiLU,
+    "elu": nn.ELU,
+    "identity": nn.Identity,
+}
+
+
+class Dropout(nn.Module):
+    """Sets each unit to zero with probability `rate` and scales the rest by 1 / (1 - rate), in training mode.
+
+    Masks come from `generator`, which the engine seeds anew at every step, never from torch's global generator.
+
+    Args:
+        rate: in [0, 1); a regularizer may change it.
+    """
+
+    def __init__(self, rate: float) -> None:
+        super().__init__()
+        self.rate = rate
+        self.generator: torch.Generator | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map x [B, ...] to the same shape."""
+        if not self.training or self.rate == 0.0:
+            return x
+        assert self.generator is not None, "the engine binds a generator before training"
+        keep = 1.0 - self.rate
+        mask = torch.empty_like(x).bernoulli_(keep, generator=self.generator)
+        return x * mask.div_(keep)
+
+    def extra_repr(self) -> str:
+        """Show the rate."""
+        return f"rate={self.rate:g}"
+
+
+def norm_layer(norm: Norm, num_features: int, num_dims: Literal[1, 2]) -> nn.Module | None:
+    """Return a normalization layer, or None.
+
+    Args:
+        norm: "batch" (Ioffe and Szegedy 2015), "layer" (Ba, Kiros and Hinton 2016) or "none".
+        num_features: D, or channels.
+        num_dims: 1 for vectors [B, D], 2 for images [B, D, H, W], whose layer norm is over D, H and W.
+    """
+    if norm == "none":
+        return None
+    if norm == "batch":
+        return nn.BatchNorm1d(num_features) if num_dims == 1 else nn.BatchNorm2d(num_features)
+    return nn.LayerNorm(num_features) if num_dims == 1 else nn.GroupNorm(1, num_features)
+
+
+def initialize(module: nn.Module, init: Init) -> None:
+    """Draw the weights of every linear and convolutional layer anew; biases become zero.
+
+    "torch" keeps what the constructors drew. "he": normal, variance 2 / fan-in (He et al. 2015); "xavier": uniform,
+    variance 2 / (fan-in + fan-out) (Glorot and Bengio 2010); "lecun": normal, variance 1 / fan-in (LeCun et al. 1998);
+    "orthogonal": Saxe et al. 2014.
+    """
+    if init == "torch":
+        return
+    fill = INITIALIZERS[init]
+    for layer in module.modules():
+        if isinstance(layer, nn.Linear | nn.Conv2d):
+            fill(layer.weight)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+
+
+def _lecun_normal(weight: Tensor) -> Tensor:
+    fan_in = weight[0].numel()
+    return nn.init.normal_(weight, std=1 / math.sqrt(fan_in))
+
+
+def _he_normal(weight: Tensor) -> Tensor:
+    return nn.init.kaiming_normal_(weight, nonlinearity="relu")
+
+
+INITIALIZERS: dict[str, Callable[[Tensor], Tensor]] = {
+    "he": _he_normal,
+    "xavier": nn.init.xavier_uniform_,
+    "lecun": _lecun_normal,
+    "orthogonal": nn.init.orthogonal_,
+}

@@ -1,0 +1,101 @@
+"""From a dataset to tensors on the device: split, preprocessing fitted on train, target scale. N examples."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from dlx.core.device import Placement
+from dlx.core.errors import ArtefactError
+from dlx.core.types import Arrays, Preprocessing, ScalesTarget, Split, SplitIds, TaskSpec
+from dlx.engine.parts import Parts
+
+Statistics = dict[str, dict[str, np.ndarray]]
+
+
+class Prepared(NamedTuple):
+    """Data ready to train on.
+
+    spec: as the model sees it; statistics: of each preprocessing, by name; target_shift, target_scale: a model output
+    times scale plus shift is in the target's own units; fingerprint: SHA-256 of the data as the dataset gave it.
+    """
+
+    spec: TaskSpec
+    splits: dict[str, Split]
+    statistics: Statistics
+    target_shift: float
+    target_scale: float
+    fingerprint: str
+
+
+def load(parts: Parts, data_dir: str) -> tuple[Arrays, SplitIds]:
+    """Read the data and divide its rows."""
+    arrays = parts.dataset.load(data_dir)
+    return arrays, parts.split(arrays.targets, parts.dataset.spec().kind, arrays.test_ids)
+
+
+def prepare(parts: Parts, data_dir: str, placement: Placement, statistics: Statistics | None = None) -> Prepared:
+    """Load, split, preprocess and place a dataset.
+
+    Args:
+        statistics: those of a saved run, instead of fitting them on train.
+    """
+    arrays, ids = load(parts, data_dir)
+    spec = parts.dataset.spec()
+    if statistics is None:
+        statistics = fit(parts.preprocessing, arrays, ids.train, spec)
+    inputs = apply(parts.preprocessing, arrays.inputs, statistics)
+    shift, scale = target_scale(parts.preprocessing, statistics)
+    targets = arrays.targets
+    if spec.kind == "regression":
+        targets = (targets.astype(np.float64) - shift) / scale
+    splits = {name: _place(inputs, targets, rows, spec, placement) for name, rows in ids._asdict().items()}
+    return Prepared(spec, splits, statistics, shift, scale, fingerprint(arrays))
+
+
+def fit(preprocessing: Mapping[str, Preprocessing], arrays: Arrays, train: np.ndarray, spec: TaskSpec) -> Statistics:
+    """Fit each preprocessing on the train rows, as the ones before it left them."""
+    inputs, targets, statistics = arrays.inputs[train], arrays.targets[train], {}
+    for name, part in preprocessing.items():
+        statistics[name] = part.fit(inputs, targets, spec)
+        inputs = part.apply(inputs, statistics[name])
+    return statistics
+
+
+def apply(preprocessing: Mapping[str, Preprocessing], inputs: np.ndarray, statistics: Statistics) -> np.ndarray:
+    """Transform inputs [N, ...] with fitted statistics."""
+    for name, part in preprocessing.items():
+        if name not in statistics:
+            raise ArtefactError(f"the checkpoint lacks the statistics of preprocessing {name}")
+        inputs = part.apply(inputs, statistics[name])
+    return inputs
+
+
+def target_scale(preprocessing: Mapping[str, Preprocessing], statistics: Statistics) -> tuple[float, float]:
+    """Return (shift, scale) of a regression's targets; (0, 1) where nothing scales them."""
+    for name, part in preprocessing.items():
+        if isinstance(part, ScalesTarget):
+            return part.target_scale(statistics[name])
+    return 0.0, 1.0
+
+
+def fingerprint(arrays: Arrays) -> str:
+    """Return the SHA-256 of shapes, types and values of a dataset."""
+    digest = hashlib.sha256()
+    for array in (arrays.inputs, arrays.targets):
+        digest.update(f"{array.shape}{array.dtype}".encode())
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
+
+
+def _place(inputs: np.ndarray, targets: np.ndarray, rows: np.ndarray, spec: TaskSpec, placement: Placement) -> Split:
+    dtype = placement.dtype if spec.kind == "regression" else torch.int64
+    return Split(
+        torch.from_numpy(inputs[rows]).to(placement.device, placement.dtype),
+        torch.from_numpy(targets[rows]).to(placement.device, dtype),
+        torch.from_numpy(rows),
+    )

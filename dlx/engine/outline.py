@@ -1,0 +1,40 @@
+"""A model layer by layer: kinds, output shapes, parameter counts."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from dlx.engine.build import meta_model
+from dlx.engine.parts import Parts
+
+
+class Layer(NamedTuple):
+    """One module without children; output_shape is that for one example."""
+
+    name: str
+    kind: str
+    output_shape: tuple[int, ...]
+    num_parameters: int
+
+
+def outline(parts: Parts) -> list[Layer]:
+    """Return the layers in the order in which one example passes them. Nothing is allocated."""
+    spec = parts.dataset.spec()
+    model = meta_model(parts, spec).eval()
+    layers: list[Layer] = []
+
+    def watch(name: str, module: nn.Module) -> None:
+        def note(_: nn.Module, __: object, output: Tensor) -> None:
+            count = sum(param.numel() for param in module.parameters())
+            layers.append(Layer(name, type(module).__name__, tuple(output.shape[1:]), count))
+
+        module.register_forward_hook(note)
+
+    for name, module in model.named_modules():
+        if not list(module.children()):
+            watch(name, module)
+    model(torch.empty(1, *spec.input_shape, device="meta"))
+    return layers

@@ -1,0 +1,49 @@
+"""What a run is made of, as objects: configuration stops here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dlx.core.device import Device
+from dlx.core.schedule import Schedule
+from dlx.core.types import Dataset, Loss, Metric, OptimizerPart, Preprocessing, Splitter
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The plain values of a run; see conf/train.yaml for each."""
+
+    name: str
+    seed: int
+    epochs: int
+    batch_size: int
+    selection: str
+    level: float
+    checkpoint_seconds: float
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The parts of a run, built but not yet fed with data.
+
+    Args:
+        model: called with (input_shape, num_outputs).
+        preprocessing, metrics, regularizers: by name, in the order in which they apply.
+    """
+
+    settings: Settings
+    dataset: Dataset
+    split: Splitter
+    preprocessing: Mapping[str, Preprocessing]
+    model: Callable[[tuple[int, ...], int], nn.Module]
+    loss: Loss
+    metrics: Mapping[str, Metric]
+    optimizer: OptimizerPart
+    schedule: Schedule
+    regularizers: Mapping[str, object]
+    device: Device

@@ -1,0 +1,52 @@
+"""Measuring a saved checkpoint again, as training measured it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from dlx.core.device import Device
+from dlx.core.types import Outcome
+from dlx.engine import build
+from dlx.engine.data import prepare
+from dlx.engine.evaluate import measure, predict
+from dlx.engine.parts import Parts
+from dlx.engine.run import check_fingerprint
+from dlx.engine.state import check_shapes, restore_model, restore_statistics, section
+from dlx.engine.summary import as_record, measure_all
+from dlx.record.checkpoint import Checkpoint
+
+SPLITS = ("train_eval", "val", "test")
+
+
+def reevaluate(parts: Parts, checkpoint: Checkpoint, data_dir: str, device: Mapping[str, Any], splits: Sequence[str],
+               level: float) -> dict[str, Any]:
+    """Measure splits of the run's own data with saved weights and saved statistics of preprocessing.
+
+    Args:
+        parts: built from the checkpoint's configuration.
+        device: arguments of `Device`; precision stays that of the run.
+        splits: among SPLITS.
+        level: of the intervals, in (0, 1).
+
+    Raises:
+        ArtefactError: weights that do not fit, or data other than the run's.
+    """
+    parts = replace(parts, device=Device(**{**device, "precision": parts.device.precision}))
+    spec = parts.dataset.spec()
+    check_shapes(build.meta_model(parts, spec), section(checkpoint, "model"))
+    placement = parts.device.place(build.flops_per_step(parts, spec))
+    placement.enter()
+    data = prepare(parts, data_dir, placement, restore_statistics(checkpoint))
+    check_fingerprint(data, checkpoint)
+    model = build.build_model(parts, spec, placement)
+    restore_model(model, checkpoint)
+    evaluator = build.build_evaluator(parts, model, data, placement)
+    losses: dict[str, float] = {}
+    outcomes: dict[str, Outcome] = {}
+    for name in splits:
+        split = data.splits["train" if name == "train_eval" else name]
+        losses[name], outcomes[name] = measure(evaluator, split)["loss"], predict(evaluator, split)
+    rows = measure_all(parts.metrics, losses, outcomes, level, parts.settings.seed)
+    return {"level": level, "metrics": [as_record(row, level) for row in rows]}

@@ -1,0 +1,190 @@
+"""One run, from parts to a finished run folder."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from torch import nn
+
+from dlx.core.device import Placement
+from dlx.core.errors import ArtefactError, DivergedError
+from dlx.core.types import OnHistory, Outcome
+from dlx.engine import build, history
+from dlx.engine.data import Prepared, prepare
+from dlx.engine.evaluate import Evaluator, measure, predict
+from dlx.engine.fit import Job, batch_bounds, fit
+from dlx.engine.parts import Parts
+from dlx.engine.recorder import Observer, Recorder
+from dlx.engine.signals import StopRequest
+from dlx.engine.state import (
+    Progress,
+    check_shapes,
+    model_checkpoint,
+    restore_statistics,
+    restore_training,
+    section,
+    training_checkpoint,
+    weights_of,
+)
+from dlx.engine.step import Step
+from dlx.engine.summary import measure_all, summarize
+from dlx.record import atomic, checkpoint, layout
+from dlx.record.checkpoint import Checkpoint
+from dlx.record.folder import RunFolder
+from dlx.record.predictions import write_predictions
+from dlx.record.store import CheckpointStore
+
+log = logging.getLogger("dlx")
+
+
+class Session(NamedTuple):
+    """The built state of one run in progress."""
+
+    parts: Parts
+    data: Prepared
+    placement: Placement
+    model: nn.Module
+    step: Step
+    evaluator: Evaluator
+    facts: dict[str, Any]
+
+
+def train(parts: Parts, config: Mapping[str, Any], folder: RunFolder, data_dir: str, observer: Observer,
+          stop: StopRequest) -> None:
+    """Train, or go on training, in a described and locked run folder, until summary.json stands.
+
+    Args:
+        config: the configuration as saved, to be written into checkpoints.
+        stop: whether a signal asked to stop.
+
+    Raises:
+        DivergedError: after the best finite weights and their summary were written, if there are any.
+        InterruptedRunError: after a durable checkpoint.
+        ArtefactError: no checkpoint of the run is valid, or they are of another configuration.
+        StorageError: the file system refused.
+    """
+    store = CheckpointStore(folder.checkpoints)
+    store.clean()
+    found = store.newest()
+    for skipped in [] if found is None else found.skipped:
+        log.warning("skipped a checkpoint: %s", skipped)
+    saved = None if found is None else found.checkpoint
+    session = start(parts, config, data_dir, saved)
+    progress = Progress()
+    if found is None:
+        initial = model_checkpoint(weights_of(session.model), session.data.statistics, session.facts)
+        checkpoint.save(folder.checkpoints / layout.INITIAL, initial)
+    else:
+        progress = restore_training(session.model, session.step.optimizer, found.checkpoint)
+        log.info("resumed from %s", found.path.name)
+    folder.set_status("running", epoch=progress.epoch)
+    observer.started(parts.settings.epochs, progress.epoch, {"threads": session.placement.threads,
+                                                             "device": str(session.placement.device)})
+    finish(session, progress, folder, store, train_session(session, progress, folder, observer, stop))
+
+
+def start(parts: Parts, config: Mapping[str, Any], data_dir: str, saved: Checkpoint | None) -> Session:
+    """Build everything, from the beginning or to go on from a checkpoint."""
+    spec = parts.dataset.spec()
+    if saved is None:
+        placement = parts.device.place(build.flops_per_step(parts, spec))
+        data = prepare(parts, data_dir, placement)
+    else:
+        if saved.state.get("config") != config:
+            raise ArtefactError("the checkpoints are of another configuration than config.yaml: one was altered")
+        check_shapes(build.meta_model(parts, spec), section(saved, "model"))
+        placement = parts.device.place(0.0, saved.state["threads"])
+        data = prepare(parts, data_dir, placement, restore_statistics(saved))
+        check_fingerprint(data, saved)
+    placement.enter()
+    model = build.build_model(parts, data.spec, placement)
+    facts = {"config": dict(config), "threads": placement.threads, "device": placement.device.type,
+             "data_fingerprint": data.fingerprint}
+    return Session(parts, data, placement, model, build.build_step(parts, model, placement),
+                   build.build_evaluator(parts, model, data, placement), facts)
+
+
+def check_fingerprint(data: Prepared, saved: Checkpoint) -> None:
+    """Raise ArtefactError where the data is not that of the checkpoint."""
+    if data.fingerprint != saved.state.get("data_fingerprint"):
+        raise ArtefactError("the data differs from what the run was trained on (its fingerprint does not match); "
+                            "point data_dir to the original")
+
+
+def train_session(session: Session, progress: Progress, folder: RunFolder, observer: Observer, stop: StopRequest
+                  ) -> str | DivergedError:
+    """Fit; return why training ended, or how it diverged."""
+    parts, step = session.parts, session.step
+    settings = parts.settings
+    bounds = batch_bounds(len(session.data.splits["train"].ids), settings.batch_size)
+    steps_per_epoch = len(bounds) - 1
+    num_steps = steps_per_epoch * settings.epochs
+    base_lr = step.optimizer.param_groups[0]["lr"]
+    job = Job(
+        seed=settings.seed, epochs=settings.epochs, bounds=bounds, step=step, evaluator=session.evaluator,
+        train=session.data.splits["train"], val=session.data.splits["val"],
+        lr_at=lambda number: base_lr * parts.schedule.factor(number, steps_per_epoch, num_steps),
+        columns=history.directions(parts.metrics), selection=settings.selection,
+        stopping=[rule for _, rule in build.hooks(parts, OnHistory)])
+
+    def snapshot() -> Checkpoint:
+        return training_checkpoint(session.model, step.optimizer, progress, session.data.statistics, session.facts)
+
+    session.model.train()
+    with Recorder(folder, observer, stop, settings.checkpoint_seconds, snapshot, progress) as recorder:
+        try:
+            return fit(job, progress, recorder)
+        except DivergedError as error:
+            return error
+
+
+def finish(session: Session, progress: Progress, folder: RunFolder, store: CheckpointStore, ended: str | DivergedError
+           ) -> None:
+    """Keep the selected weights, open test once, write predictions and summary.
+
+    Raises:
+        DivergedError: that training ended with.
+    """
+    diverged = isinstance(ended, DivergedError)
+    statistics = session.data.statistics
+    if progress.best_row is not None:
+        last = training_checkpoint(session.model, session.step.optimizer, progress, statistics, session.facts)
+        facts = {**session.facts, "selected": progress.rows[progress.best_row]}
+        store.keep(model_checkpoint(progress.best, statistics, facts), None if diverged else last)
+        session.model.load_state_dict(progress.best)
+        summary = measure_selected(session, progress, folder, str(ended), "diverged" if diverged else "done")
+        atomic.write_json(folder.path / layout.SUMMARY, summary)
+    if isinstance(ended, DivergedError):
+        folder.set_status("diverged", epoch=progress.epoch, step=ended.step, lr=ended.lr, reason=str(ended))
+    store.drop_rolling()
+    if isinstance(ended, DivergedError):
+        raise ended
+
+
+def measure_selected(session: Session, progress: Progress, folder: RunFolder, ended: str, status: str
+                     ) -> dict[str, Any]:
+    """Measure the selected weights on every split and write predictions.csv; return the summary."""
+    parts, data, settings = session.parts, session.data, session.parts.settings
+    outcomes = measure_splits(session.evaluator, data)
+    rows = measure_all(parts.metrics, {split: loss for split, (loss, _) in outcomes.items()},
+                       {split: outcome for split, (_, outcome) in outcomes.items()}, settings.level, settings.seed)
+    held_out = {split: (data.splits[split].ids.numpy(), outcomes[split][1]) for split in ("val", "test")}
+    write_predictions(folder.path / layout.PREDICTIONS, held_out, data.spec.class_names)
+    assert progress.best_row is not None
+    selected = progress.rows[progress.best_row]
+    return summarize(
+        rows, settings.level, status=status,
+        task=data.spec.kind, class_names=list(data.spec.class_names), name=settings.name,
+        dataset=session.facts["config"]["dataset"]["part"], model=session.facts["config"]["model"]["part"],
+        seed=settings.seed, num_parameters=sum(param.numel() for param in session.model.parameters()),
+        num_examples={name: len(split.ids) for name, split in data.splits.items()},
+        selection={"rule": settings.selection, "epoch": selected["epoch"], "step": selected["step"]},
+        epochs_run=progress.epoch, stop_reason=ended, test_openings=1, data_fingerprint=data.fingerprint)
+
+
+def measure_splits(evaluator: Evaluator, data: Prepared) -> dict[str, tuple[float, Outcome]]:
+    """Return loss and outcome of train_eval, val and test; train_eval is the train examples, measured alike."""
+    splits = {"train_eval": data.splits["train"], "val": data.splits["val"], "test": data.splits["test"]}
+    return {name: (measure(evaluator, split)["loss"], predict(evaluator, split)) for name, split in splits.items()}

@@ -1,0 +1,124 @@
+"""Everything a run needs to go on exactly where it stopped, as tensors and plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from dlx.core.errors import ArtefactError
+from dlx.engine.data import Statistics
+from dlx.engine.history import Row
+from dlx.record.checkpoint import Checkpoint
+
+Weights = dict[str, Tensor]
+
+
+@dataclass
+class Progress:
+    """Where training is. The one mutable thing of a run beside model and optimizer.
+
+    Args:
+        epoch: epochs completed.
+        step_in_epoch: steps taken in the epoch after those.
+        losses, norms: minimised loss and gradient norm of each of these steps, scalars on the device.
+        rows: one per epoch completed.
+        best_row: index of the row whose weights are kept, or None.
+        best: those weights, in memory.
+    """
+
+    epoch: int = 0
+    step_in_epoch: int = 0
+    losses: list[Tensor] = field(default_factory=list)
+    norms: list[Tensor] = field(default_factory=list)
+    rows: list[Row] = field(default_factory=list)
+    best_row: int | None = None
+    best: Weights = field(default_factory=dict)
+
+
+def weights_of(model: nn.Module) -> Weights:
+    """Copy parameters and buffers."""
+    return {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
+
+
+def model_checkpoint(weights: Mapping[str, Tensor], statistics: Statistics, facts: Mapping[str, Any]) -> Checkpoint:
+    """Make a checkpoint to evaluate: weights and the statistics of preprocessing.
+
+    Args:
+        facts: plain data, the configuration among it.
+    """
+    tensors = {f"model/{name}": tensor for name, tensor in weights.items()}
+    for part, values in statistics.items():
+        tensors |= {f"preprocessing/{part}/{name}": torch.from_numpy(value) for name, value in values.items()}
+    return Checkpoint(tensors, dict(facts))
+
+
+def training_checkpoint(model: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress, statistics: Statistics,
+                        facts: Mapping[str, Any]) -> Checkpoint:
+    """Make a checkpoint to resume from."""
+    tensors, state = model_checkpoint(model.state_dict(), statistics, facts)
+    for index, values in optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer/{index}/{name}": value for name, value in values.items() if value is not None}
+    tensors |= {f"best/{name}": tensor for name, tensor in progress.best.items()}
+    for name, scalars in (("losses", progress.losses), ("norms", progress.norms)):
+        if scalars:
+            tensors[f"progress/{name}"] = torch.stack(scalars)
+    state["progress"] = {"epoch": progress.epoch, "step_in_epoch": progress.step_in_epoch,
+                         "best_row": progress.best_row, "rows": progress.rows}
+    return Checkpoint(tensors, state)
+
+
+def restore_statistics(checkpoint: Checkpoint) -> Statistics:
+    """Read the statistics of preprocessing."""
+    statistics: Statistics = {}
+    for name, tensor in section(checkpoint, "preprocessing").items():
+        part, _, value = name.partition("/")
+        statistics.setdefault(part, {})[value] = tensor.numpy()
+    return statistics
+
+
+def restore_model(model: nn.Module, checkpoint: Checkpoint) -> None:
+    """Load weights into a model. Raises ArtefactError where names or shapes differ."""
+    weights = section(checkpoint, "model")
+    check_shapes(model, weights)
+    model.load_state_dict(weights)
+
+
+def check_shapes(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
+    """Compare a model, which may be on the meta device, with saved weights, before anything is allocated."""
+    expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    found = {name: tuple(tensor.shape) for name, tensor in weights.items()}
+    if expected != found:
+        wrong = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
+        name = wrong[0]
+        raise ArtefactError(f"the checkpoint does not fit its configuration: {name} has shape {found.get(name)}, "
+                            f"expected {expected.get(name)} ({len(wrong)} such)")
+
+
+def restore_training(model: nn.Module, optimizer: torch.optim.Optimizer, checkpoint: Checkpoint) -> Progress:
+    """Load weights and optimizer state, and return the progress."""
+    restore_model(model, checkpoint)
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in section(checkpoint, "optimizer").items():
+        index, _, value = name.partition("/")
+        state.setdefault(int(index), {})[value] = tensor
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+    scalars = section(checkpoint, "progress")
+    device = next(model.parameters()).device
+    saved = checkpoint.state["progress"]
+    return Progress(
+        epoch=saved["epoch"], step_in_epoch=saved["step_in_epoch"],
+        losses=list(scalars["losses"].to(device).unbind()) if "losses" in scalars else [],
+        norms=list(scalars["norms"].to(device).unbind()) if "norms" in scalars else [],
+        rows=saved["rows"], best_row=saved["best_row"],
+        best={name: tensor.to(device) for name, tensor in section(checkpoint, "best").items()},
+    )
+
+
+def section(checkpoint: Checkpoint, name: str) -> Weights:
+    """Return the tensors whose names start with `name/`, without that prefix."""
+    prefix = name + "/"
+    return {key.removeprefix(prefix): tensor for key, tensor in checkpoint.tensors.items() if key.startswith(prefix)}

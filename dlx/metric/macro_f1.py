@@ -1,0 +1,62 @@
+"""Macro-averaged F1. Shape letters: N examples, C classes, R bootstrap draws."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+
+from dlx.core.intervals import PERCENTILE_DRAWS, Interval, percentile
+from dlx.core.random import numpy_generator
+from dlx.core.types import Kind, Outcome
+
+
+class MacroF1:
+    """The mean over classes of F1 = 2 TP / (2 TP + FP + FN), in [0, 1].
+
+    A class that no target of the split has is left out of the mean; predicting it costs the recall of the true class.
+    """
+
+    kind: ClassVar[Kind] = "classification"
+    greater_is_better: ClassVar[bool] = True
+
+    def value(self, outcome: Outcome) -> float:
+        """Return the macro F1 of a whole split."""
+        from sklearn.metrics import f1_score
+
+        predictions = outcome.scores.argmax(axis=1)
+        return float(f1_score(outcome.targets, predictions, labels=np.unique(outcome.targets), average="macro"))
+
+    def interval(self, outcome: Outcome, level: float, seed: int) -> Interval:
+        """Return the percentile interval of 2,000 bootstrap draws that keep the size of every class."""
+        from sklearn.metrics import confusion_matrix
+
+        labels = np.arange(outcome.scores.shape[1])
+        confusion = confusion_matrix(outcome.targets, outcome.scores.argmax(axis=1), labels=labels)
+        draws = macro_f1_draws(confusion, PERCENTILE_DRAWS, numpy_generator(seed, "bootstrap"))
+        return percentile(draws, level, outcome.targets.size, "percentile bootstrap, stratified by class")
+
+
+def macro_f1_draws(confusion: np.ndarray, num_draws: int, generator: np.random.Generator) -> np.ndarray:
+    """Draw the macro F1 of resamples within classes.
+
+    Resampling the examples of a class makes its row of the confusion matrix multinomial, so no example is touched.
+
+    Args:
+        confusion: counts [C, C], row the target, column the prediction.
+        num_draws: R.
+        generator: of the draws.
+
+    Returns:
+        Macro F1 [R], over the classes whose row is not empty.
+    """
+    supports = confusion.sum(axis=1)
+    hits, named = np.zeros((2, num_draws, supports.size))
+    for label in np.flatnonzero(supports):
+        columns = np.flatnonzero(confusion[label])
+        drawn = generator.multinomial(supports[label], confusion[label, columns] / supports[label], num_draws)
+        named[:, columns] += drawn
+        hits[:, label] = drawn[:, columns == label].sum(axis=1)
+    present = supports > 0
+    f1 = 2 * hits[:, present] / (named[:, present] + supports[present])
+    return np.asarray(f1.mean(axis=1))

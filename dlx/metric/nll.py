@@ -1,0 +1,51 @@
+"""Negative log likelihood. Shape letters: N examples, B batch, C classes."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from dlx.core import intervals
+from dlx.core.intervals import Interval
+from dlx.core.types import Kind, Outcome
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_EPSILON = float(np.finfo(np.float64).eps)
+LARGEST = -math.log(_EPSILON)
+
+
+class Nll:
+    """The mean of −log p(target), in nats.
+
+    Probabilities below 2⁻⁵² count as 2⁻⁵², as in scikit-learn, so that one example adds at most 36.04 nats and a
+    probability that underflowed to 0 does not make the metric infinite. The streamed form has the same bound.
+    """
+
+    kind: ClassVar[Kind] = "classification"
+    greater_is_better: ClassVar[bool] = False
+
+    def value(self, outcome: Outcome) -> float:
+        """Return the negative log likelihood of a whole split."""
+        from sklearn.metrics import log_loss
+
+        return float(log_loss(outcome.targets, outcome.scores, labels=np.arange(outcome.scores.shape[1])))
+
+    def interval(self, outcome: Outcome, level: float, seed: int) -> Interval:
+        """Return the bootstrap interval of the mean over examples."""
+        probs = outcome.scores[np.arange(outcome.targets.size), outcome.targets]
+        return intervals.mean(-np.log(probs.clip(_EPSILON, 1 - _EPSILON)), level, seed)
+
+    def per_example(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Map logits [B, C] and targets [B] to nats [B], at most 36.04."""
+        # The formula of log_softmax, whose CPU kernel takes twice as long for few classes.
+        shifted = outputs - outputs.amax(dim=1, keepdim=True)
+        nats = shifted.exp().sum(dim=1).log() - shifted.gather(1, targets[:, None])[:, 0]
+        return nats.clamp(max=LARGEST)
+
+    def from_mean(self, mean: float) -> float:
+        """Return the mean, which is the negative log likelihood."""
+        return mean

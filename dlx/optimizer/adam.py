@@ -1,0 +1,39 @@
+"""Adam."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+from dlx.core.ranges import Length, NonNegative, Positive, Rate
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+
+class Adam:
+    """w ← w - lr · m̂ / (√v̂ + eps), with bias-corrected moving averages m of g and v of g².
+
+    Source: Kingma and Ba, Adam: a method for stochastic optimization, 2015; torch.optim.Adam.
+
+    Args:
+        lr: base learning rate, in (0, inf).
+        betas: decay of m and of v, each in [0, 1).
+        eps: in (0, inf).
+        weight_decay: coupled L2, added to the gradient before the averages, in [0, inf).
+    """
+
+    def __init__(self, lr: Positive, betas: Annotated[list[Rate], Length(2)], eps: Positive, weight_decay: NonNegative
+                 ) -> None:
+        self.lr = lr
+        self.betas = (betas[0], betas[1])
+        self.eps = eps
+        self.weight_decay = weight_decay
+
+    def __call__(self, params: Sequence[nn.Parameter]) -> torch.optim.Optimizer:
+        """Return the optimizer over the parameters."""
+        import torch
+
+        return torch.optim.Adam(params, lr=self.lr, betas=self.betas, eps=self.eps, weight_decay=self.weight_decay,
+                                fused=True)

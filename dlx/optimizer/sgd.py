@@ -1,0 +1,45 @@
+"""Stochastic gradient descent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from dlx.core.errors import ConfigError
+from dlx.core.ranges import NonNegative, Positive, Rate
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+
+class SGD:
+    """w ← w - lr · v, with v ← momentum · v + g + weight_decay · w; Nesterov looks ahead along v.
+
+    Source: Sutskever, Martens, Dahl and Hinton, On the importance of initialization and momentum in deep learning,
+    2013; torch.optim.SGD.
+
+    Args:
+        lr: base learning rate, in (0, inf).
+        momentum: in [0, 1).
+        nesterov: needs momentum above 0.
+        weight_decay: coupled L2, the gradient of weight_decay/2 · |w|², in [0, inf).
+
+    Raises:
+        ConfigError: nesterov without momentum.
+    """
+
+    def __init__(self, lr: Positive, momentum: Rate, nesterov: bool, weight_decay: NonNegative) -> None:
+        if nesterov and momentum == 0:
+            raise ConfigError("optimizer.nesterov=true needs optimizer.momentum above 0, got 0")
+        self.lr = lr
+        self.momentum = momentum
+        self.nesterov = nesterov
+        self.weight_decay = weight_decay
+
+    def __call__(self, params: Sequence[nn.Parameter]) -> torch.optim.Optimizer:
+        """Return the optimizer over the parameters."""
+        import torch
+
+        return torch.optim.SGD(params, lr=self.lr, momentum=self.momentum, nesterov=self.nesterov,
+                               weight_decay=self.weight_decay, fused=True)

@@ -1,0 +1,75 @@
+"""The checkpoints folder: initial, rolling ones while a run goes on, best and last when it is over."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from dlx.core.errors import ArtefactError
+from dlx.record import checkpoint as files
+from dlx.record import layout
+from dlx.record.checkpoint import Checkpoint
+
+KEPT = 2
+
+
+class Found(NamedTuple):
+    """The newest valid checkpoint, and what was wrong with each newer one."""
+
+    path: Path
+    checkpoint: Checkpoint
+    skipped: list[str]
+
+
+class CheckpointStore:
+    """Writes and finds the checkpoints of one run.
+
+    Args:
+        folder: an existing folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def save_step(self, step: int, checkpoint: Checkpoint) -> None:
+        """Write a rolling checkpoint; older ones than the newest two are dropped once it is verified."""
+        files.save(self.folder / f"step-{step:012d}.safetensors", checkpoint)
+        for old in self.rolling()[:-KEPT]:
+            old.unlink()
+
+    def keep(self, best: Checkpoint, last: Checkpoint | None) -> None:
+        """Write those that stay; last is None where training did not end well."""
+        files.save(self.folder / layout.BEST, best)
+        if last is not None:
+            files.save(self.folder / layout.LAST, last)
+
+    def drop_rolling(self) -> None:
+        """Remove the rolling checkpoints of a run that is over."""
+        for old in self.rolling():
+            old.unlink()
+
+    def rolling(self) -> list[Path]:
+        """List the rolling checkpoints, oldest first."""
+        return sorted(self.folder.glob("step-*.safetensors"))
+
+    def clean(self) -> None:
+        """Remove what a killed process left half-written."""
+        for leftover in [*self.folder.glob(".*.tmp"), *self.folder.parent.glob(".*.tmp")]:
+            leftover.unlink(missing_ok=True)
+
+    def newest(self) -> Found | None:
+        """Return the newest valid checkpoint to resume from, or None where a run never wrote one.
+
+        Raises:
+            ArtefactError: there are some and none is valid.
+        """
+        skipped: list[str] = []
+        last = self.folder / layout.LAST
+        for path in [*([last] if last.exists() else []), *reversed(self.rolling())]:
+            try:
+                return Found(path, files.load(path), skipped)
+            except ArtefactError as error:
+                skipped.append(str(error))
+        if skipped:
+            raise ArtefactError("no valid checkpoint is left:\n" + "\n".join(skipped))
+        return None

@@ -1,0 +1,78 @@
+"""metrics.csv and timing.csv: one row per epoch, whole rows only, deterministic bytes."""
+
+from __future__ import annotations
+
+import csv
+import errno
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Self
+
+from dlx.record import atomic
+
+Row = Mapping[str, float | int | None]
+
+
+def format_value(value: float | int | str | None) -> str:
+    """Format a cell: integers as they are, floats with 9 significant digits, None as nothing."""
+    if value is None:
+        return ""
+    return f"{value:.9g}" if isinstance(value, float) else str(value)
+
+
+def format_row(row: Mapping[str, float | int | str | None]) -> str:
+    """Format one line, newline included; cells never need quoting."""
+    return ",".join(map(format_value, row.values())) + "\n"
+
+
+class EpochTable:
+    """A CSV file that grows by one row at a time. Use as a context manager.
+
+    Args:
+        path: the file. It is replaced by the given rows, so that resuming starts from a checkpoint's history.
+        rows: rows so far; all rows have the same columns, in the same order.
+    """
+
+    def __init__(self, path: Path, rows: Sequence[Row] = ()) -> None:
+        self.path = path
+        text = ",".join(rows[0]) + "\n" + "".join(map(format_row, rows)) if rows else ""
+        atomic.write_text(path, text)
+        self._size = len(text.encode())
+        self._descriptor: int | None = None
+
+    def __enter__(self) -> Self:
+        with atomic.storage_errors(self.path):
+            self._descriptor = os.open(self.path, os.O_RDWR)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def append(self, row: Row) -> None:
+        """Add a row; on a full disk the file is cut back to whole rows.
+
+        Raises:
+            StorageError: the row could not be written.
+        """
+        assert self._descriptor is not None, "append needs the with block"
+        header = ",".join(row) + "\n" if self._size == 0 else ""
+        data = (header + format_row(row)).encode()
+        with atomic.storage_errors(self.path):
+            try:
+                if os.pwrite(self._descriptor, data, self._size) != len(data):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            except OSError:
+                os.ftruncate(self._descriptor, self._size)
+                raise
+        self._size += len(data)
+
+
+def read_rows(path: Path) -> list[dict[str, float | None]]:
+    """Read a table of numbers written by `EpochTable`; empty cells are None. A missing file has no rows."""
+    if not path.is_file():
+        return []
+    with open(path, newline="", encoding="utf-8") as file:
+        return [{name: float(cell) if cell else None for name, cell in row.items()} for row in csv.DictReader(file)]

@@ -1,0 +1,44 @@
+"""Early stopping."""
+
+from __future__ import annotations
+
+from dlx.core.ranges import Count, NonNegative
+from dlx.core.types import History
+
+
+class EarlyStopping:
+    """Ends training when a val metric has not improved for a number of epochs.
+
+    Source: Prechelt, Early stopping, but when?, 1998. Only val is looked at; the weights kept are those of the run's
+    selection rule.
+
+    Args:
+        monitor: a column of metrics.csv that is measured on val, e.g. val_loss, val_accuracy.
+        patience: epochs without improvement, at least 1.
+        min_delta: what counts as improvement, in units of the column, in [0, inf).
+    """
+
+    def __init__(self, monitor: str, patience: Count, min_delta: NonNegative) -> None:
+        self.monitor = monitor
+        self.patience = patience
+        self.min_delta = min_delta
+
+    def columns(self) -> tuple[str, ...]:
+        """Name the column that is monitored."""
+        return (self.monitor,)
+
+    def should_stop(self, history: History) -> str | None:
+        """Return the reason to stop after the last epoch, or None.
+
+        A function of the history alone, so that a resumed run stops where the undisturbed one does.
+        """
+        sign = 1.0 if history.greater_is_better[self.monitor] else -1.0
+        best, waited = None, 0
+        for row in history.rows:
+            value = row[self.monitor]
+            score = None if value is None else sign * value
+            improved = score is not None and (best is None or score > best + self.min_delta)
+            best, waited = (score, 0) if improved else (best, waited + 1)
+        if waited < self.patience:
+            return None
+        return f"early_stopping: {self.monitor} has not improved by more than {self.min_delta:g} for {waited} epochs"

@@ -1,0 +1,30 @@
+"""Gradient clipping by norm."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from dlx.core.ranges import Positive
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class GradientClip:
+    """g ← g · min(1, max_norm / |g|) with the L2 norm |g| over all parameters.
+
+    Source: Pascanu, Mikolov and Bengio, On the difficulty of training recurrent neural networks, 2013.
+
+    Args:
+        max_norm: in (0, inf).
+    """
+
+    def __init__(self, max_norm: Positive) -> None:
+        self.max_norm = max_norm
+
+    def on_gradient(self, params: Sequence[Tensor], norm: Tensor) -> None:
+        """Scale `.grad` of the parameters in place; a gradient within the bound keeps its bits."""
+        from torch.nn.utils import clip_grads_with_norm_
+
+        clip_grads_with_norm_(params, self.max_norm, norm)

@@ -1,0 +1,32 @@
+"""L2 penalty."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from dlx.core.ranges import NonNegative
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class L2:
+    """Adds strength/2 · Σ w² over weights, biases and norm parameters excepted, to the minimised loss.
+
+    Source: Krogh and Hertz, A simple weight decay can improve generalization, 1992. Coupled: under Adam it is rescaled
+    like the rest of the gradient, unlike adamw's weight_decay.
+
+    Args:
+        strength: in [0, inf).
+    """
+
+    def __init__(self, strength: NonNegative) -> None:
+        self.strength = strength
+
+    def penalty(self, params: Sequence[Tensor]) -> Tensor:
+        """Return the penalty, a scalar; parameters with fewer than two axes are left out."""
+        import torch
+
+        squares = [param.square().sum() for param in params if param.ndim > 1]
+        return 0.5 * self.strength * torch.stack(squares).sum()

@@ -1,0 +1,90 @@
+"""How every number of the report was computed."""
+
+from __future__ import annotations
+
+from dlx.report import evidence, fit, gradients, stability, words
+from dlx.report.files import RunFiles
+from dlx.report.reliability import EXPLANATION
+from dlx.report.section import Section
+
+SPLITS = (
+    "train_eval, val, test: measured by the same code in evaluation mode, without dropout, augmentation or "
+    "penalty in the loss. train_eval is the training examples.",
+    "gap: metric on val or test minus the same metric on train_eval. Its interval is that of val or test, shifted "
+    "by train_eval, which is taken as known because the model was fitted to it.",
+    "selected checkpoint: the weights of the epoch that the selection rule chose. It looks at val; test plays no "
+    "part.",
+    "loss: mean over examples of what is minimised, without penalties.",
+)
+METRICS = {
+    "accuracy": "share of examples whose most probable class is the true one.",
+    "top_k": "share of examples whose true class is among the k most probable.",
+    "nll": "mean of −log of the probability given to the true class.",
+    "macro_f1": "mean over classes of the harmonic mean of precision and recall.",
+    "roc_auc": "probability that an example of a class scores above one of another, averaged over the classes.",
+    "rmse": "square root of the mean squared error, in the target's units.",
+    "mae": "mean absolute error, in the target's units.",
+    "r2": "1 − squared error / squared error of the mean of the targets.",
+}
+GRADIENTS = (
+    "gradient ratio: norm of the gradient of the first weight layer over that of the last, at the last step of an "
+    "epoch.",
+    "dead units: ReLU units that are 0 on all training examples.",
+)
+CONFIDENCE = (
+    "confidence: the probability of the predicted class. Bins are (low, high], a confidence of 1 is in the last.",
+    EXPLANATION,
+)
+RULES = (
+    "The diagnosis looks at train_eval and val, never at test, because it leads to the next run and is a "
+    "selection. The first rule that holds gives it:",
+)
+
+
+def section(run: RunFiles) -> Section:
+    """Write the definitions of what is shown, and the rules of the diagnosis with their thresholds."""
+    names = () if run.summary is None else run.summary.names()
+    metrics = tuple(f"{words.label(name)}: {METRICS[name]}" for name in names if name in METRICS)
+    classification = run.predictions is not None and run.predictions.probs is not None
+    points = SPLITS + metrics + (CONFIDENCE if classification else ()) + GRADIENTS
+    rules = Section("rules", "Rules of the diagnosis", RULES, (*_process_rules(), *_fit_rules(), *_beside_rules()))
+    return Section("method", "How every number was computed", points=points, parts=(rules,))
+
+
+def _process_rules() -> tuple[str, ...]:
+    return (
+        f"Diverged: the loss was not finite, or the training loss ended at {stability.DIVERGED_FACTOR:g} times "
+        f"its value after the first epoch or more.",
+        f"Oscillating (from {stability.OSCILLATING_EPOCHS} epochs on): in the last half, train_eval loss rose in "
+        f"a third to two thirds of the epochs, and the median rise is at least "
+        f"{100 * stability.OSCILLATING_RANGE:g}% of the range of the curve and "
+        f"{100 * stability.OSCILLATING_LEVEL:g}% of its level.",
+    )
+
+
+def _fit_rules() -> tuple[str, ...]:
+    accuracy, rmse = 100 * fit.POOR_SKILL["accuracy"], 100 * fit.POOR_SKILL["rmse"]
+    return (
+        f"Overfitting: val loss, averaged over up to 3 last epochs, is {100 * evidence.RISE:g}% or more above its "
+        f"minimum, train_eval loss fell meanwhile, and the interval of the gap on val, in the first metric or in "
+        f"NLL, excludes 0 on the worse side.",
+        f"Slow: over the last quarter of the epochs train_eval and val loss each fell by "
+        f"{100 * fit.SLOW_SHARE:g}% or more of their range, train_eval in at least {100 * fit.SLOW_STEADY:g}% of "
+        f"the epochs.",
+        f"Underfitting: on train_eval the model gets less than {accuracy:g}% (accuracy) or {rmse:g}% (squared "
+        f"error) of the way from the best constant answer on val to perfect, and the gap is not wide.",
+        f"Wide gap: val is worse than train_eval by more than {100 * fit.WIDE_SHARE:g} points, or, for metrics "
+        f"that are no shares, by more than {100 * fit.WIDE_RELATIVE:g}% of train_eval, and the interval excludes "
+        f"0.",
+        "Good fit: the training examples are fitted and the gap is not that wide. Unclear: something needed is "
+        "missing.",
+    )
+
+
+def _beside_rules() -> tuple[str, ...]:
+    return (
+        f"Beside it, vanishing gradients: the median gradient ratio is at most {gradients.VANISHING_RATIO:g}.",
+        f"Exploding gradients: it is at least {gradients.EXPLODING_RATIO:g}, or a gradient norm is infinite or "
+        f"{gradients.EXPLODING_GROWTH:g} times the mean of epoch 1.",
+        f"Dead units: {100 * gradients.DEAD_FRACTION:g}% or more at the end.",
+    )

@@ -1,0 +1,84 @@
+"""What the model said about each val and test example: predictions.csv as arrays."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dlx.core.errors import ArtefactError
+
+PROB = "prob_"
+FIXED = ("split", "id", "target", "prediction")
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """N examples, C classes.
+
+    Args:
+        splits: split name of each example [N].
+        targets: class indices or values [N].
+        predictions: predicted class indices or values [N].
+        probs: class probabilities [N, C]; None for regression.
+        class_names: what the header calls the classes; empty for regression.
+    """
+
+    splits: NDArray[np.str_]
+    targets: NDArray[np.float64]
+    predictions: NDArray[np.float64]
+    probs: NDArray[np.float64] | None
+    class_names: tuple[str, ...]
+
+    def of(self, split: str) -> Predictions:
+        """Return the examples of one split."""
+        return self._at(self.splits == split)
+
+    def finite(self) -> Predictions:
+        """Return the examples whose target and prediction are finite."""
+        return self._at(np.isfinite(self.targets) & np.isfinite(self.predictions))
+
+    def _at(self, here: NDArray[np.bool_]) -> Predictions:
+        probs = None if self.probs is None else self.probs[here]
+        return Predictions(self.splits[here], self.targets[here], self.predictions[here], probs, self.class_names)
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+
+def read_predictions(path: Path) -> Predictions | None:
+    """Read predictions.csv; None where it is absent.
+
+    Raises:
+        ArtefactError: a missing column, a row of the wrong length or a cell that is no number.
+    """
+    if not path.is_file():
+        return None
+    with open(path, newline="", encoding="utf-8") as file:
+        header, *rows = list(csv.reader(file)) or [[]]
+    _check(header, rows, path)
+    classes = [index for index, name in enumerate(header) if name.startswith(PROB)]
+    try:
+        table = np.array([row[2:] for row in rows], dtype=np.float64).reshape(len(rows), len(header) - 2)
+    except ValueError as error:
+        raise ArtefactError(f"{path} refused: {error}") from error
+    probs = table[:, [index - 2 for index in classes]] if classes else None
+    if classes and not _are_indices(table[:, :2], len(classes)):
+        raise ArtefactError(f"{path} refused: targets and predictions must be class indices below {len(classes)}")
+    names = tuple(header[index].removeprefix(PROB) for index in classes)
+    return Predictions(np.array([row[0] for row in rows], dtype=str), table[:, 0], table[:, 1], probs, names)
+
+
+def _are_indices(values: NDArray[np.float64], num_classes: int) -> bool:
+    return bool(np.isin(values, np.arange(num_classes)).all())
+
+
+def _check(header: list[str], rows: list[list[str]], path: Path) -> None:
+    if tuple(header[:4]) != FIXED:
+        raise ArtefactError(f"{path} refused: the header must start with {','.join(FIXED)}, got {','.join(header[:4])}")
+    for number, row in enumerate(rows, start=2):
+        if len(row) != len(header):
+            raise ArtefactError(f"{path} refused: line {number} has {len(row)} cells, the header {len(header)}")

@@ -1,0 +1,79 @@
+"""From a run folder to its report: read, say, write."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+
+from dlx.record import atomic, layout
+from dlx.report.diagnosis import diagnose_run
+from dlx.report.files import RunFiles, read_run
+from dlx.report.finding import Diagnosis
+from dlx.report.gaps import verdict
+from dlx.report.section import Document, Section
+from dlx.report.summary import Summary
+from dlx.report.to_html import to_html
+from dlx.report.to_json import to_json
+from dlx.report.to_markdown import markdown
+
+# In reading order; each is dlx/report/<name>.py with `section(run)`.
+SECTIONS = ("gaps", "diagnosis", "curves", "confusion", "reliability", "residuals", "facts", "method")
+
+
+@dataclass(frozen=True)
+class Report:
+    """A report that was written.
+
+    Args:
+        folder: where it lies.
+        document: what it says.
+        diagnosis: how the training went.
+        summary: what was measured; None where nothing was.
+    """
+
+    folder: Path
+    document: Document
+    diagnosis: Diagnosis
+    summary: Summary | None
+
+
+def render(folder: Path, sections: Sequence[str] = SECTIONS) -> Report:
+    """Write report.json, report.md, report.html and the figures of a run folder.
+
+    The same files give the same bytes.
+
+    Args:
+        folder: the run folder.
+        sections: names of sections, in reading order.
+
+    Raises:
+        ArtefactError: the folder is no run folder, or one of its files is damaged.
+        StorageError: the report cannot be written.
+    """
+    run = read_run(folder)
+    report = compose(run, sections)
+    target = folder / layout.REPORT
+    figures = target / layout.FIGURES
+    with atomic.storage_errors(figures):
+        figures.mkdir(parents=True, exist_ok=True)
+    for figure in report.figures():
+        atomic.write_bytes(figures / f"{figure.name}.png", figure.png)
+    atomic.write_text(target / layout.REPORT_JSON, to_json(report, layout.FIGURES))
+    atomic.write_text(target / layout.REPORT_MARKDOWN, markdown(report, layout.FIGURES))
+    atomic.write_text(target / layout.REPORT_HTML, to_html(report))
+    return Report(target, report, diagnose_run(run), run.summary)
+
+
+def compose(run: RunFiles, sections: Sequence[str] = SECTIONS) -> Document:
+    """Ask each section what it has to say."""
+    diagnosis = diagnose_run(run)
+    said = (_section(name, run) for name in sections)
+    return Document(run.name, verdict(run.summary, diagnosis), diagnosis.kind,
+                    tuple(section for section in said if section is not None))
+
+
+def _section(name: str, run: RunFiles) -> Section | None:
+    section: Section | None = import_module(f"dlx.report.{name}").section(run)
+    return section

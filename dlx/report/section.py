@@ -1,0 +1,87 @@
+"""What a report is made of. Sections say it, renderers print it; neither knows the other.
+
+A new section is a new file `dlx/report/<name>.py` with `section(run: RunFiles) -> Section | None`, and its name at its
+place in `dlx.report.render.SECTIONS`. None means that the run has nothing to say about it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Table:
+    """Cells that are already formatted; the first column names the row."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A picture.
+
+    Args:
+        name: file name without suffix, unique in the report.
+        png: the picture's bytes.
+        alt: the finding in words, for who cannot see it.
+        caption: how to read it.
+    """
+
+    name: str
+    png: bytes
+    alt: str
+    caption: str
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command worth trying next, ready to be copied, and why."""
+
+    text: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Section:
+    """One part of the report.
+
+    Args:
+        key: the section's name in report.json and its anchor in the page.
+        title: heading.
+        sentences: a paragraph.
+        points: evidence or remarks, one bullet each.
+        values: the raw numbers, plain data, for report.json.
+        parts: sections inside of this one.
+    """
+
+    key: str
+    title: str
+    sentences: tuple[str, ...] = ()
+    points: tuple[str, ...] = ()
+    tables: tuple[Table, ...] = ()
+    figures: tuple[Figure, ...] = ()
+    commands: tuple[Command, ...] = ()
+    values: Mapping[str, Any] = field(default_factory=dict)
+    parts: tuple[Section, ...] = ()
+
+
+@dataclass(frozen=True)
+class Document:
+    """A whole report: what the run is called, one sentence of verdict, then the sections in reading order."""
+
+    title: str
+    verdict: str
+    diagnosis: str
+    sections: tuple[Section, ...]
+
+    def figures(self) -> tuple[Figure, ...]:
+        """List the pictures of all sections."""
+        return tuple(figure for section in self.sections for figure in _figures(section))
+
+
+def _figures(section: Section) -> tuple[Figure, ...]:
+    return section.figures + tuple(figure for part in section.parts for figure in _figures(part))

@@ -1,0 +1,47 @@
+"""A report as JSON: the words, and the raw numbers they were made from."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from dlx.report.section import Document, Section
+
+FORMAT = 1
+
+
+def to_json(document: Document, figures: str) -> str:
+    """Write a report; numbers that are not finite become null, since JSON has none."""
+    content = {
+        "format": FORMAT,
+        "title": document.title,
+        "verdict": document.verdict,
+        "diagnosis": document.diagnosis,
+        "sections": [_section(section, figures) for section in document.sections],
+    }
+    return json.dumps(_finite(content), indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+
+
+def _section(section: Section, figures: str) -> dict[str, Any]:
+    return {
+        "key": section.key,
+        "title": section.title,
+        "sentences": section.sentences,
+        "points": section.points,
+        "tables": [{"title": item.title, "columns": item.columns, "rows": item.rows} for item in section.tables],
+        "commands": [{"command": item.text, "why": item.why} for item in section.commands],
+        "figures": [{"file": f"{figures}/{item.name}.png", "alt": item.alt, "caption": item.caption}
+                    for item in section.figures],
+        "values": section.values,
+        "parts": [_section(part, figures) for part in section.parts],
+    }
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(name): _finite(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

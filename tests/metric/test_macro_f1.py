@@ -1,0 +1,57 @@
+import numpy as np
+import pytest
+from sklearn.metrics import f1_score
+
+from dlx.core.types import Outcome
+from dlx.metric.macro_f1 import MacroF1, macro_f1_draws
+
+TARGETS = np.repeat([0, 1, 2], [40, 25, 12])
+PREDICTIONS = np.where(np.random.default_rng(0).random(77) < 0.7, TARGETS, np.random.default_rng(1).integers(0, 3, 77))
+OUTCOME = Outcome(np.eye(3)[PREDICTIONS], TARGETS)
+
+
+def macro_f1_by_hand(targets, predictions):
+    """From the definition, one class at a time."""
+    f1 = []
+    for label in np.unique(targets):
+        hits = np.sum((targets == label) & (predictions == label))
+        f1.append(2 * hits / (np.sum(targets == label) + np.sum(predictions == label)))
+    return np.mean(f1)
+
+
+def brute_force_draws(num_draws):
+    """Resample the examples of each class in a loop."""
+    generator = np.random.default_rng(2)
+    members = [np.flatnonzero(label == TARGETS) for label in range(3)]
+    draws = (np.concatenate([generator.choice(ids, ids.size) for ids in members]) for _ in range(num_draws))
+    return np.array([macro_f1_by_hand(TARGETS[ids], PREDICTIONS[ids]) for ids in draws])
+
+
+def test_macro_f1_equals_definition_and_scikit_learn():
+    assert MacroF1().value(OUTCOME) == pytest.approx(macro_f1_by_hand(TARGETS, PREDICTIONS), rel=1e-14)
+    assert MacroF1().value(OUTCOME) == pytest.approx(f1_score(TARGETS, PREDICTIONS, average="macro"), rel=1e-14)
+
+
+def test_macro_f1_leaves_out_classes_without_targets_but_counts_their_predictions_as_misses():
+    outcome = Outcome(np.eye(4)[[0, 0, 3, 1]], np.array([0, 0, 1, 1]))
+    assert MacroF1().value(outcome) == pytest.approx((1 + 2 / 3) / 2, rel=1e-14)
+    interval = MacroF1().interval(outcome, 0.95, 0)
+    assert (interval.low, interval.high) == (0.5, 1.0)
+
+
+def test_macro_f1_draws_are_distributed_as_a_brute_force_bootstrap_within_classes():
+    confusion = np.zeros((3, 3), dtype=np.int64)
+    np.add.at(confusion, (TARGETS, PREDICTIONS), 1)
+    draws, twin = macro_f1_draws(confusion, 20_000, np.random.default_rng(3)), brute_force_draws(4_000)
+    assert draws.mean() == pytest.approx(twin.mean(), abs=0.004)
+    assert draws.std() == pytest.approx(twin.std(), rel=0.05)
+    assert np.quantile(draws, [0.025, 0.975]) == pytest.approx(np.quantile(twin, [0.025, 0.975]), abs=0.008)
+
+
+def test_macro_f1_draws_of_rows_without_variation_equal_the_value():
+    confusion = np.array([[5, 0, 0], [0, 0, 7], [0, 0, 0]])
+    assert macro_f1_draws(confusion, 4, np.random.default_rng(0)).tolist() == [0.5] * 4
+
+
+def test_macro_f1_interval_says_its_method():
+    assert MacroF1().interval(OUTCOME, 0.9, 0)[2:] == ("percentile bootstrap, stratified by class", 0.9, 77, 2_000)
