@@ -85,4 +85,5 @@ class Lines:
         now = time.monotonic()
         if now >= self._next:
             self._next = now + LINE_SECONDS
-            self._console.print(f"epoch {row['epoch']}/{self._epochs}  {describe(row)}", highlight=False, soft_wrap=True)
+            text = f"epoch {row['epoch']}/{self._epochs}  {describe(row)}"
+            self._console.print(text, highlight=False, soft_wrap=True)

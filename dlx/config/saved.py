@@ -31,13 +31,13 @@ def to_saved(config: dict[str, Any]) -> dict[str, Any]:
     return saved
 
 
-def config_hash(saved: dict[str, Any]) -> str:
-    """Return 8 hexadecimal digits of the SHA-256 of what determines the result."""
+def config_hash(saved: dict[str, Any], digits: int = 8) -> str:
+    """Return the first hexadecimal digits of the SHA-256 of what determines the result."""
     hashed = copy.deepcopy(saved)
     for key in UNHASHED:
         group, _, name = key.rpartition(".")
         (hashed[group] if group else hashed).pop(name, None)
-    return hashlib.sha256(json.dumps(hashed, sort_keys=True).encode()).hexdigest()[:8]
+    return hashlib.sha256(json.dumps(hashed, sort_keys=True).encode()).hexdigest()[:digits]
 
 
 def _part(group: str, value: dict[str, Any]) -> dict[str, Any]:

@@ -75,7 +75,8 @@ def _gap(item: Measured | None) -> str:
 
 def _where(summary: Summary) -> str:
     epoch = "unknown" if summary.selected_epoch is None else str(summary.selected_epoch)
-    return f"Measured with the weights of epoch {epoch}, chosen by the rule {summary.selection_rule}; test played no part."
+    return (f"Measured with the weights of epoch {epoch}, chosen by the rule {summary.selection_rule}; test played no "
+            f"part in that.")
 
 
 def _made(summary: Summary) -> list[str]:
@@ -107,7 +108,7 @@ def _optimism(summary: Summary) -> list[str]:
         return []
     texts = [f"{words.label(name)} {words.difference(name, value, None, None)}" for name, value in summary.optimism]
     parts = ", ".join(texts)
-    return [f"Val minus test at the selected checkpoint: {parts}. Val chose the checkpoint, so val tends to flatter it."]
+    return [f"Val minus test at the selected checkpoint: {parts}. Val chose it, so val tends to flatter it."]
 
 
 def _openings(summary: Summary) -> list[str]:

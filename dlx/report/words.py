@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 
-LABELS = {"top_k": "top-k accuracy", "nll": "NLL", "rmse": "RMSE", "mae": "MAE", "r2": "R²", "macro_f1": "macro F1",
+SMALL = 1e-3
+LABELS = {"top_k": "top-k", "nll": "NLL", "rmse": "RMSE", "mae": "MAE", "r2": "R²", "macro_f1": "macro F1",
           "roc_auc": "ROC AUC"}
 
 
@@ -31,7 +32,9 @@ def number(value: float | None, *beside: float | None) -> str:
 
 def _decimals(*values: float | None) -> int:
     largest = max((abs(value) for value in values if value is not None and math.isfinite(value)), default=0.0)
-    return 3 if largest == 0 else max(0, 2 - math.floor(math.log10(largest)))
+    decimals = 3 if largest == 0 else max(0, 2 - math.floor(math.log10(largest)))
+    # Of an interval's third digit nobody makes use where it is so small.
+    return min(decimals, 4) if len(values) > 1 and largest >= SMALL else decimals
 
 
 def percent(value: float) -> str:

@@ -1,0 +1,164 @@
+"""runs.csv and leaderboard.csv: what a sweep found, sorted, without wall-clock, from run folders alone."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from dlx.core.errors import ArtefactError
+from dlx.core.intervals import student_t
+from dlx.record import atomic, layout
+from dlx.record.folder import RunFolder
+from dlx.record.safe_yaml import read_json
+from dlx.record.table import format_value
+from dlx.sweep.plan import Plan, PlannedRun, flatten
+
+SEED = "seed"
+LEVEL = 0.95
+
+
+class Result(NamedTuple):
+    """How a run of the plan ended; values are summary.json's by (metric, split), with gaps as split "gap"."""
+
+    run: PlannedRun
+    status: str
+    reason: str
+    values: dict[tuple[str, str], float | None]
+    better: dict[str, bool]
+
+
+class Standing(NamedTuple):
+    """A configuration over its seeds: mean and t interval of val and gap, by metric."""
+
+    point: dict[str, Any]
+    num_done: int
+    num_runs: int
+    val: dict[str, tuple[float, float, float]]
+    gap: dict[str, tuple[float, float, float]]
+    test: dict[str, tuple[float, float, float]]
+
+
+def collect(folder: Path, plan: Plan) -> list[Result]:
+    """Read what every run of the plan came to, in the plan's order."""
+    return [_result(folder / layout.RUNS / run.hash, run) for run in plan.runs]
+
+
+def _result(path: Path, run: PlannedRun) -> Result:
+    if not (path / layout.STATUS).is_file():
+        return Result(run, "missing", "never started", {}, {})
+    try:
+        status = RunFolder(path).status()
+        summary = read_json(path / layout.SUMMARY) if (path / layout.SUMMARY).is_file() else {"metrics": [], "gaps": []}
+    except ArtefactError as error:
+        return Result(run, "failed", str(error), {}, {})
+    values = {(item["metric"], item["split"]): item["value"] for item in summary["metrics"]}
+    values |= {(item["metric"], "gap"): item["value"] for item in summary["gaps"] if item["split"] == "val"}
+    better = {item["metric"]: item["greater_is_better"] for item in summary["metrics"]}
+    return Result(run, status["status"], str(status.get("reason") or ""), values, better)
+
+
+def varying(plan: Plan) -> list[str]:
+    """Return the keys that differ between runs, in the configuration's order; a choice of parts is one key."""
+    flat = [flatten(run.saved) for run in plan.runs]
+    keys = dict.fromkeys(key for values in flat for key in values)
+    differ = [key for key in keys if len({repr(values.get(key)) for values in flat}) > 1]
+    # split.seed follows seed unless it was set, and what comes with another part is implied by it.
+    follows = all(values.get("split.seed") == values.get(SEED) for values in flat)
+    implied = {key for key in differ if key.count(".") and f"{key.rpartition('.')[0]}.part" in differ
+               and not key.endswith(".part") and any(key not in values for values in flat)}
+    return [key for key in differ if key != "name" and key not in implied and not (key == "split.seed" and follows)]
+
+
+def write_runs(folder: Path, plan: Plan, results: Sequence[Result]) -> None:
+    """Write one row per run."""
+    keys = varying(plan)
+    columns = list(dict.fromkeys(key for result in results for key in result.values))
+    header = ["run", *map(shown, keys), "status", *(f"{split}_{metric}" for metric, split in columns)]
+    rows = []
+    for result in results:
+        flat = flatten(result.run.saved)
+        rows.append([result.run.hash, *(cell(flat.get(key)) for key in keys), result.status,
+                     *(format_value(result.values.get(column)) for column in columns)])
+    atomic.write_text(folder / layout.RUNS_TABLE, to_csv(header, rows))
+
+
+def standings(plan: Plan, results: Sequence[Result]) -> list[Standing]:
+    """Group runs that differ by seed alone, and rank the groups by the mean of the selection's metric on val."""
+    keys = [key for key in varying(plan) if key != SEED]
+    grouped: dict[str, list[Result]] = {}
+    points: dict[str, dict[str, Any]] = {}
+    for result in results:
+        flat = flatten(result.run.saved)
+        point = {key: flat.get(key) for key in keys}
+        points[repr(point)] = point
+        grouped.setdefault(repr(point), []).append(result)
+    table = [_standing(points[name], members) for name, members in grouped.items()]
+    metric, sign = ranking(results)
+    return sorted(table, key=lambda row: sign * row.val[metric][0] if metric in row.val else math.inf)
+
+
+def ranking(results: Sequence[Result]) -> tuple[str, float]:
+    """Return the metric to rank by, that of the selection rule, and 1 where less is better, -1 where greater is."""
+    rule = str(results[0].run.saved["selection"])
+    metric = rule.removeprefix("best_val_") if rule.startswith("best_val_") else "loss"
+    greater = any(result.better.get(metric, False) for result in results)
+    return metric, -1.0 if greater else 1.0
+
+
+def _standing(point: dict[str, Any], members: Sequence[Result]) -> Standing:
+    done = [member for member in members if member.status == "done"]
+    metrics = list(dict.fromkeys(metric for member in done for metric, _ in member.values))
+    estimates = {split: {metric: _estimate([member.values.get((metric, split)) for member in done])
+                         for metric in metrics} for split in ("val", "gap", "test")}
+    return Standing(point, len(done), len(members), estimates["val"], estimates["gap"], estimates["test"])
+
+
+def _estimate(values: Sequence[float | None]) -> tuple[float, float, float]:
+    known = np.array([value for value in values if value is not None], dtype=np.float64)
+    if len(known) == 0:
+        return math.nan, math.nan, math.nan
+    interval = student_t(known, LEVEL)
+    return float(known.mean()), interval.low, interval.high
+
+
+def write_leaderboard(folder: Path, table: Sequence[Standing]) -> None:
+    """Write one row per configuration, best first; intervals are 95% t intervals over seeds."""
+    keys = list(table[0].point)
+    metrics = list(dict.fromkeys(metric for row in table for metric in row.val))
+    header = ["rank", *map(shown, keys), "runs_done", "runs"]
+    header += [f"{split}_{metric}_{part}" for metric in metrics for split in ("val", "gap")
+               for part in ("mean", "low", "high")]
+    rows = []
+    for rank, row in enumerate(table, 1):
+        numbers = [format_value(None if math.isnan(number) else number) for metric in metrics
+                   for estimates in (row.val, row.gap) for number in estimates.get(metric, (math.nan,) * 3)]
+        rows.append([str(rank), *(cell(value) for value in row.point.values()), str(row.num_done), str(row.num_runs),
+                     *numbers])
+    atomic.write_text(folder / layout.LEADERBOARD, to_csv(header, rows))
+
+
+def shown(key: str) -> str:
+    """Return a key as it is typed: model for model.part."""
+    return key.removesuffix(".part")
+
+
+def cell(value: Any) -> str:
+    """Format a value of a configuration."""
+    if isinstance(value, Mapping):
+        return "none" if not value else str(value)
+    return "" if value is None else format_value(value) if isinstance(value, float) else str(value)
+
+
+def to_csv(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return CSV text."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    return text.getvalue()
