@@ -25,6 +25,8 @@ BATCH_SIZE, WIDTH, LR = 64, 128, 1e-3
 def loader(num_workers: int) -> DataLoader:
     """Return shuffled training batches of $DLX_DATA_DIR."""
     transform = transforms.Compose([transforms.ToTensor(), transforms.Normalize((0.1307,), (0.3081,))])
+    if "DLX_DATA_DIR" not in os.environ:
+        raise SystemExit("DLX_DATA_DIR must name the folder that holds MNIST/raw")
     rows = datasets.MNIST(os.environ["DLX_DATA_DIR"], transform=transform)
     return DataLoader(
         Subset(rows, range(NUM_ROWS)),

@@ -22,7 +22,9 @@ def command(case: Case, changes: Mapping[str, str], why: str) -> Command:
 
     Settings typed below a group whose choice changes are dropped: they belonged to the old choice.
     """
-    tokens = {group: f"{group}={part}" for group in NAMED if (part := _option(case, group)) is not None}
+    # An experiment names the parts itself.
+    named = () if any(_key(typed) == "experiment" for typed in case.overrides) else NAMED
+    tokens = {group: f"{group}={part}" for group in named if (part := _option(case, group)) is not None}
     for typed in case.overrides:
         tokens[_key(typed)] = typed
     for key, value in changes.items():

@@ -76,9 +76,9 @@ def skill_sentence(case: Case, gain: float, poor: float) -> str:
     train = None if case.summary is None else case.summary.metric(metric, "train_eval")
     assert train is not None
     squared = "" if metric == "accuracy" else ", in squared error"
+    way = f"{100 * gain:.0f}% of the way from there to perfect{squared}" if gain > 0 else "no better"
     return (f"Train_eval {words.label(metric)} is {words.measured(metric, train.value)}; {answer} gives "
-            f"{words.measured(metric, value)} on val. That is {100 * gain:.0f}% of the way from there to perfect"
-            f"{squared}; below {100 * poor:.0f}% is called a poor fit here.")
+            f"{words.measured(metric, value)} on val. That is {way}; below {100 * poor:.0f}% is called poor here.")
 
 
 def _epoch(case: Case, rise: Rise) -> int:

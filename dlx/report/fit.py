@@ -90,8 +90,9 @@ def good_fit(case: Case) -> Finding | None:
         return None
     reasons = (evidence.skill_sentence(case, *gain), evidence.gap_sentence(case, gap), *evidence.rise_remark(case))
     commands = advice.some(advice.next_seed(case, "Another seed shows how much of these numbers is chance."))
-    return Finding("good_fit", "Good fit", "The model learned its training examples and does about as well on val.",
-                   reasons, commands)
+    limit = f"{100 * WIDE_SHARE:g} points" if words.is_share(gap.metric) else f"{100 * WIDE_RELATIVE:g}%"
+    return Finding("good_fit", "Good fit",
+                   f"The model learned its training examples, and val is at most {limit} worse.", reasons, commands)
 
 
 def unclear(case: Case) -> Finding:

@@ -18,7 +18,7 @@ SPLITS = (
 )
 METRICS = {
     "accuracy": "share of examples whose most probable class is the true one.",
-    "top_k": "share of examples whose true class is among the k most probable.",
+    "top_k": "accuracy where the true class may be any of the k most probable.",
     "nll": "mean of −log of the probability given to the true class.",
     "macro_f1": "mean over classes of the harmonic mean of precision and recall.",
     "roc_auc": "probability that an example of a class scores above one of another, averaged over the classes.",
@@ -53,8 +53,9 @@ def section(run: RunFiles) -> Section:
 
 def _process_rules() -> tuple[str, ...]:
     return (
-        f"Diverged: the loss was not finite, or the training loss ended at {stability.DIVERGED_FACTOR:g} times "
-        f"its value after the first epoch or more.",
+        f"Diverged: the loss was not finite; or the training loss ended at {stability.DIVERGED_FACTOR:g} times its "
+        f"value after the first epoch or more; or train_eval ended {stability.DIVERGED_FACTOR:g} times as bad as "
+        f"without a model, in the cross-entropy of equal probabilities or in the RMSE of the mean.",
         f"Oscillating (from {stability.OSCILLATING_EPOCHS} epochs on): in the last half, train_eval loss rose in "
         f"a third to two thirds of the epochs, and the median rise is at least "
         f"{100 * stability.OSCILLATING_RANGE:g}% of the range of the curve and "

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from dlx.report import advice, words
@@ -41,12 +43,11 @@ def diverged(case: Case) -> Finding | None:
     broken = case.status.state == "diverged" or any(
         name in case.history.columns and not np.isfinite(case.history.column(name)).all()
         for name in ("train_loss", "train_eval_loss"))
-    climbed = finite.size >= 3 and finite[-1] >= DIVERGED_FACTOR * finite[0] and finite[-1] >= 0.9 * finite.max()
-    if not broken and not climbed:
-        return None
     where = "" if case.status.step is None else f" at step {case.status.step}"
-    verdict = (f"The loss stopped being a finite number{where}, and training ended there." if broken else
-               f"The training loss ended {finite[-1] / finite[0]:.1f} times as high as after the first epoch.")
+    verdict = f"The loss stopped being a finite number{where}, and training ended there." if broken else (
+        _climbed(finite) or _worse_than_nothing(case))
+    if verdict is None:
+        return None
     commands = advice.some(
         advice.scale_lr(case, 0.1, "A tenth of the learning rate: too large a step is the usual cause."),
         advice.add_regularizers(case, ("gradient_clip",), "Bounds the length of every update's gradient."),
@@ -55,12 +56,34 @@ def diverged(case: Case) -> Finding | None:
     return Finding("diverged", "Diverged", verdict, tuple(_divergence_evidence(case, finite)), commands)
 
 
+def _climbed(loss: np.ndarray) -> str | None:
+    if loss.size < 3 or loss[-1] < DIVERGED_FACTOR * loss[0] or loss[-1] < 0.9 * loss.max():
+        return None
+    return f"The training loss ended {loss[-1] / loss[0]:,.1f} times as high as after the first epoch."
+
+
+def _worse_than_nothing(case: Case) -> str | None:
+    """Compare the end of train_eval with equal probabilities for all classes, or with the mean as the answer."""
+    num_classes = 0 if case.summary is None else len(case.summary.class_names)
+    if case.setting("loss", "part") == "cross_entropy" and num_classes > 1:
+        name, last, nothing = "loss", case.history.last("train_eval_loss"), math.log(num_classes)
+        answer = "equal probabilities for all classes give"
+    elif case.baseline is not None and case.baseline.metric == "rmse":
+        name, last, nothing = "RMSE", case.history.last("train_eval_rmse"), case.baseline.value
+        answer = "always answering the mean gives"
+    else:
+        return None
+    if last is None or last < DIVERGED_FACTOR * nothing:
+        return None
+    return f"Train_eval {name} ended at {words.number(last)}, where {answer} {words.number(nothing)}."
+
+
 def _divergence_evidence(case: Case, finite: np.ndarray) -> list[str]:
     evidence = []
     if case.status.step is not None:
         epoch = "" if case.status.epoch is None else f", in epoch {case.status.epoch}"
         evidence.append(f"First step with a loss that is not finite: {case.status.step}{epoch}.")
-    if case.status.reason is not None:
+    if case.status.state == "diverged" and case.status.reason is not None:
         evidence.append(f"Reason given in status.json: {case.status.reason}")
     if finite.size == 0:
         evidence.append("No epoch ended with a finite training loss, so there is no curve to show.")

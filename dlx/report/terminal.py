@@ -24,7 +24,8 @@ def gap_table(summary: Summary, width: int = WIDTH) -> Table:
     """
     forms = [_wide(summary, " "), _wide(summary, "\n"), _tall(summary)]
     console = Console(width=10_000)
-    return next((table for table in forms if Measurement.get(console, console.options, table).maximum <= width), forms[-1])
+    sizes = [Measurement.get(console, console.options, table).maximum for table in forms]
+    return next((table for table, size in zip(forms, sizes, strict=True) if size <= width), forms[-1])
 
 
 def _wide(summary: Summary, separator: str) -> Table:
@@ -55,11 +56,11 @@ def print_short(summary: Summary | None, diagnosis: Diagnosis, console: Console)
     width = min(WIDTH, console.width)
     console.print(Text(gaps.verdict(summary, diagnosis), style="bold"), width=width)
     if summary is not None:
-        console.print(Padding(gap_table(summary, width), (1, 0)))
+        console.print(Padding(gap_table(summary, width), (1, 0), expand=False))
     for finding in diagnosis.findings:
         console.print(Text(finding.title, style="bold"), width=width)
         for sentence in (finding.verdict, *finding.evidence):
-            console.print(Padding(Text(sentence), (0, 0, 0, 2)), width=width)
+            console.print(Padding(Text(sentence), (0, 0, 0, 2), expand=False), width=width)
     if diagnosis.commands:
         console.print(Text("Worth trying next", style="bold"))
     for command in diagnosis.commands:
