@@ -70,7 +70,7 @@ def compose(root: str, overrides: Sequence[str], config_dir: Path | None = None)
     choices = tuple(f"{group}={_choice_text(choice)}" for group, choice in typed.choices.items())
     base = copy.deepcopy(_compose_choices(root, choices, config_dir))
     defaults = resolve(base, [])
-    set_values(base, typed)
+    set_values(base, typed, folders)
     config = resolve(base, typed.problems)
     check_types(config, defaults, typed)
     typed.problems += root_problems({key: value for key, value in config.items() if key in typed.values})
@@ -149,13 +149,13 @@ def _compose_choices(root: str, choices: tuple[str, ...], config_dir: Path | Non
     return container
 
 
-def set_values(config: Nested, typed: Typed) -> None:
+def set_values(config: Nested, typed: Typed, folders: Sequence[Path]) -> None:
     """Set the typed values and drop the deleted keys, in place; unknown keys become problems."""
     known = [key for key, _ in leaves(config)]
     for key, value in typed.values.items():
         parent, name = _locate(config, key)
         if parent is None or name not in parent or name == "experiment":
-            typed.problems.append(names.unknown_key(key, known))
+            typed.problems.append(names.unknown_key(key, known, folders))
         elif isinstance(parent[name], dict):
             typed.problems.append(f"{key} is a group of keys, not a value; set one of "
                                   f"{', '.join(f'{key}.{inner}' for inner in parent[name] if inner[0] != '_')}")

@@ -33,15 +33,19 @@ def refuse_unknown(root: str, overrides: Sequence[str], folders: Sequence[Path])
             chosen = value if isinstance(value, list) else [value]
             problems += option_problems(key, [str(option) for option in chosen if option is not None], folders)
         elif key not in known:
-            problems.append(unknown_key(key, known))
+            problems.append(unknown_key(key, known, folders))
         elif isinstance(known[key], dict) or type_problem(known[key], value) is not None:
             return
     if problems:
         raise ConfigError(*problems)
 
 
-def unknown_key(key: str, known: Sequence[str] | dict[str, Any]) -> str:
-    """Say that a key does not exist."""
+def unknown_key(key: str, known: Sequence[str] | dict[str, Any], folders: Sequence[Path]) -> str:
+    """Say that a key does not exist, or whose it is."""
+    group, _, rest = key.partition(".")
+    owners = [option for option in options.options(group, folders) if key in dict(option_keys(group, option, folders))]
+    if rest and owners:
+        return f"{key} belongs to {' and '.join(f'{group}={option}' for option in owners)}, which is not chosen"
     return f"unknown key {key}{options.near(key, known)}"
 
 
@@ -60,9 +64,14 @@ def known_keys(root: str, folders: Sequence[Path]) -> Iterator[tuple[str, Any]]:
                 yield key, value
     for group in options.groups(folders):
         for option in options.options(group, folders):
-            path = options.find_option(group, option, folders)
-            assert path is not None, (group, option)
-            values = options.read_option(path)
-            prefix = f"{group}.{option}" if group in options.LIST_GROUPS else group
-            for key, value in values.get(group, values).items():
-                yield f"{prefix}.{key}", value
+            yield from option_keys(group, option, folders)
+
+
+def option_keys(group: str, option: str, folders: Sequence[Path]) -> Iterator[tuple[str, Any]]:
+    """Yield the keys of one option, as they are typed, with their defaults."""
+    path = options.find_option(group, option, folders)
+    assert path is not None, (group, option)
+    values = options.read_option(path)
+    prefix = f"{group}.{option}" if group in options.LIST_GROUPS else group
+    for key, value in values.get(group, values).items():
+        yield f"{prefix}.{key}", value

@@ -14,6 +14,7 @@ from dlx.core.types import OnBatch, OnGradient, OnHistory, OnModel, Penalty, Sca
 from dlx.engine import history
 from dlx.engine.data import Prepared
 from dlx.engine.evaluate import Evaluator
+from dlx.engine.flat import flatten
 from dlx.engine.parts import Parts
 from dlx.engine.step import Step, bind_noise
 
@@ -61,12 +62,14 @@ def flops_per_step(parts: Parts, spec: TaskSpec) -> float:
 def build_step(parts: Parts, model: nn.Module, placement: Placement) -> Step:
     """Join model, loss, optimizer and regularizers into a step."""
     params = [param for param in model.parameters() if param.requires_grad]
+    vector = flatten(params)
     return Step(
         seed=parts.settings.seed,
         forward=torch.compile(model) if placement.compile else model,
         params=params,
+        vector=vector,
         loss=parts.loss,
-        optimizer=parts.optimizer(params),
+        optimizer=parts.optimizer([vector]),
         precision=placement.precision,
         noise=bind_noise(model, placement.device),
         on_batch=hooks(parts, OnBatch),
@@ -77,8 +80,8 @@ def build_step(parts: Parts, model: nn.Module, placement: Placement) -> Step:
 
 def build_evaluator(parts: Parts, model: nn.Module, data: Prepared, placement: Placement) -> Evaluator:
     """Join model, loss and metrics into the one evaluation."""
-    return Evaluator(model, parts.loss, parts.metrics, data.spec, data.target_shift, data.target_scale,
-                     placement.precision)
+    return Evaluator(model, parts.loss, history.streamed(parts.metrics), data.spec, data.target_shift,
+                     data.target_scale, placement.precision)
 
 
 def check_parts(parts: Parts) -> None:

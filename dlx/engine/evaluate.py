@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from dlx.core.types import Loss, Metric, Outcome, Split, StreamedMetric, TaskSpec
+from dlx.core.types import Loss, Outcome, Split, StreamedMetric, TaskSpec
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,20 +22,17 @@ CHUNK_ELEMENTS = 2**20
 class Evaluator(NamedTuple):
     """What every evaluation of a run has in common.
 
-    shift, scale: an output times scale plus shift is in the target's own units (regression).
+    streamed: the metrics that are functions of a mean over examples; shift, scale: an output times scale plus shift is
+    in the target's own units (regression).
     """
 
     model: nn.Module
     loss: Loss
-    metrics: Mapping[str, Metric]
+    streamed: Mapping[str, StreamedMetric]
     spec: TaskSpec
     shift: float
     scale: float
     precision: Callable[[], AbstractContextManager[object]]
-
-    def streamed(self) -> dict[str, StreamedMetric]:
-        """Return the metrics that are functions of a mean over examples."""
-        return {name: metric for name, metric in self.metrics.items() if isinstance(metric, StreamedMetric)}
 
 
 def measure(evaluator: Evaluator, split: Split) -> dict[str, float]:
@@ -43,18 +40,17 @@ def measure(evaluator: Evaluator, split: Split) -> dict[str, float]:
 
     Sums over examples are divided once, so that a short last chunk is exact.
     """
-    streamed = evaluator.streamed()
     totals: Tensor | None = None
     for outputs, targets in outputs_of(evaluator, split):
         values = [evaluator.loss(outputs, targets)]
         own, truth = in_own_units(evaluator, outputs, targets)
-        values += [metric.per_example(own, truth) for metric in streamed.values()]
+        values += [metric.per_example(own, truth) for metric in evaluator.streamed.values()]
         sums = torch.stack([value.sum(dtype=torch.float64) for value in values])
         totals = sums if totals is None else totals + sums
     assert totals is not None, "a split is never empty"
     loss, *means = (totals / len(split.targets)).tolist()
-    return {"loss": loss, **{name: metric.from_mean(mean) for (name, metric), mean in zip(streamed.items(), means,
-                                                                                          strict=True)}}
+    metrics = zip(evaluator.streamed.items(), means, strict=True)
+    return {"loss": loss, **{name: metric.from_mean(mean) for (name, metric), mean in metrics}}
 
 
 def predict(evaluator: Evaluator, split: Split) -> Outcome:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from dlx.core.errors import DivergedError
 from dlx.core.random import torch_generator
@@ -85,9 +85,11 @@ def train_epoch(job: Job, progress: Progress, recorder: Recorder) -> None:
     for batch in batches(job.train, job.bounds, job.seed, progress.epoch, progress.step_in_epoch):
         step = first + progress.step_in_epoch
         recorder.before_step(step)
-        loss, norm = job.step(batch, step, job.lr_at(step))
-        progress.losses.append(loss)
-        progress.norms.append(norm)
+        taken = job.step(batch, step, job.lr_at(step))
+        progress.losses.append(taken.losses)
+        progress.norms.append(taken.norm)
+        if taken.penalty is not None:
+            progress.penalties.append(taken.penalty)
         progress.step_in_epoch += 1
 
 
@@ -113,9 +115,10 @@ def measure_epoch(job: Job, progress: Progress) -> Row:
     """
     steps = len(job.bounds) - 1
     last_step = (progress.epoch + 1) * steps - 1
-    losses = torch.stack(progress.losses).double().cpu()
-    check_finite(losses, last_step - steps + 1, job.lr_at)
-    sizes = torch.tensor([end - begin for begin, end in pairwise(job.bounds)], dtype=torch.float64)
+    train_loss = minimised_loss(progress, job.bounds)
+    if not math.isfinite(train_loss):
+        step = last_step - steps + 1 + first_bad_step(progress, job.bounds)
+        raise DivergedError(step, job.lr_at(step))
     norms = torch.stack(progress.norms).double().cpu()
     gradients = Gradients(norms.mean().item(), norms.max().item(), gradient_ratio(job.step.params))
     with dead_units(job.evaluator.model) as dead:
@@ -124,20 +127,31 @@ def measure_epoch(job: Job, progress: Progress) -> Row:
     if not (math.isfinite(train_eval["loss"]) and math.isfinite(val["loss"])):
         raise DivergedError(last_step, job.lr_at(last_step))
     row = history.make_row(
-        progress.epoch + 1, last_step + 1, job.lr_at(last_step), float(losses @ sizes / sizes.sum()), train_eval, val,
-        gradients, norm_of(job.step.params), float(dead[0][1] / dead[0][0]) if dead else None)
+        progress.epoch + 1, last_step + 1, job.lr_at(last_step), train_loss, train_eval, val, gradients,
+        torch.linalg.vector_norm(job.step.vector.detach()).item(), float(dead[0][1] / dead[0][0]) if dead else None)
     progress.rows.append(row)
-    progress.losses, progress.norms = [], []
+    progress.losses, progress.penalties, progress.norms = [], [], []
     progress.epoch, progress.step_in_epoch = progress.epoch + 1, 0
     return row
 
 
-def check_finite(losses: Tensor, first_step: int, lr_at: Callable[[int], float]) -> None:
-    """Raise DivergedError at the first loss that is not finite."""
-    bad = (~losses.isfinite()).nonzero()
-    if len(bad):
-        step = first_step + int(bad[0])
-        raise DivergedError(step, lr_at(step))
+def minimised_loss(progress: Progress, bounds: Sequence[int]) -> float:
+    """Return the loss that the epoch's steps minimised, penalties included, averaged over its examples."""
+    total = torch.cat(progress.losses).sum(dtype=torch.float64).item()
+    if progress.penalties:
+        sizes = torch.tensor([end - begin for begin, end in pairwise(bounds)], dtype=torch.float64)
+        total += float(torch.stack(progress.penalties).double().cpu() @ sizes)
+    return total / bounds[-1]
+
+
+def first_bad_step(progress: Progress, bounds: Sequence[int]) -> int:
+    """Return the number, within the epoch, of the first step whose loss or penalty was not finite."""
+    losses = torch.tensor_split(torch.cat(progress.losses).cpu(), list(bounds[1:-1]))
+    good = [bool(values.isfinite().all()) for values in losses]
+    if progress.penalties:
+        good = [fine and bool(penalty.isfinite()) for fine, penalty in zip(good, progress.penalties, strict=True)]
+    # A sum can overflow while each of its terms is finite.
+    return good.index(False) if False in good else len(good) - 1
 
 
 def keep_best(job: Job, progress: Progress, row: Row) -> None:
@@ -146,12 +160,6 @@ def keep_best(job: Job, progress: Progress, row: Row) -> None:
     if history.prefers(job.selection, job.columns, row, best):
         progress.best_row = len(progress.rows) - 1
         progress.best = weights_of(job.evaluator.model)
-
-
-def norm_of(params: Sequence[nn.Parameter]) -> float:
-    """Return the L2 norm of all parameters."""
-    with torch.no_grad():
-        return float(torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(param) for param in params])))
 
 
 def gradient_ratio(params: Sequence[nn.Parameter]) -> float | None:

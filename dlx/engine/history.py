@@ -43,8 +43,12 @@ def make_row(epoch: int, step: int, lr: float, train_loss: float, train_eval: Ma
 
 def directions(metrics: Mapping[str, Metric]) -> dict[str, bool]:
     """Return the columns that a rule may select or stop on, each with whether greater is better."""
-    streamed = {name: metric for name, metric in metrics.items() if isinstance(metric, StreamedMetric)}
-    return {"val_loss": False} | {f"val_{name}": metric.greater_is_better for name, metric in streamed.items()}
+    return {"val_loss": False} | {f"val_{name}": metrics[name].greater_is_better for name in streamed(metrics)}
+
+
+def streamed(metrics: Mapping[str, Metric]) -> dict[str, StreamedMetric]:
+    """Return the metrics that are measured after every epoch."""
+    return {name: metric for name, metric in metrics.items() if isinstance(metric, StreamedMetric)}
 
 
 def selected_column(rule: str, columns: Mapping[str, bool]) -> str | None:

@@ -24,7 +24,8 @@ class Progress:
     Args:
         epoch: epochs completed.
         step_in_epoch: steps taken in the epoch after those.
-        losses, norms: minimised loss and gradient norm of each of these steps, scalars on the device.
+        losses: of the examples of each of these steps, [B], on the device.
+        penalties, norms: sum of penalties (none without any) and gradient norm of each, scalars on the device.
         rows: one per epoch completed.
         best_row: index of the row whose weights are kept, or None.
         best: those weights, in memory.
@@ -33,6 +34,7 @@ class Progress:
     epoch: int = 0
     step_in_epoch: int = 0
     losses: list[Tensor] = field(default_factory=list)
+    penalties: list[Tensor] = field(default_factory=list)
     norms: list[Tensor] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
     best_row: int | None = None
@@ -63,7 +65,9 @@ def training_checkpoint(model: nn.Module, optimizer: torch.optim.Optimizer, prog
     for index, values in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer/{index}/{name}": value for name, value in values.items() if value is not None}
     tensors |= {f"best/{name}": tensor for name, tensor in progress.best.items()}
-    for name, scalars in (("losses", progress.losses), ("norms", progress.norms)):
+    if progress.losses:
+        tensors["progress/losses"] = torch.cat(progress.losses)
+    for name, scalars in (("penalties", progress.penalties), ("norms", progress.norms)):
         if scalars:
             tensors[f"progress/{name}"] = torch.stack(scalars)
     state["progress"] = {"epoch": progress.epoch, "step_in_epoch": progress.step_in_epoch,
@@ -106,13 +110,14 @@ def restore_training(model: nn.Module, optimizer: torch.optim.Optimizer, checkpo
         index, _, value = name.partition("/")
         state.setdefault(int(index), {})[value] = tensor
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
-    scalars = section(checkpoint, "progress")
     device = next(model.parameters()).device
+    taken = {name: tensor.to(device) for name, tensor in section(checkpoint, "progress").items()}
     saved = checkpoint.state["progress"]
     return Progress(
         epoch=saved["epoch"], step_in_epoch=saved["step_in_epoch"],
-        losses=list(scalars["losses"].to(device).unbind()) if "losses" in scalars else [],
-        norms=list(scalars["norms"].to(device).unbind()) if "norms" in scalars else [],
+        losses=[taken["losses"]] if "losses" in taken else [],
+        penalties=list(taken["penalties"].unbind()) if "penalties" in taken else [],
+        norms=list(taken["norms"].unbind()) if "norms" in taken else [],
         rows=saved["rows"], best_row=saved["best_row"],
         best={name: tensor.to(device) for name, tensor in section(checkpoint, "best").items()},
     )

@@ -22,15 +22,22 @@ def command(case: Case, changes: Mapping[str, str], why: str) -> Command:
 
     Settings typed below a group whose choice changes are dropped: they belonged to the old choice.
     """
-    # An experiment names the parts itself.
-    named = () if any(_key(typed) == "experiment" for typed in case.overrides) else NAMED
-    tokens = {group: f"{group}={part}" for group in named if (part := _option(case, group)) is not None}
+    tokens = _parts(case)
     for typed in case.overrides:
         tokens[_key(typed)] = typed
     for key, value in changes.items():
         tokens = {name: token for name, token in tokens.items() if not _belongs(name, key, value)}
         tokens[key] = f"{key}={value}"
     return Command(" ".join(["dlx train", *map(_quoted, _in_order(case, tokens))]), why)
+
+
+def _parts(case: Case) -> dict[str, str]:
+    # An experiment names its parts itself.
+    if any(_key(typed) == "experiment" for typed in case.overrides):
+        return {}
+    tokens = {group: f"{group}={part}" for group in NAMED if (part := _option(case, group)) is not None}
+    names = regularizers(case)
+    return {**tokens, "regularizer": f"regularizer=[{','.join(names)}]"} if names else tokens
 
 
 def _option(case: Case, group: str) -> str | None:

@@ -12,9 +12,9 @@ from dlx.report.files import RunFiles
 from dlx.report.history import History
 from dlx.report.section import Figure, Section
 
-SIZE = (8.8, 3.8)
+SIZE = (8.9, 3.8)
 MAX_MARKERS = 12
-LEFT, RIGHT = (0.85, 0.55, 4.55, 0.8), (5.25, 0.55, 0.15, 0.8)
+LEFT, RIGHT = (0.97, 0.55, 4.55, 0.8), (5.25, 0.55, 0.27, 0.8)
 
 
 def section(run: RunFiles) -> Section | None:

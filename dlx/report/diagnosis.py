@@ -81,6 +81,7 @@ THRESHOLDS: dict[str, float] = {
     "poor_skill_accuracy": fit.POOR_SKILL["accuracy"],
     "poor_skill_rmse": fit.POOR_SKILL["rmse"],
     "diverged_factor": stability.DIVERGED_FACTOR,
+    "diverged_worse_than_nothing": stability.WORSE_THAN_NOTHING,
     "oscillating_share_of_steps": stability.OSCILLATING_SHARE,
     "oscillating_share_of_range": stability.OSCILLATING_RANGE,
     "oscillating_share_of_level": stability.OSCILLATING_LEVEL,

@@ -30,7 +30,7 @@ def gap_sentence(case: Case, gap: Measured) -> str:
     if gap.low is None:
         return f"{text}; no interval."
     judged = "includes" if gap.includes_zero() else "excludes"
-    return f"{text} ({100 * gap.level:g}% {gap.method} interval, n = {gap.n:,}); the interval {judged} 0."
+    return f"{text} ({words.level_and_method(gap.level, gap.method)} interval, n = {gap.n:,}); the interval {judged} 0."
 
 
 def rise_sentence(case: Case, rise: Rise) -> str:
@@ -76,7 +76,7 @@ def skill_sentence(case: Case, gain: float, poor: float) -> str:
     train = None if case.summary is None else case.summary.metric(metric, "train_eval")
     assert train is not None
     squared = "" if metric == "accuracy" else ", in squared error"
-    way = f"{100 * gain:.0f}% of the way from there to perfect{squared}" if gain > 0 else "no better"
+    way = f"{words.percent(gain)}% of the way from there to perfect{squared}" if gain > 0 else "no better"
     return (f"Train_eval {words.label(metric)} is {words.measured(metric, train.value)}; {answer} gives "
             f"{words.measured(metric, value)} on val. That is {way}; below {100 * poor:.0f}% is called poor here.")
 

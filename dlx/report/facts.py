@@ -45,9 +45,13 @@ def _facts(run: RunFiles) -> Iterator[tuple[str, str]]:
 
 def _flat(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
     for name, item in value.items():
-        if isinstance(item, Mapping):
+        if isinstance(item, Mapping) and item:
             yield from _flat(item, f"{prefix}{name}.")
         elif isinstance(item, list):
             yield f"{prefix}{name}", " ".join(map(str, item))
         else:
-            yield f"{prefix}{name}", "none" if item is None else str(item)
+            yield f"{prefix}{name}", "none" if item is None or item == {} else _scalar(item)
+
+
+def _scalar(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -32,7 +32,7 @@ def overfitting(case: Case) -> Finding | None:
 
 def wide_gap(case: Case) -> Finding | None:
     """Val is far worse than train_eval, but val loss did not rise as overfitting would make it."""
-    gap = shown_gap(case)
+    gap = _val_gap(case)
     if gap is None or not is_wide(case, gap):
         return None
     reasons = (evidence.gap_sentence(case, gap), *evidence.rise_remark(case))

@@ -41,7 +41,7 @@ def _headline(summary: Summary) -> str | None:
     if item is None:
         return None
     value = words.interval(item.metric, item.value, item.low, item.high)
-    made = "no interval" if item.low is None else f"{100 * item.level:g}% {item.method} interval"
+    made = "no interval" if item.low is None else f"{words.level_and_method(item.level, item.method)} interval"
     gap = summary.gap(item.metric, item.split)
     beside = ""
     if gap is not None and gap.value is not None:
@@ -100,7 +100,7 @@ def _method(key: tuple[str, float, int], metrics: dict[str, dict[str, int]]) -> 
     if method.startswith("undefined"):
         return f"No interval for {names} ({sizes}): {method.partition(':')[2].strip() or 'undefined'}."
     draws = f", {num_draws:,} draws" if num_draws else ""
-    return f"{100 * level:g}% {method} intervals{draws}: {names} ({sizes})."
+    return f"{names}: {100 * level:g}% intervals, {method}{draws}, {sizes}."
 
 
 def _optimism(summary: Summary) -> list[str]:

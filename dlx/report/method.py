@@ -54,7 +54,7 @@ def section(run: RunFiles) -> Section:
 def _process_rules() -> tuple[str, ...]:
     return (
         f"Diverged: the loss was not finite; or the training loss ended at {stability.DIVERGED_FACTOR:g} times its "
-        f"value after the first epoch or more; or train_eval ended {stability.DIVERGED_FACTOR:g} times as bad as "
+        f"value after the first epoch or more; or train_eval ended {stability.WORSE_THAN_NOTHING:g} times as bad as "
         f"without a model, in the cross-entropy of equal probabilities or in the RMSE of the mean.",
         f"Oscillating (from {stability.OSCILLATING_EPOCHS} epochs on): in the last half, train_eval loss rose in "
         f"a third to two thirds of the epochs, and the median rise is at least "

@@ -11,6 +11,7 @@ from dlx.report.finding import Case, Finding
 from dlx.report.trends import wobble
 
 DIVERGED_FACTOR = 2.0
+WORSE_THAN_NOTHING = 4.0
 OSCILLATING_SHARE = 1 / 3
 OSCILLATING_RANGE = 0.10
 OSCILLATING_LEVEL = 0.05
@@ -73,7 +74,7 @@ def _worse_than_nothing(case: Case) -> str | None:
         answer = "always answering the mean gives"
     else:
         return None
-    if last is None or last < DIVERGED_FACTOR * nothing:
+    if last is None or last < WORSE_THAN_NOTHING * nothing:
         return None
     return f"Train_eval {name} ended at {words.number(last)}, where {answer} {words.number(nothing)}."
 

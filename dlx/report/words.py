@@ -19,6 +19,11 @@ def label(metric: str) -> str:
     return LABELS.get(metric, metric.replace("_", " "))
 
 
+def level_and_method(level: float, method: str | None) -> str:
+    """Write 95% Wilson; what a method's name says after a comma is detail."""
+    return f"{100 * level:g}% {(method or 'unnamed').partition(',')[0]}"
+
+
 def number(value: float | None, *beside: float | None) -> str:
     """Write a number with three significant digits; numbers beside it share its decimals."""
     if value is None:

@@ -2,12 +2,11 @@
 
 import csv
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 import yaml
 
 Curve = Sequence[float]
@@ -18,6 +17,8 @@ CONFIG: dict[str, Any] = {
     "model": {"part": "mlp", "width": 128, "depth": 2, "activation": "relu", "norm": "none", "dropout_rate": 0.0,
               "init": "torch"},
     "optimizer": {"part": "adam", "lr": 0.001, "betas": [0.9, 0.999], "eps": 1e-8, "weight_decay": 0.0},
+    "loss": {"part": "cross_entropy"},
+    "split": {"part": "holdout", "val_fraction": 0.2, "test_fraction": 0.2, "seed": 0},
     "schedule": {"part": "constant", "warmup_epochs": 0.0},
     "regularizer": {},
     "preprocessing": {"standardize": {"part": "standardize"}},
@@ -80,7 +81,8 @@ def make_summary(train_eval: float = 0.998, val: float = 0.975, test: float = 0.
     }
 
 
-def class_predictions(num: int = 360, num_classes: int = 10, error_rate: float = 0.03, seed: int = 0) -> list[list[Any]]:
+def class_predictions(num: int = 360, num_classes: int = 10, error_rate: float = 0.03, seed: int = 0
+                      ) -> list[list[Any]]:
     """Rows of predictions.csv for val and test."""
     generator = np.random.default_rng(seed)
     rows = []
@@ -109,32 +111,29 @@ def good_curves(floor: float = 0.03, gap: float = 0.02) -> tuple[Curve, Curve]:
     return list(train), list(train + gap)
 
 
-WriteRun = Callable[..., Path]
-
-
-@pytest.fixture
-def write_run(tmp_path: Path) -> WriteRun:
-    """Return a function that writes a run folder from its parts; what is None is not written."""
-
-    def write(rows: Sequence[Mapping[str, float | None]] = (), summary: Mapping[str, Any] | None = None,
-              predictions: Sequence[Sequence[Any]] | None = None, header: Sequence[str] = DIGITS,
+def write_run(parent: Path, rows: Sequence[Mapping[str, float | None]] = (), summary: Mapping[str, Any] | None = None,
+              predictions: Sequence[Sequence[Any]] | None = None, *, header: Sequence[str] = DIGITS,
               status: Mapping[str, Any] | None = None, overrides: Sequence[str] = (),
               config: Mapping[str, Any] | None = None, name: str = "run") -> Path:
-        folder = tmp_path / name
-        folder.mkdir()
-        (folder / "config.yaml").write_text(yaml.safe_dump({**CONFIG, **(config or {})}, sort_keys=False))
-        (folder / "status.json").write_text(json.dumps({"status": "done", "pid": 1, "time": 1.0, **(status or {})}))
-        (folder / "overrides.txt").write_text("".join(f"{line}\n" for line in overrides))
-        if rows:
-            _write_csv(folder / "metrics.csv", [list(rows[0]), *([_cell(value) for value in row.values()] for row in rows)])
-        if summary is not None:
-            (folder / "summary.json").write_text(json.dumps(summary))
-        if predictions is not None:
-            columns = ["split", "id", "target", "prediction", *(f"prob_{name}" for name in header)]
-            _write_csv(folder / "predictions.csv", [columns, *predictions])
-        return folder
+    """Write a run folder from its parts; what is None is not written."""
+    folder = parent / name
+    folder.mkdir()
+    (folder / "config.yaml").write_text(yaml.safe_dump({**CONFIG, **(config or {})}, sort_keys=False))
+    (folder / "status.json").write_text(json.dumps({"status": "done", "pid": 1, "time": 1.0, **(status or {})}))
+    (folder / "overrides.txt").write_text("".join(f"{line}\n" for line in overrides))
+    if rows:
+        _write_csv(folder / "metrics.csv", [list(rows[0]), *([_cell(value) for value in row.values()] for row in rows)])
+    if summary is not None:
+        (folder / "summary.json").write_text(json.dumps(summary))
+    if predictions is not None:
+        columns = ["split", "id", "target", "prediction", *(f"prob_{name}" for name in header)]
+        _write_csv(folder / "predictions.csv", [columns, *predictions])
+    return folder
 
-    return write
+
+def write_digits(parent: Path, name: str = "run") -> Path:
+    """An overfitting run on digits, all files present but provenance.json."""
+    return write_run(parent, make_rows(*overfitting_curves()), make_summary(), class_predictions(), name=name)
 
 
 def _cell(value: float | None) -> str:
@@ -144,9 +143,3 @@ def _cell(value: float | None) -> str:
 def _write_csv(path: Path, rows: Sequence[Sequence[Any]]) -> None:
     with open(path, "w", newline="", encoding="utf-8") as file:
         csv.writer(file, lineterminator="\n").writerows(rows)
-
-
-@pytest.fixture
-def digits_run(write_run: WriteRun) -> Path:
-    """An overfitting run on digits, all files present but provenance.json."""
-    return write_run(make_rows(*overfitting_curves()), make_summary(), class_predictions())
