@@ -1,8 +1,7 @@
-"""dlx complete: what a shell may offer for the last of the words typed after `dlx`. Hidden; the scripts of
-`dlx completion` call it.
+"""dlx complete: what a shell may offer for the last of the words typed after `dlx`.
 
-Candidates are whole words, one per line; that bash cuts words at "=" is the business of its script. Only folders are
-read: neither torch nor Hydra is imported.
+Hidden; the scripts of `dlx completion` call it. Candidates are whole words, one per line; that bash cuts words at "="
+is the business of its script. Only folders are read: neither torch nor Hydra is imported.
 """
 
 from __future__ import annotations
@@ -16,10 +15,9 @@ from typing import NamedTuple
 import yaml
 
 from dlx.config import options
-from dlx.core.errors import ConfigError
 from dlx.record import layout
 
-# What the overrides of a command are composed into, a file of conf/.
+# What the overrides of a command are composed into: a file of conf/.
 ROOTS = {"train": "train", "show": "train", "validate": "train", "sweep": "sweep", "evaluate": "evaluate",
          "resume": "resume"}
 WITH_FOLDER = ("evaluate", "resume", "report")
@@ -27,10 +25,11 @@ WITH_VALUE = ("--config-dir", "--trust")
 _QUOTING = re.compile(r"[\"'\\]")
 _OPTION = re.compile(r"(?<=\[)--?[\w-]+")
 _CHOICES = re.compile(r"\{([\w,]+)\}")
+_NAME = re.compile(r"[\w-]+")
 
 
 class Line(NamedTuple):
-    """What stands before the word to complete: the command, its positional arguments, folders of options."""
+    """What stands before the word to complete: the command, its positional arguments, the folders of options."""
 
     command: str
     given: list[str]
@@ -38,11 +37,11 @@ class Line(NamedTuple):
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Print the candidates for the last word; words as typed, quotes included."""
+    """Print the candidates for the last word; words are as typed, quotes included."""
     *before, word = [_QUOTING.sub("", text) for text in arguments] or [""]
     try:
         found = sorted({candidate for candidate in candidates(before, word) if candidate.startswith(word)})
-    except (ConfigError, OSError, yaml.YAMLError):
+    except (OSError, yaml.YAMLError):
         # A line that is still being typed is not the place for an error.
         return 0
     print("".join(f"{candidate}\n" for candidate in found), end="")
@@ -50,43 +49,44 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def candidates(before: Sequence[str], word: str) -> Iterable[str]:
-    """Return what may stand after the words before; those that do not begin with `word` are dropped later."""
+    """Return what may follow the words before; what does not begin with `word` is dropped later."""
     from dlx.cli.main import COMMANDS
 
     if not before:
-        return [*COMMANDS, "--help", "--version"] if word.startswith("-") else COMMANDS
+        return ("--help", "--version") if word.startswith("-") else COMMANDS
     if before[0] not in COMMANDS or before[-1] in WITH_VALUE:
-        return []
+        return ()
     usage = importlib.import_module(f"dlx.cli.{before[0]}").parser().format_usage()
     if word.startswith("-"):
-        return ["--help", *_OPTION.findall(usage)]
+        return ("--help", *_OPTION.findall(usage))
     line = read_line(before)
     if line.command in WITH_FOLDER and not line.given:
-        return run_folders(word, line.command == "resume")
+        return run_folders(word, sweeps=line.command == "resume")
     if line.command in ROOTS:
         return overrides(line, word)
+    if line.given:
+        return ()
     if line.command == "list":
-        return [] if line.given else options.groups(line.folders)
-    return [name for names in _CHOICES.findall(usage) for name in names.split(",")]
+        return options.groups(line.folders)
+    return (name for names in _CHOICES.findall(usage) for name in names.split(","))
 
 
 def read_line(before: Sequence[str]) -> Line:
-    """Sort the words before into positional arguments and --config-dir. Raises ConfigError where that is no folder."""
-    from dlx.config.compose import search_folders
-
-    given, config_dir, rest = [], None, iter(before[1:])
+    """Sort the words before into positional arguments and --config-dir."""
+    given, folders, rest = [], [options.conf_dir()], iter(before[1:])
     for text in rest:
         name, equals, value = text.partition("=")
         if name in WITH_VALUE:
-            value = value if equals else next(rest)
-            config_dir = Path(value).expanduser() if name == "--config-dir" else config_dir
+            folder = Path(value if equals else next(rest)).expanduser()
+            if name == "--config-dir" and folder.is_dir():
+                folders.insert(0, folder)
         elif not text.startswith("-"):
             given.append(text)
-    return Line(before[0], given, search_folders(config_dir))
+    return Line(before[0], given, folders)
 
 
 def overrides(line: Line, word: str) -> Iterator[str]:
-    """Yield groups, keys, and the options of a group after its "="."""
+    """Yield groups and keys that are not yet given; after the "=" of a group its options."""
     groups, keys = read_root(ROOTS[line.command])
     typed = dict(text.split("=", 1) for text in line.given if "=" in text)
     name, equals, value = word.partition("=")
@@ -94,28 +94,28 @@ def overrides(line: Line, word: str) -> Iterator[str]:
         if name in groups:
             yield from (f"{name}={choice}" for choice in choices(line, name, value))
         return
-    yield from (f"{key}=" for key in (*groups, *keys) if key not in typed)
     if word:
         for group in groups:
-            chosen = re.findall(r"\w+", typed.get(group, "")) or options.options(group, line.folders)
-            yield from (f"{key}=" for key in option_keys(group, chosen, line.folders) if key not in typed)
+            chosen = _NAME.findall(typed.get(group, "")) or options.options(group, line.folders)
+            keys += option_keys(group, chosen, line.folders)
+    yield from (f"{key}=" for key in (*groups, *keys) if key not in typed)
 
 
 def choices(line: Line, group: str, value: str) -> Iterator[str]:
-    """Yield what may follow `group=`: options, also as the last item of a list, or of the values of a sweep."""
-    listed = value.startswith("[") and group in options.LIST_GROUPS
-    start, comma, _ = value.rpartition(",")
-    if not listed and comma and line.command != "sweep":
+    """Yield what may follow `group=`: options, also as an item of a list or as one of the values of a sweep."""
+    start = value[: max(value.rfind("["), value.rfind(",")) + 1]
+    inside = start.count("[") > start.count("]")
+    if (inside and group not in options.LIST_GROUPS) or (start and not inside and line.command != "sweep"):
         return
-    start = start + comma if comma else "[" * listed
-    taken = re.findall(r"\w+", start)
+    taken = _NAME.findall(start.rpartition("[")[2])
     yield from (f"{start}{name}" for name in options.options(group, line.folders) if name not in taken)
 
 
 def read_root(root: str) -> tuple[list[str], list[str]]:
     """Return the groups that a file of conf/ composes, and its own keys."""
     values = options.read_option(options.conf_dir() / f"{root}.yaml")
-    groups, keys = [], [key for key in values if key != "defaults"]
+    groups: list[str] = []
+    keys = [key for key in values if key != "defaults"]
     for entry in values.get("defaults", []):
         if isinstance(entry, dict):
             groups += entry
@@ -140,12 +140,12 @@ def run_folders(word: str, sweeps: bool) -> Iterator[str]:
     """Yield the run folders beside the one being typed, by default those in runs/.
 
     Args:
-        sweeps: whether a sweep folder may be meant itself, instead of a run inside it.
+        sweeps: a sweep folder may be meant itself, not only a run inside of it.
     """
-    parent = Path(word.rpartition("/")[0] + "/" if "/" in word else "runs")
-    for path in parent.expanduser().iterdir() if parent.expanduser().is_dir() else ():
-        shown = f"{parent}/{path.name}"
+    parent = word[: word.rfind("/") + 1] or "runs/"
+    folder = Path(parent).expanduser()
+    for path in folder.iterdir() if folder.is_dir() else ():
         if (path / layout.CONFIG).is_file() or (sweeps and (path / layout.SWEEP).is_file()):
-            yield shown
+            yield f"{parent}{path.name}"
         elif (path / layout.SWEEP).is_file():
-            yield f"{shown}/{layout.RUNS}/"
+            yield f"{parent}{path.name}/{layout.RUNS}/"

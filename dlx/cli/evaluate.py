@@ -27,7 +27,8 @@ def parser() -> argparse.ArgumentParser:
 def run(args: argparse.Namespace) -> int:
     """Load, measure, print, and keep the result in the run folder."""
     from dlx.config.compose import compose
-    from dlx.engine.reevaluate import SPLITS, reevaluate
+    from dlx.engine.reevaluate import reevaluate
+    from dlx.engine.summary import SPLITS
     from dlx.record import checkpoint as files
     from dlx.run import Surroundings, build_saved
 

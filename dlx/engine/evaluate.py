@@ -53,14 +53,22 @@ def measure(evaluator: Evaluator, split: Split) -> dict[str, float]:
     return {"loss": loss, **{name: metric.from_mean(mean) for (name, metric), mean in metrics}}
 
 
-def predict(evaluator: Evaluator, split: Split) -> Outcome:
-    """Return probabilities [N, C], or predictions [N] in the target's own units, with targets [N], in float64."""
-    scores, truths = [], []
+class Examples(NamedTuple):
+    """A split example by example: losses [N] in float64, and what the model said."""
+
+    losses: np.ndarray
+    outcome: Outcome
+
+
+def predict(evaluator: Evaluator, split: Split) -> Examples:
+    """Return loss and probabilities [N, C], or predictions [N] in the target's own units, of every example."""
+    losses, scores, truths = [], [], []
     for outputs, targets in outputs_of(evaluator, split):
+        losses.append(evaluator.loss(outputs, targets))
         own, truth = in_own_units(evaluator, outputs.double(), targets)
         scores.append(own.softmax(dim=-1) if evaluator.spec.kind == "classification" else own)
         truths.append(truth)
-    return Outcome(_numpy(scores), _numpy(truths))
+    return Examples(_numpy(losses), Outcome(_numpy(scores), _numpy(truths)))
 
 
 def outputs_of(evaluator: Evaluator, split: Split) -> Iterator[tuple[Tensor, Tensor]]:

@@ -7,17 +7,14 @@ from dataclasses import replace
 from typing import Any
 
 from dlx.core.device import Device
-from dlx.core.types import Outcome
 from dlx.engine import build
 from dlx.engine.data import prepare
-from dlx.engine.evaluate import measure, predict
+from dlx.engine.evaluate import predict
 from dlx.engine.parts import Parts
-from dlx.engine.run import check_fingerprint
+from dlx.engine.run import check_fingerprint, split_of
 from dlx.engine.state import check_shapes, restore_model, restore_statistics, section
 from dlx.engine.summary import as_record, measure_all
 from dlx.record.checkpoint import Checkpoint
-
-SPLITS = ("train_eval", "val", "test")
 
 
 def reevaluate(parts: Parts, checkpoint: Checkpoint, data_dir: str, device: Mapping[str, Any], splits: Sequence[str],
@@ -27,7 +24,7 @@ def reevaluate(parts: Parts, checkpoint: Checkpoint, data_dir: str, device: Mapp
     Args:
         parts: built from the checkpoint's configuration.
         device: arguments of `Device`; precision stays that of the run.
-        splits: among SPLITS.
+        splits: among `dlx.engine.summary.SPLITS`.
         level: of the intervals, in (0, 1).
 
     Raises:
@@ -43,10 +40,7 @@ def reevaluate(parts: Parts, checkpoint: Checkpoint, data_dir: str, device: Mapp
     model = build.build_model(parts, spec, placement)
     restore_model(model, checkpoint)
     evaluator = build.build_evaluator(parts, model, data, placement)
-    losses: dict[str, float] = {}
-    outcomes: dict[str, Outcome] = {}
-    for name in splits:
-        split = data.splits["train" if name == "train_eval" else name]
-        losses[name], outcomes[name] = measure(evaluator, split)["loss"], predict(evaluator, split)
-    rows = measure_all(parts.metrics, losses, outcomes, level, parts.settings.seed)
+    examples = {name: predict(evaluator, split_of(data, name)) for name in splits}
+    rows = measure_all(parts.metrics, {name: split.losses for name, split in examples.items()},
+                       {name: split.outcome for name, split in examples.items()}, level, parts.settings.seed)
     return {"level": level, "metrics": [as_record(row, level) for row in rows]}

@@ -10,10 +10,10 @@ from torch import nn
 
 from dlx.core.device import Placement
 from dlx.core.errors import ArtefactError, DivergedError
-from dlx.core.types import OnHistory, Outcome
+from dlx.core.types import OnHistory, Split
 from dlx.engine import build, history
 from dlx.engine.data import Prepared, prepare
-from dlx.engine.evaluate import Evaluator, measure, predict
+from dlx.engine.evaluate import Evaluator, predict
 from dlx.engine.fit import Job, batch_bounds, fit
 from dlx.engine.parts import Parts
 from dlx.engine.recorder import Observer, Recorder
@@ -29,7 +29,7 @@ from dlx.engine.state import (
     weights_of,
 )
 from dlx.engine.step import Step
-from dlx.engine.summary import measure_all, summarize
+from dlx.engine.summary import HELD_OUT, SPLITS, measure_all, summarize
 from dlx.record import atomic, checkpoint, layout
 from dlx.record.checkpoint import Checkpoint
 from dlx.record.folder import RunFolder
@@ -167,10 +167,10 @@ def measure_selected(session: Session, progress: Progress, folder: RunFolder, en
                      ) -> dict[str, Any]:
     """Measure the selected weights on every split and write predictions.csv; return the summary."""
     parts, data, settings = session.parts, session.data, session.parts.settings
-    outcomes = measure_splits(session.evaluator, data)
-    rows = measure_all(parts.metrics, {split: loss for split, (loss, _) in outcomes.items()},
-                       {split: outcome for split, (_, outcome) in outcomes.items()}, settings.level, settings.seed)
-    held_out = {split: (data.splits[split].ids.numpy(), outcomes[split][1]) for split in ("val", "test")}
+    examples = {name: predict(session.evaluator, split_of(data, name)) for name in SPLITS}
+    rows = measure_all(parts.metrics, {name: split.losses for name, split in examples.items()},
+                       {name: split.outcome for name, split in examples.items()}, settings.level, settings.seed)
+    held_out = {name: (data.splits[name].ids.numpy(), examples[name].outcome) for name in HELD_OUT}
     write_predictions(folder.path / layout.PREDICTIONS, held_out, data.spec.class_names)
     assert progress.best_row is not None
     selected = progress.rows[progress.best_row]
@@ -184,7 +184,6 @@ def measure_selected(session: Session, progress: Progress, folder: RunFolder, en
         epochs_run=progress.epoch, stop_reason=ended, test_openings=1, data_fingerprint=data.fingerprint)
 
 
-def measure_splits(evaluator: Evaluator, data: Prepared) -> dict[str, tuple[float, Outcome]]:
-    """Return loss and outcome of train_eval, val and test; train_eval is the train examples, measured alike."""
-    splits = {"train_eval": data.splits["train"], "val": data.splits["val"], "test": data.splits["test"]}
-    return {name: (measure(evaluator, split)["loss"], predict(evaluator, split)) for name, split in splits.items()}
+def split_of(data: Prepared, name: str) -> Split:
+    """Return a split by name; train_eval is the train examples, measured as val and test are."""
+    return data.splits["train" if name == "train_eval" else name]

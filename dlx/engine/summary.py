@@ -6,12 +6,15 @@ import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from dlx.core.intervals import Interval
+import numpy as np
+
+from dlx.core.intervals import Interval, mean
 from dlx.core.types import Metric, Outcome
 
 FORMAT = 1
 TRAIN_EVAL = "train_eval"
 HELD_OUT = ("val", "test")
+SPLITS = (TRAIN_EVAL, *HELD_OUT)
 
 
 class Measured(NamedTuple):
@@ -25,15 +28,16 @@ class Measured(NamedTuple):
     greater_is_better: bool
 
 
-def measure_all(metrics: Mapping[str, Metric], losses: Mapping[str, float], outcomes: Mapping[str, Outcome],
+def measure_all(metrics: Mapping[str, Metric], losses: Mapping[str, np.ndarray], outcomes: Mapping[str, Outcome],
                 level: float, seed: int) -> list[Measured]:
-    """Measure every metric on every split, with intervals on val and test.
+    """Measure the loss and every metric on every split, with intervals on val and test.
 
     Args:
-        losses: mean loss by split, without penalties.
+        losses: of each example [N] without penalties, by split.
         outcomes: what the model said, by split.
     """
-    rows = [Measured("loss", split, losses[split], None, len(outcomes[split].targets), False) for split in outcomes]
+    rows = [Measured("loss", split, float(values.mean()), mean(values, level, seed) if split in HELD_OUT else None,
+                     len(values), False) for split, values in losses.items()]
     for name, metric in metrics.items():
         for split, outcome in outcomes.items():
             interval = metric.interval(outcome, level, seed) if split in HELD_OUT else None

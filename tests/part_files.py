@@ -1,0 +1,65 @@
+"""Parts as conf/ offers them: found on disk and composed as `dlx train` composes them, so that a new YAML is tested with
+no line edited."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import typing
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from dlx.config.build import build, lookup
+from dlx.config.compose import compose
+from dlx.config.options import LIST_GROUPS
+from dlx.config.saved import PART, to_saved
+from dlx.engine.parts import Parts
+
+CONF = Path(__file__).resolve().parent.parent / "conf"
+
+
+def option_names(group: str) -> list[str]:
+    """List the options of a group that name code, read from the folder."""
+    return [path.stem for path in sorted((CONF / group).glob("*.yaml")) if path.stem != "none"]
+
+
+def choice(group: str, *options: str) -> str:
+    """Return the override that chooses options of a group."""
+    return f"{group}=[{','.join(options)}]" if group in LIST_GROUPS else f"{group}={options[0]}"
+
+
+@lru_cache(maxsize=None)
+def _saved(overrides: tuple[str, ...]) -> dict[str, Any]:
+    device = () if any(override.startswith("device=") for override in overrides) else ("device=cpu",)
+    return to_saved(compose("train", [*overrides, *device]))
+
+
+def saved(*overrides: str) -> dict[str, Any]:
+    """Compose the configuration of `dlx train` with overrides, in its saved form, on the CPU."""
+    return copy.deepcopy(_saved(overrides))
+
+
+def parts(*overrides: str) -> Parts:
+    """Build the parts of `dlx train` with overrides, on the CPU."""
+    return build(saved(*overrides), ["*"])
+
+
+def code_and_arguments(group: str, option: str) -> tuple[Callable[..., Any], dict[str, Any]]:
+    """Return the code of an option and the arguments that its YAML gives."""
+    values = saved(choice(group, option))[group]
+    values = values[option] if group in LIST_GROUPS else values
+    return lookup(group, values.pop(PART), ()), values
+
+
+def make(group: str, option: str, **changes: Any) -> Any:
+    """Build a part from its YAML, with some arguments changed or, for a model, added."""
+    code, arguments = code_and_arguments(group, option)
+    return code(**{**arguments, **changes})
+
+
+def annotations(code: Callable[..., Any]) -> dict[str, Any]:
+    """Return the annotation of every argument of a part's code."""
+    hints = typing.get_type_hints(code.__init__ if inspect.isclass(code) else code, include_extras=True)
+    return {name: hints[name] for name in inspect.signature(code).parameters if name in hints}
