@@ -28,14 +28,15 @@ _dlx() {
         fi
         line=${rest#"$word"}
     done
-    # Bash replaces only what follows the last such character, or the quote that is open.
-    local typed=${words[last]} kept candidate
+    # Bash replaces only what follows the last such character, or the quote that is open; spaces are escaped for it.
+    local typed=${words[last]} breaks=${COMP_WORDBREAKS//[[:space:]]/} kept candidate quote=%q
     case $typed in
-        *[\"\']*) kept=${typed%%[\"\']*} ;;
-        *) kept=${typed%"${typed##*["$COMP_WORDBREAKS"]}"} ;;
+        *[\"\']*) kept=${typed%%[\"\']*} quote=%s ;;
+        *) kept=${typed%"${typed##*["$breaks"]}"} ;;
     esac
     COMPREPLY=()
     while IFS= read -r candidate; do
+        [[ $candidate == *" "* ]] && printf -v candidate "$quote" "$candidate"
         COMPREPLY+=("${candidate#"$kept"}")
     done < <(command dlx complete "${words[@]:1}" 2>/dev/null)
     case ${#COMPREPLY[@]}:${candidate:=${COMPREPLY[0]}} in

@@ -75,13 +75,17 @@ def refuse_splits(splits: Any, known: tuple[str, ...]) -> None:
 
 def print_result(result: dict[str, Any]) -> None:
     """Print metrics by split, with intervals."""
+    from rich import box
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
-    table = Table("metric", "split", "value", f"{result['level']:.0%} interval", "method", "n",
-                  title=result["checkpoint"], title_justify="left")
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False, title=result["checkpoint"],
+                  title_justify="left")
+    for column in ("metric", "split", "value", f"{result['level']:.0%} interval", "n", "method"):
+        table.add_column(column, no_wrap=column != "method")
     for row in result["metrics"]:
-        bounds = "" if row["low"] is None else f"[{row['low']:.5g}, {row['high']:.5g}]".replace("[", r"\[")
+        bounds = "" if row["low"] is None else f"[{row['low']:.5g}, {row['high']:.5g}]"
         value = "undefined" if row["value"] is None else f"{row['value']:.6g}"
-        table.add_row(row["metric"], row["split"], value, bounds, row["method"] or "", str(row["n"]))
+        table.add_row(row["metric"], row["split"], value, escape(bounds), str(row["n"]), row["method"] or "")
     Console().print(table)

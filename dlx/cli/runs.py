@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -60,18 +59,22 @@ def _results(summary: dict[str, Any]) -> dict[str, Any]:
 
 
 def print_table(rows: list[dict[str, Any]]) -> None:
-    """Print runs as a table."""
+    """Print runs as a table; names are never cut, so that they can be copied."""
+    from rich import box
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     colours = {"done": "green", "running": "cyan", "created": "cyan", "interrupted": "yellow"}
-    table = Table("run", "status", "seed", "epochs", "val", "gap", "ended (UTC)")
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+    for column in ("run", "status", "epochs"):
+        table.add_column(column, no_wrap=True, overflow="ignore")
+    table.add_column("val")
+    table.add_column("gap", no_wrap=True)
     for row in rows:
-        ended = row.get("time")
-        when = datetime.fromtimestamp(ended, UTC).strftime("%m-%d %H:%M") if ended is not None else ""
         value = f"{row['metric']} {row['val']:.4g}" if row.get("val") is not None else row.get("reason") or ""
         gap = f"{row['gap_val']:+.3g}" if row.get("gap_val") is not None else ""
         status = row["status"]
-        table.add_row(row["run"], f"[{colours.get(status, 'red')}]{status}[/]", str(row.get("seed", "")),
-                      f"{row.get('epochs_run', '–')}/{row.get('epochs', '–')}", value, gap, when)
+        table.add_row(escape(row["run"]), f"[{colours.get(status, 'red')}]{status}[/]",
+                      f"{row.get('epochs_run', '–')}/{row.get('epochs', '–')}", escape(str(value)), gap)
     Console().print(table)

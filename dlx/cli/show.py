@@ -51,13 +51,15 @@ def print_config(saved: dict[str, Any]) -> None:
 
 
 def _grow(tree: Tree, values: dict[str, Any]) -> None:
+    from rich.markup import escape
+
     for key, value in values.items():
         if isinstance(value, dict):
             part = value.get("part")
             label = f"[bold cyan]{key}[/]" + (f" = [green]{part}[/]" if part else "" if value else " = none")
             _grow(tree.add(label), {name: item for name, item in value.items() if name != "part"})
         else:
-            tree.add(f"{key}: [yellow]{json.dumps(value)}[/]")
+            tree.add(f"{key}: [yellow]{escape(json.dumps(value))}[/]")
 
 
 def print_layers(parts: Parts, layers: list[Any]) -> None:

@@ -1,0 +1,146 @@
+"""What every dataset of conf/dataset promises. C classes, N examples."""
+
+import os
+import sys
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+import torch
+from part_files import choice, make, option_names, parts
+from small_runs import InMemory, first_rows, read_metrics, run_folder, train
+
+from dlx.core.errors import StorageError
+from dlx.engine.data import fingerprint
+
+NAMES = option_names("dataset")
+CODE_SUFFIXES = (".py", ".pyc", ".so", ".pth", ".zip")
+watched: list[str] = []
+watching = False
+
+
+def audit(event, arguments):
+    if watching and event in ("open", "socket.connect", "subprocess.Popen"):
+        watched.append(f"{event} {arguments[0]}")
+
+
+@contextmanager
+def watch_files():
+    """Note every file opened, connection made or process started inside the block; an audit hook cannot be removed."""
+    global watching
+    if not watched:
+        sys.addaudithook(audit)
+    watched[:] = ["audit"]
+    watching = True
+    try:
+        yield watched
+    finally:
+        watching = False
+
+
+def loadable(option, data_dir_of_real_data, empty):
+    """The dataset and the folder that it loads from: an empty one where the data is embedded in a library."""
+    dataset = make("dataset", option, **({"download": False} if hasattr(make("dataset", option), "download") else {}))
+    try:
+        dataset.load(str(empty))
+    except StorageError:
+        return dataset, str(data_dir_of_real_data())
+    return dataset, str(empty)
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def loaded(request, tmp_path_factory):
+    empty = tmp_path_factory.mktemp("empty")
+    dataset, folder = loadable(request.param, lambda: request.getfixturevalue("data_dir"), empty)
+    return request.param, dataset, folder, dataset.load(folder)
+
+
+@pytest.mark.parametrize("option", NAMES)
+def test_dataset_spec_describes_itself_without_reading_data(option):
+    dataset = make("dataset", option)
+    with watch_files() as opened:
+        spec = dataset.spec()
+    assert [path for path in opened[1:] if not path.endswith(CODE_SUFFIXES) and not os.path.isdir(path[5:])] == []
+    assert spec == dataset.spec()
+    assert spec.kind in ("classification", "regression")
+    assert all(isinstance(size, int) and size > 0 for size in spec.input_shape)
+    assert len(spec.input_shape) == {"image": 3, "table": 1}.get(spec.layout, len(spec.input_shape))
+    if spec.kind == "classification":
+        assert spec.num_outputs == len(spec.class_names) == len(set(spec.class_names)) > 1
+    else:
+        assert (spec.num_outputs, spec.class_names) == (1, ())
+
+
+def test_dataset_watch_of_files_sees_what_is_opened(tmp_path):
+    (tmp_path / "data.bin").write_bytes(b"0")
+    with watch_files() as opened:
+        (tmp_path / "data.bin").read_bytes()
+    assert opened[1:] == [f"open {tmp_path / 'data.bin'}"]
+
+
+@pytest.mark.parametrize("option", NAMES)
+def test_dataset_absent_or_embedded(option, tmp_path):
+    dataset = make("dataset", option)
+    if hasattr(dataset, "download"):
+        dataset = make("dataset", option, download=False)
+    try:
+        dataset.load(str(tmp_path / "nowhere"))
+    except StorageError as error:
+        assert str(tmp_path / "nowhere") in str(error)
+        assert "data_dir" in str(error)
+        assert "DLX_DATA_DIR" in str(error)
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_dataset_arrays_are_what_spec_says(loaded):
+    _, dataset, _, arrays = loaded
+    spec = dataset.spec()
+    assert arrays.inputs.shape == (len(arrays.targets), *spec.input_shape)
+    assert arrays.targets.ndim == 1
+    assert arrays.inputs.dtype == np.float32
+    assert np.isfinite(arrays.inputs).all()
+    assert arrays.targets.dtype == (np.int64 if spec.kind == "classification" else np.float32)
+    if spec.kind == "classification":
+        assert np.unique(arrays.targets).tolist() == list(range(spec.num_outputs))
+    else:
+        assert np.isfinite(arrays.targets).all()
+        assert arrays.targets.std() > 0
+
+
+def test_dataset_own_test_set_names_some_of_the_rows(loaded):
+    _, dataset, _, arrays = loaded
+    if arrays.test_ids is None:
+        return
+    assert arrays.test_ids.dtype == np.int64
+    assert len(np.unique(arrays.test_ids)) == len(arrays.test_ids)
+    assert 0 <= arrays.test_ids.min() <= arrays.test_ids.max() < len(arrays.targets)
+    rest = np.setdiff1d(np.arange(len(arrays.targets)), arrays.test_ids)
+    if dataset.spec().kind == "classification":
+        for rows in (rest, arrays.test_ids):
+            assert len(np.unique(arrays.targets[rows])) == dataset.spec().num_outputs
+
+
+def test_dataset_loads_the_same_bytes_again_whatever_the_global_state(loaded):
+    _, dataset, folder, arrays = loaded
+    before, expected = torch.get_rng_state(), fingerprint(arrays)
+    np.random.seed(99)
+    again = dataset.load(folder)
+    assert fingerprint(again) == expected
+    assert np.array_equal(again.test_ids, arrays.test_ids) or again.test_ids is arrays.test_ids is None
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_dataset_gives_arrays_of_its_own(loaded):
+    _, dataset, folder, arrays = loaded
+    again = dataset.load(folder)
+    assert again.inputs.flags.writeable
+    assert not np.shares_memory(again.inputs, arrays.inputs)
+
+
+def test_dataset_trains_with_what_its_yaml_composes(loaded, tmp_path):
+    option, dataset, _, arrays = loaded
+    made = parts(choice("dataset", option), "epochs=3", "batch_size=16")
+    few = first_rows(InMemory(dataset.spec(), arrays._replace(test_ids=None)), 120)
+    folder = train(made, few, run_folder(tmp_path, choice("dataset", option)))
+    losses = read_metrics(folder)["train_eval_loss"]
+    assert losses[-1] < losses[0]
