@@ -5,6 +5,7 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+BENCH := benchmarks/.venv
 # Real data for tests and benchmarks, where a copy lies beside the checkout.
 ifneq ($(wildcard ../shared/data),)
 export DLX_DATA_DIR ?= $(abspath ../shared/data)
@@ -39,8 +40,14 @@ lint: setup typecheck  ## run the linter and the type checker
 typecheck: setup  ## run the type checker
 	$(BIN)/mypy
 
-bench: setup  ## measure side by side with peers; sets up benchmarks/.venv
-	$(BIN)/python benchmarks/run.py
+bench: $(BENCH)/.ready  ## measure side by side with peers, in an environment of their own
+	$(BENCH)/bin/python benchmarks/run.py
+
+$(BENCH)/.ready: benchmarks/requirements.txt constraints.txt
+	$(PYTHON) -m venv $(BENCH)
+	$(BENCH)/bin/pip install -q $$(grep '^torch==' constraints.txt)
+	$(BENCH)/bin/pip install -q -r benchmarks/requirements.txt
+	touch $@
 
 clean:  ## remove what the targets made, but no runs
 	rm -rf $(VENV) benchmarks/.venv benchmarks/results .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build

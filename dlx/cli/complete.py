@@ -15,6 +15,7 @@ from typing import NamedTuple
 import yaml
 
 from dlx.config import options
+from dlx.config.names import option_keys
 from dlx.record import layout
 
 # What the overrides of a command are composed into: a file of conf/.
@@ -97,7 +98,7 @@ def overrides(line: Line, word: str) -> Iterator[str]:
     if word:
         for group in groups:
             chosen = _NAME.findall(typed.get(group, "")) or options.options(group, line.folders)
-            keys += option_keys(group, chosen, line.folders)
+            keys += keys_of(group, chosen, line.folders)
     yield from (f"{key}=" for key in (*groups, *keys) if key not in typed)
 
 
@@ -125,15 +126,12 @@ def read_root(root: str) -> tuple[list[str], list[str]]:
     return groups, keys
 
 
-def option_keys(group: str, names: Iterable[str], folders: Sequence[Path]) -> Iterator[str]:
+def keys_of(group: str, names: Iterable[str], folders: Sequence[Path]) -> Iterator[str]:
     """Yield the keys of options as they are typed: optimizer.lr, regularizer.dropout.rate."""
     for name in names:
-        path = options.find_option(group, name, folders)
-        if path is None or group == options.PRESETS:
-            continue
-        values = options.read_option(path)
-        prefix = f"{group}.{name}" if group in options.LIST_GROUPS else group
-        yield from (f"{prefix}.{key}" for key in values.get(group, values) if key not in ("_target_", "defaults"))
+        if group != options.PRESETS and options.find_option(group, name, folders) is not None:
+            yield from (key for key, _ in option_keys(group, name, folders)
+                        if not key.endswith(("._target_", ".defaults")))
 
 
 def run_folders(word: str, sweeps: bool) -> Iterator[str]:

@@ -10,7 +10,9 @@ DESCRIPTION = """Print the script that lets a shell complete commands, options, 
 
 bash, in ~/.bashrc:                     eval "$(dlx completion bash)"
 zsh, in ~/.zshrc:                       eval "$(dlx completion zsh)"
-fish, in ~/.config/fish/config.fish:    dlx completion fish | source"""
+fish, in ~/.config/fish/config.fish:    dlx completion fish | source
+
+zsh reads [ ] ( ) itself, so quote there: dlx train 'regularizer=[dropout,l2]'"""
 
 BASH = r"""# Completion of dlx for bash: eval "$(dlx completion bash)"
 _dlx() {
@@ -40,8 +42,8 @@ _dlx() {
         COMPREPLY+=("${candidate#"$kept"}")
     done < <(command dlx complete "${words[@]:1}" 2>/dev/null)
     case ${#COMPREPLY[@]}:${candidate:=${COMPREPLY[0]}} in
-        0:*) [[ $typed != *=* || $typed == *_dir=* ]] && compopt -o default ;;
-        1:*[=/] | 1:*\[*) compopt -o nospace ;;
+        0:*) [[ $typed != *=* || $typed == *[-_]dir=* ]] && compopt -o default 2>/dev/null ;;
+        1:*[=/] | 1:*\[*) compopt -o nospace 2>/dev/null ;;
     esac
 }
 complete -F _dlx dlx
@@ -56,7 +58,7 @@ _dlx() {
         # More may follow a key, a folder or an item of a list: no space.
         compadd -S '' -- ${(M)found:#(*[=/]|*=\[*)}
         compadd -- ${found:#(*[=/]|*=\[*)}
-    elif [[ $PREFIX != *=* || $PREFIX == *_dir=* ]]; then
+    elif [[ $PREFIX != *=* || $PREFIX == *[-_]dir=* ]]; then
         compset -P '*='
         _files
     fi
@@ -72,7 +74,10 @@ function __dlx_complete
     set -l found (command dlx complete $words[2..-1] "$typed" 2>/dev/null)
     if test (count $found) -gt 0
         printf '%s\n' $found
-    else if not string match -q '*=*' -- $typed; or string match -q '*_dir=*' -- $typed
+    else if string match -qr '[-_]dir=' -- $typed
+        set -l parts (string split -m 1 = -- $typed)
+        printf '%s\n' $parts[1]=(__fish_complete_path $parts[2])
+    else if not string match -q '*=*' -- $typed
         __fish_complete_path $typed
     end
 end

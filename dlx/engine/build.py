@@ -5,15 +5,16 @@ from __future__ import annotations
 from typing import TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from dlx.core import lean
 from dlx.core.device import Placement
 from dlx.core.errors import ConfigError
 from dlx.core.random import keyed_global
 from dlx.core.types import OnBatch, OnGradient, OnHistory, OnModel, Penalty, ScalesTarget, TaskSpec
 from dlx.engine import history
 from dlx.engine.data import Prepared
-from dlx.engine.evaluate import Evaluator
+from dlx.engine.evaluate import Evaluator, eval_mode
 from dlx.engine.flat import flatten
 from dlx.engine.parts import Parts
 from dlx.engine.step import Step, bind_noise
@@ -21,14 +22,13 @@ from dlx.engine.step import Step, bind_noise
 Hook = TypeVar("Hook")
 
 
-def build_model(parts: Parts, spec: TaskSpec, placement: Placement) -> nn.Module:
-    """Make the model with its initial weights, as regularizers want it, on the device.
+def build_model(parts: Parts, spec: TaskSpec) -> nn.Module:
+    """Make the model with its initial weights, as regularizers want it.
 
     The weights are drawn in float32 on the CPU whatever the device, so that they are the same bits everywhere.
     """
     with keyed_global(parts.settings.seed, "init"):
-        model = on_model(parts, parts.model(spec.input_shape, spec.num_outputs))
-    return model.to(placement.device, placement.dtype)
+        return on_model(parts, parts.model(spec.input_shape, spec.num_outputs))
 
 
 def meta_model(parts: Parts, spec: TaskSpec) -> nn.Module:
@@ -49,27 +49,56 @@ def hooks(parts: Parts, kind: type[Hook]) -> list[tuple[str, Hook]]:
     return [(name, part) for name, part in parts.regularizers.items() if isinstance(part, kind)]
 
 
-def flops_per_step(parts: Parts, spec: TaskSpec) -> float:
-    """Return the floating-point operations of one training step: three times those of the forward pass."""
-    from torch.utils.flop_counter import FlopCounterMode
+def flops_per_step(model: nn.Module, spec: TaskSpec, batch_size: int) -> float:
+    """Estimate the floating-point operations of a training step: three times the products of the forward pass.
 
-    model = meta_model(parts, spec).eval()
-    with FlopCounterMode(display=False) as counter:
-        model(torch.empty(parts.settings.batch_size, *spec.input_shape, device="meta"))
-    return 3.0 * float(counter.get_total_flops())
+    A weight of a linear or convolutional layer is used once per position of the output: 2 operations each.
+
+    Args:
+        model: on the CPU; one example of zeros is passed through it.
+    """
+    operations = 0.0
+
+    def count(layer: nn.Linear | nn.Conv1d | nn.Conv2d, _: object, output: Tensor) -> None:
+        nonlocal operations
+        operations += 2.0 * layer.weight.numel() * output.numel() / layer.weight.shape[0]
+
+    layers = [layer for layer in model.modules() if isinstance(layer, nn.Linear | nn.Conv1d | nn.Conv2d)]
+    handles = [layer.register_forward_hook(count) for layer in layers]
+    with eval_mode(model), torch.no_grad():
+        model(torch.zeros(1, *spec.input_shape))
+    for handle in handles:
+        handle.remove()
+    return 3.0 * operations * batch_size
+
+
+def place_model(parts: Parts, spec: TaskSpec, threads: int | None = None) -> tuple[nn.Module, Placement]:
+    """Make the model and put it where it will compute.
+
+    Args:
+        threads: what was decided for the same run before, if it was.
+    """
+    model = build_model(parts, spec)
+    placement = parts.device.place(flops_per_step(model, spec, parts.settings.batch_size), threads)
+    placement.enter()
+    return model.to(placement.device, placement.dtype), placement
 
 
 def build_step(parts: Parts, model: nn.Module, placement: Placement) -> Step:
     """Join model, loss, optimizer and regularizers into a step."""
     params = [param for param in model.parameters() if param.requires_grad]
     vector = flatten(params)
+    if not placement.compile:
+        lean.skip_dynamo_import()
+    optimizer = parts.optimizer([vector])
     return Step(
         seed=parts.settings.seed,
         forward=torch.compile(model) if placement.compile else model,
         params=params,
         vector=vector,
         loss=parts.loss,
-        optimizer=parts.optimizer([vector]),
+        optimizer=optimizer,
+        update=lean.bare_step(optimizer),
         precision=placement.precision,
         noise=bind_noise(model, placement.device),
         on_batch=hooks(parts, OnBatch),

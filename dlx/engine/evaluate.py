@@ -90,13 +90,15 @@ def in_own_units(evaluator: Evaluator, outputs: Tensor, targets: Tensor) -> tupl
 
 @contextmanager
 def eval_mode(model: nn.Module) -> Iterator[None]:
-    """Put the model in eval mode inside the block, back in training mode after it."""
-    training = model.training
+    """Put the model in eval mode inside the block, back in training mode after it. Blocks may be nested."""
+    if not model.training:
+        yield
+        return
     model.eval()
     try:
         yield
     finally:
-        model.train(training)
+        model.train()
 
 
 @contextmanager

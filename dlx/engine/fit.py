@@ -9,20 +9,21 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from dlx.core.errors import DivergedError
 from dlx.core.random import torch_generator
 from dlx.core.types import Batch, OnHistory, Split
 from dlx.engine import history
-from dlx.engine.evaluate import Evaluator, dead_units, measure
+from dlx.engine.evaluate import Evaluator, dead_units, eval_mode, measure
 from dlx.engine.history import Gradients, Row
 from dlx.engine.recorder import Recorder
 from dlx.engine.state import Progress, weights_of
 from dlx.engine.step import Step
 
-# Rows are gathered this many bytes at a time: once for many steps where examples are small.
-GATHER_BYTES = 2**24
+# Rows are gathered this many bytes at a time: once for many steps where examples are small, and no more than the
+# cache of a core holds.
+GATHER_BYTES = 2**20
 
 
 @dataclass(frozen=True)
@@ -85,11 +86,9 @@ def train_epoch(job: Job, progress: Progress, recorder: Recorder) -> None:
     for batch in batches(job.train, job.bounds, job.seed, progress.epoch, progress.step_in_epoch):
         step = first + progress.step_in_epoch
         recorder.before_step(step)
-        taken = job.step(batch, step, job.lr_at(step))
-        progress.losses.append(taken.losses)
-        progress.norms.append(taken.norm)
-        if taken.penalty is not None:
-            progress.penalties.append(taken.penalty)
+        loss, norm = job.step(batch, step, job.lr_at(step))
+        progress.losses.append(loss)
+        progress.norms.append(norm)
         progress.step_in_epoch += 1
 
 
@@ -115,43 +114,34 @@ def measure_epoch(job: Job, progress: Progress) -> Row:
     """
     steps = len(job.bounds) - 1
     last_step = (progress.epoch + 1) * steps - 1
-    train_loss = minimised_loss(progress, job.bounds)
-    if not math.isfinite(train_loss):
-        step = last_step - steps + 1 + first_bad_step(progress, job.bounds)
-        raise DivergedError(step, job.lr_at(step))
+    losses = torch.stack(progress.losses).double().cpu()
+    refuse_non_finite(losses, last_step - steps + 1, job.lr_at)
+    sizes = torch.tensor([end - begin for begin, end in pairwise(job.bounds)], dtype=torch.float64)
     norms = torch.stack(progress.norms).double().cpu()
     gradients = Gradients(norms.mean().item(), norms.max().item(), gradient_ratio(job.step.params))
-    with dead_units(job.evaluator.model) as dead:
-        train_eval = measure(job.evaluator, job.train)
-    val = measure(job.evaluator, job.val)
+    with eval_mode(job.evaluator.model):
+        with dead_units(job.evaluator.model) as dead:
+            train_eval = measure(job.evaluator, job.train)
+        val = measure(job.evaluator, job.val)
     if not (math.isfinite(train_eval["loss"]) and math.isfinite(val["loss"])):
         raise DivergedError(last_step, job.lr_at(last_step))
-    row = history.make_row(
-        progress.epoch + 1, last_step + 1, job.lr_at(last_step), train_loss, train_eval, val, gradients,
-        torch.linalg.vector_norm(job.step.vector.detach()).item(), float(dead[0][1] / dead[0][0]) if dead else None)
+    train_loss = float(losses @ sizes / sizes.sum())
+    weight_norm = torch.linalg.vector_norm(job.step.vector.detach()).item()
+    dead_fraction = float(dead[0][1] / dead[0][0]) if dead else None
+    row = history.make_row(progress.epoch + 1, last_step + 1, job.lr_at(last_step), train_loss, train_eval, val,
+                           gradients, weight_norm, dead_fraction)
     progress.rows.append(row)
-    progress.losses, progress.penalties, progress.norms = [], [], []
+    progress.losses, progress.norms = [], []
     progress.epoch, progress.step_in_epoch = progress.epoch + 1, 0
     return row
 
 
-def minimised_loss(progress: Progress, bounds: Sequence[int]) -> float:
-    """Return the loss that the epoch's steps minimised, penalties included, averaged over its examples."""
-    total = torch.cat(progress.losses).sum(dtype=torch.float64).item()
-    if progress.penalties:
-        sizes = torch.tensor([end - begin for begin, end in pairwise(bounds)], dtype=torch.float64)
-        total += float(torch.stack(progress.penalties).double().cpu() @ sizes)
-    return total / bounds[-1]
-
-
-def first_bad_step(progress: Progress, bounds: Sequence[int]) -> int:
-    """Return the number, within the epoch, of the first step whose loss or penalty was not finite."""
-    losses = torch.tensor_split(torch.cat(progress.losses).cpu(), list(bounds[1:-1]))
-    good = [bool(values.isfinite().all()) for values in losses]
-    if progress.penalties:
-        good = [fine and bool(penalty.isfinite()) for fine, penalty in zip(good, progress.penalties, strict=True)]
-    # A sum can overflow while each of its terms is finite.
-    return good.index(False) if False in good else len(good) - 1
+def refuse_non_finite(losses: Tensor, first_step: int, lr_at: Callable[[int], float]) -> None:
+    """Raise DivergedError at the first of an epoch's losses [steps] that is not finite."""
+    bad = (~losses.isfinite()).nonzero()
+    if len(bad):
+        step = first_step + int(bad[0])
+        raise DivergedError(step, lr_at(step))
 
 
 def keep_best(job: Job, progress: Progress, row: Row) -> None:

@@ -33,11 +33,9 @@ def reevaluate(parts: Parts, checkpoint: Checkpoint, data_dir: str, device: Mapp
     parts = replace(parts, device=Device(**{**device, "precision": parts.device.precision}))
     spec = parts.dataset.spec()
     check_shapes(build.meta_model(parts, spec), section(checkpoint, "model"))
-    placement = parts.device.place(build.flops_per_step(parts, spec))
-    placement.enter()
+    model, placement = build.place_model(parts, spec)
     data = prepare(parts, data_dir, placement, restore_statistics(checkpoint))
     check_fingerprint(data, checkpoint)
-    model = build.build_model(parts, spec, placement)
     restore_model(model, checkpoint)
     evaluator = build.build_evaluator(parts, model, data, placement)
     examples = {name: predict(evaluator, split_of(data, name)) for name in splits}

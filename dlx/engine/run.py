@@ -89,17 +89,15 @@ def start(parts: Parts, config: Mapping[str, Any], data_dir: str, saved: Checkpo
     """Build everything, from the beginning or to go on from a checkpoint."""
     spec = parts.dataset.spec()
     if saved is None:
-        placement = parts.device.place(build.flops_per_step(parts, spec))
+        model, placement = build.place_model(parts, spec)
         data = prepare(parts, data_dir, placement)
     else:
         if saved.state.get("config") != config:
             raise ArtefactError("the checkpoints are of another configuration than config.yaml: one was altered")
         check_shapes(build.meta_model(parts, spec), section(saved, "model"))
-        placement = parts.device.place(0.0, saved.state["threads"])
+        model, placement = build.place_model(parts, spec, saved.state["threads"])
         data = prepare(parts, data_dir, placement, restore_statistics(saved))
         check_fingerprint(data, saved)
-    placement.enter()
-    model = build.build_model(parts, data.spec, placement)
     facts = {"config": dict(config), "threads": placement.threads, "device": placement.device.type,
              "data_fingerprint": data.fingerprint}
     return Session(parts, data, placement, model, build.build_step(parts, model, placement),
@@ -113,29 +111,33 @@ def check_fingerprint(data: Prepared, saved: Checkpoint) -> None:
                             "point data_dir to the original")
 
 
-def train_session(session: Session, progress: Progress, folder: RunFolder, observer: Observer, stop: StopRequest
-                  ) -> str | DivergedError:
-    """Fit; return why training ended, or how it diverged."""
-    parts, step = session.parts, session.step
-    settings = parts.settings
-    bounds = batch_bounds(len(session.data.splits["train"].ids), settings.batch_size)
+def make_job(session: Session) -> Job:
+    """Say what training needs of a session."""
+    parts, data, settings = session.parts, session.data, session.parts.settings
+    bounds = batch_bounds(len(data.splits["train"].ids), settings.batch_size)
     steps_per_epoch = len(bounds) - 1
     num_steps = steps_per_epoch * settings.epochs
-    base_lr = step.optimizer.param_groups[0]["lr"]
-    job = Job(
-        seed=settings.seed, epochs=settings.epochs, bounds=bounds, step=step, evaluator=session.evaluator,
-        train=session.data.splits["train"], val=session.data.splits["val"],
-        lr_at=lambda number: base_lr * parts.schedule.factor(number, steps_per_epoch, num_steps),
+    base_lr = session.step.optimizer.param_groups[0]["lr"]
+    return Job(
+        seed=settings.seed, epochs=settings.epochs, bounds=bounds, step=session.step, evaluator=session.evaluator,
+        train=data.splits["train"], val=data.splits["val"],
+        lr_at=lambda step: base_lr * parts.schedule.factor(step, steps_per_epoch, num_steps),
         columns=history.directions(parts.metrics), selection=settings.selection,
         stopping=[rule for _, rule in build.hooks(parts, OnHistory)])
 
+
+def train_session(session: Session, progress: Progress, folder: RunFolder, observer: Observer, stop: StopRequest
+                  ) -> str | DivergedError:
+    """Fit; return why training ended, or how it diverged."""
     def snapshot() -> Checkpoint:
-        return training_checkpoint(session.model, step.optimizer, progress, session.data.statistics, session.facts)
+        return training_checkpoint(session.model, session.step.optimizer, progress, session.data.statistics,
+                                   session.facts)
 
     session.model.train()
-    with Recorder(folder, observer, stop, settings.checkpoint_seconds, snapshot, progress) as recorder:
+    seconds = session.parts.settings.checkpoint_seconds
+    with Recorder(folder, observer, stop, seconds, snapshot, progress) as recorder:
         try:
-            return fit(job, progress, recorder)
+            return fit(make_job(session), progress, recorder)
         except DivergedError as error:
             return error
 

@@ -24,8 +24,7 @@ class Progress:
     Args:
         epoch: epochs completed.
         step_in_epoch: steps taken in the epoch after those.
-        losses: of the examples of each of these steps, [B], on the device.
-        penalties, norms: sum of penalties (none without any) and gradient norm of each, scalars on the device.
+        losses, norms: minimised loss and gradient norm of each of these steps, scalars on the device.
         rows: one per epoch completed.
         best_row: index of the row whose weights are kept, or None.
         best: those weights, in memory.
@@ -34,7 +33,6 @@ class Progress:
     epoch: int = 0
     step_in_epoch: int = 0
     losses: list[Tensor] = field(default_factory=list)
-    penalties: list[Tensor] = field(default_factory=list)
     norms: list[Tensor] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
     best_row: int | None = None
@@ -65,9 +63,7 @@ def training_checkpoint(model: nn.Module, optimizer: torch.optim.Optimizer, prog
     for index, values in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer/{index}/{name}": value for name, value in values.items() if value is not None}
     tensors |= {f"best/{name}": tensor for name, tensor in progress.best.items()}
-    if progress.losses:
-        tensors["progress/losses"] = torch.cat(progress.losses)
-    for name, scalars in (("penalties", progress.penalties), ("norms", progress.norms)):
+    for name, scalars in (("losses", progress.losses), ("norms", progress.norms)):
         if scalars:
             tensors[f"progress/{name}"] = torch.stack(scalars)
     state["progress"] = {"epoch": progress.epoch, "step_in_epoch": progress.step_in_epoch,
@@ -115,8 +111,7 @@ def restore_training(model: nn.Module, optimizer: torch.optim.Optimizer, checkpo
     saved = checkpoint.state["progress"]
     return Progress(
         epoch=saved["epoch"], step_in_epoch=saved["step_in_epoch"],
-        losses=[taken["losses"]] if "losses" in taken else [],
-        penalties=list(taken["penalties"].unbind()) if "penalties" in taken else [],
+        losses=list(taken["losses"].unbind()) if "losses" in taken else [],
         norms=list(taken["norms"].unbind()) if "norms" in taken else [],
         rows=saved["rows"], best_row=saved["best_row"],
         best={name: tensor.to(device) for name, tensor in section(checkpoint, "best").items()},

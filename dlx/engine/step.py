@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -13,18 +12,6 @@ from torch import Tensor, nn
 from dlx.core.layers import Dropout
 from dlx.core.random import key, torch_generator
 from dlx.core.types import Batch, Loss, OnBatch, OnGradient, Penalty
-
-
-class Taken(NamedTuple):
-    """What a step was, as tensors on the device.
-
-    losses [B], per example, before the update; penalty, the sum of penalties, a scalar, None without any; norm, the L2
-    norm of the gradient of mean loss plus penalty before clipping, a scalar.
-    """
-
-    losses: Tensor
-    penalty: Tensor | None
-    norm: Tensor
 
 
 @dataclass(frozen=True)
@@ -37,7 +24,7 @@ class Step:
         params: its parameters, in order, views of `vector`.
         vector: all parameters as one, see `dlx.engine.flat`.
         loss: per example.
-        optimizer: over the vector.
+        optimizer: over the vector; `update` is its step.
         precision: makes the context of the forward pass.
         noise: the generator that dropout layers draw from, seeded anew at every step; None where there are none.
         on_batch, penalties, on_gradient: the hooks, on_batch by name.
@@ -49,19 +36,24 @@ class Step:
     vector: nn.Parameter
     loss: Loss
     optimizer: torch.optim.Optimizer
+    update: Callable[[], object]
     precision: Callable[[], AbstractContextManager[object]]
     noise: torch.Generator | None
     on_batch: Sequence[tuple[str, OnBatch]]
     penalties: Sequence[Penalty]
     on_gradient: Sequence[OnGradient]
 
-    def __call__(self, batch: Batch, step: int, lr: float) -> Taken:
+    def __call__(self, batch: Batch, step: int, lr: float) -> tuple[Tensor, Tensor]:
         """Update the parameters once.
 
         Args:
             batch: B examples.
             step: counted from 0 over the whole run.
             lr: the learning rate of this step.
+
+        Returns:
+            The minimised loss (mean over B plus penalties, before the update) and the L2 norm of its gradient before
+            clipping: two scalar tensors on the device.
         """
         if self.noise is not None:
             self.noise.manual_seed(key(self.seed, "dropout", step))
@@ -71,25 +63,18 @@ class Step:
         assert gradient is not None, "the vector keeps its gradient"
         gradient.zero_()
         with self.precision():
-            losses = self.loss(self.forward(batch.inputs), batch.targets)
-        penalty = sum_of(self.penalties, self.params)
-        # The gradient of the mean, without making the mean.
-        losses.backward(torch.full_like(losses, 1 / len(losses)))  # type: ignore[no-untyped-call]
-        if penalty is not None:
-            penalty.backward()  # type: ignore[no-untyped-call]
+            loss = self.loss(self.forward(batch.inputs), batch.targets).mean()
+        for penalty in self.penalties:
+            loss = loss + penalty.penalty(self.params)
+        loss.backward()  # type: ignore[no-untyped-call]
         norm: Tensor = torch.linalg.vector_norm(gradient)
         for clip in self.on_gradient:
             clip.on_gradient(self.params, norm)
         for group in self.optimizer.param_groups:
             group["lr"] = lr
-        self.optimizer.step()
-        return Taken(losses.detach(), None if penalty is None else penalty.detach(), norm)
-
-
-def sum_of(penalties: Sequence[Penalty], params: Sequence[Tensor]) -> Tensor | None:
-    """Return the sum of the penalties, a scalar, or None where there are none."""
-    values = [penalty.penalty(params) for penalty in penalties]
-    return torch.stack(values).sum() if values else None
+        with torch.no_grad():
+            self.update()
+        return loss.detach(), norm
 
 
 def bind_noise(model: nn.Module, device: torch.device) -> torch.Generator | None:

@@ -95,6 +95,8 @@ class Server:
         self._process = subprocess.Popen([sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                          text=True, start_new_session=True)
         atexit.register(self.close)
+        # Answers when all is imported, so that the time of the first command is its own.
+        self.ask(op="start", files=None)
 
     def start(self, *arguments: str, cwd: Path, env: dict[str, str] | None = None, uid: int | None = None,
               memory: int | None = None, at: float | None = None, importable: Path | None = None) -> Child:
@@ -160,8 +162,8 @@ def serve() -> None:
         for line in sys.stdin:
             request = json.loads(line)
             if request.pop("op") == "start":
-                reply = {"pid": fork(**request)}
-                living.add(reply["pid"])
+                reply = {"pid": None if request["files"] is None else fork(**request)}
+                living |= {reply["pid"]} - {None}
             else:
                 reply = reap(living, **request)
             print(json.dumps(reply), flush=True)

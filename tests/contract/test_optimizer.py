@@ -1,0 +1,235 @@
+"""What every optimizer of conf/optimizer promises."""
+
+import copy
+import inspect
+
+import pytest
+import torch
+from argument_values import alternatives
+from part_files import annotations, code_and_arguments, make, option_names
+from torch import nn
+
+from dlx.core.errors import ConfigError
+from dlx.engine.flat import flatten
+from dlx.engine.state import Progress, restore_training, training_checkpoint
+from dlx.record.checkpoint import decode, encode
+
+NAMES = option_names("optimizer")
+NUM_STEPS = 20
+every_optimizer = pytest.mark.parametrize("option", NAMES)
+
+
+def network(dtype=torch.float32):
+    """A small network whose parameters need padding in one vector."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return nn.Sequential(nn.Linear(6, 7), nn.Tanh(), nn.Linear(7, 3)).to(dtype)
+
+
+def batch(step, dtype=torch.float32):
+    draw = torch.Generator().manual_seed(step)
+    return torch.randn(16, 6, dtype=dtype, generator=draw), torch.randint(3, (16,), generator=draw)
+
+
+def take(model, optimizer, steps, lr_at=None, set_to_none=True):
+    """Take steps; yield the parameters after each."""
+    dtype = next(model.parameters()).dtype
+    for step in steps:
+        if set_to_none:
+            model.zero_grad()
+        else:
+            for param in model.parameters():
+                param.grad.zero_()
+        inputs, targets = batch(step, dtype)
+        nn.functional.cross_entropy(model(inputs), targets).backward()
+        for group in optimizer.param_groups:
+            group["lr"] = group["lr"] if lr_at is None else lr_at(step)
+        optimizer.step()
+        yield [param.detach().clone() for param in model.parameters()]
+
+
+def twin_of(optimizer, params):
+    """The same algorithm of torch.optim, unfused and one parameter at a time."""
+    settings = dict(optimizer.defaults)
+    known = inspect.signature(type(optimizer)).parameters
+    plain = {"fused": False, "foreach": False}
+    return type(optimizer)(params, **{name: plain.get(name, value) for name, value in settings.items() if name in known})
+
+
+def trajectory(option, steps=NUM_STEPS, lr_at=None, **changes):
+    model = network()
+    optimizer = make("optimizer", option, **changes)(list(model.parameters()))
+    return [torch.cat([param.flatten() for param in params]) for params in take(model, optimizer, range(steps), lr_at)]
+
+
+def schedule(lr):
+    return lambda step: lr * (1 - step / (2 * NUM_STEPS))
+
+
+@every_optimizer
+def test_optimizer_equals_the_unfused_algorithm_step_by_step(option):
+    models = network(), network()
+    ours = make("optimizer", option)(list(models[0].parameters()))
+    twin = twin_of(ours, list(models[1].parameters()))
+    lr_at = schedule(ours.param_groups[0]["lr"])
+    steps = zip(take(models[0], ours, range(NUM_STEPS), lr_at), take(models[1], twin, range(NUM_STEPS), lr_at),
+                strict=True)
+    for one, other in steps:
+        torch.testing.assert_close(one, other, rtol=0, atol=1e-6)
+
+
+@every_optimizer
+def test_optimizer_over_the_vector_equals_the_optimizer_over_the_parameters(option):
+    separate, joined = network(), network()
+    vector = flatten(list(joined.parameters()))
+    over_params = make("optimizer", option)(list(separate.parameters()))
+    over_vector = make("optimizer", option)([vector])
+    lr_at = schedule(over_params.param_groups[0]["lr"])
+    for one, other in zip(take(separate, over_params, range(NUM_STEPS), lr_at),
+                          take(joined, over_vector, range(NUM_STEPS), lr_at, set_to_none=False), strict=True):
+        torch.testing.assert_close(other, one, rtol=0, atol=1e-6)
+    used = sum(param.numel() for param in joined.parameters())
+    assert vector.numel() > used
+    assert vector.count_nonzero() <= used
+    assert torch.linalg.vector_norm(vector).item() == pytest.approx(
+        torch.cat([param.flatten() for param in joined.parameters()]).norm().item(), rel=1e-6)
+
+
+@every_optimizer
+def test_optimizer_is_fused_where_torch_can(option):
+    optimizer = make("optimizer", option)([nn.Parameter(torch.ones(2))])
+    can = "fused" in inspect.signature(type(optimizer)).parameters
+    assert optimizer.defaults.get("fused", False) is can
+
+
+@every_optimizer
+def test_optimizer_begins_at_the_lr_of_its_configuration(option):
+    _, arguments = code_and_arguments("optimizer", option)
+    optimizer = make("optimizer", option)([nn.Parameter(torch.ones(2))])
+    assert [group["lr"] for group in optimizer.param_groups] == [arguments["lr"]]
+
+
+@every_optimizer
+def test_optimizer_is_deterministic_and_draws_nothing(option):
+    torch.manual_seed(3)
+    state = torch.get_rng_state()
+    first = trajectory(option)
+    assert torch.equal(torch.get_rng_state(), state)
+    torch.manual_seed(4)
+    assert all(torch.equal(*pair) for pair in zip(first, trajectory(option), strict=True))
+
+
+@every_optimizer
+def test_optimizer_reduces_a_convex_quadratic(option):
+    curvature = torch.tensor([1.0, 0.3, 0.1, 0.03])
+    weight = nn.Parameter(torch.ones(4))
+    optimizer = make("optimizer", option)([weight])
+    losses = []
+    for _ in range(300):
+        optimizer.zero_grad()
+        loss = (curvature * weight.square()).sum() / 2
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.8 * losses[0]
+    assert losses[100] > losses[-1]
+
+
+@every_optimizer
+def test_optimizer_at_lr_zero_changes_nothing(option):
+    model = network()
+    before = [param.detach().clone() for param in model.parameters()]
+    optimizer = make("optimizer", option)(list(model.parameters()))
+    for after in take(model, optimizer, range(5), lambda _: 0.0):
+        assert all(torch.equal(*pair) for pair in zip(before, after, strict=True))
+
+
+@every_optimizer
+def test_optimizer_step_follows_the_lr_of_its_groups(option):
+    lr = code_and_arguments("optimizer", option)[1]["lr"]
+    start = torch.cat([param.detach().flatten() for param in network().parameters()])
+    whole, half = (trajectory(option, 1, lambda _, rate=rate: rate)[0] - start for rate in (lr, lr / 2))
+    torch.testing.assert_close(half, whole / 2, rtol=1e-3, atol=1e-7)
+    by_constructor = trajectory(option, 1, lr=lr / 2)[0] - start
+    assert torch.equal(by_constructor, half)
+
+
+@every_optimizer
+def test_optimizer_leaves_parameters_without_gradient_alone(option):
+    weights = nn.Parameter(torch.ones(3)), nn.Parameter(torch.ones(3))
+    optimizer = make("optimizer", option)(list(weights))
+    weights[0].grad = torch.ones(3)
+    optimizer.step()
+    assert weights[1].tolist() == [1.0, 1.0, 1.0]
+    assert weights[0].tolist() != [1.0, 1.0, 1.0]
+
+
+@every_optimizer
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_optimizer_goes_on_from_a_checkpoint_bit_for_bit(option, dtype):
+    undisturbed, stopped, resumed = network(dtype), network(dtype), network(dtype)
+    vectors = [flatten(list(model.parameters())) for model in (undisturbed, stopped, resumed)]
+    optimizers = [make("optimizer", option)([vector]) for vector in vectors]
+    lr_at = schedule(optimizers[0].param_groups[0]["lr"])
+    expected = list(take(undisturbed, optimizers[0], range(NUM_STEPS), lr_at, set_to_none=False))
+    list(take(stopped, optimizers[1], range(7), lr_at, set_to_none=False))
+    saved = decode(encode(training_checkpoint(stopped, optimizers[1], Progress(), {}, {})), "memory")
+    restore_training(resumed, optimizers[2], saved)
+    rest = list(take(resumed, optimizers[2], range(7, NUM_STEPS), lr_at, set_to_none=False))
+    for one, other in zip(expected[7:], rest, strict=True):
+        assert all(torch.equal(*pair) for pair in zip(one, other, strict=True))
+
+
+@every_optimizer
+def test_optimizer_state_is_finite_and_bounded_in_size(option):
+    weight = nn.Parameter(torch.ones(100))
+    optimizer = make("optimizer", option)([weight])
+    for size in (0.0, 1e-20, 1.0, 1e15):
+        weight.grad = torch.full((100,), size)
+        optimizer.step()
+        state = [value for values in optimizer.state.values() for value in values.values() if value is not None]
+        assert all(torch.is_tensor(value) and value.isfinite().all() for value in state)
+        assert sum(value.numel() for value in state) <= 4 * 100 + 4
+        assert weight.isfinite().all()
+
+
+def variants(option):
+    code, arguments = code_and_arguments("optimizer", option)
+    hints = annotations(code)
+    return [(name, value) for name, default in arguments.items() for value in alternatives(hints[name], default)]
+
+
+def settings_with(option, name):
+    """Configurations that differ from the default in one other argument, the default first: some arguments need another."""
+    yield {}
+    for other, value in variants(option):
+        if other != name:
+            yield {other: value}
+
+
+def has_effect(option, name, value):
+    for settings in settings_with(option, name):
+        try:
+            one, other = (trajectory(option, **settings, **change) for change in ({}, {name: value}))
+        except ConfigError:
+            continue
+        if not torch.equal(one[-1], other[-1]):
+            return True
+    return False
+
+
+@pytest.mark.parametrize(("option", "name"), [(option, name) for option in NAMES
+                                              for name in code_and_arguments("optimizer", option)[1]])
+def test_optimizer_argument_has_an_effect(option, name):
+    values = [value for changed, value in variants(option) if changed == name]
+    assert values
+    assert any(has_effect(option, name, value) for value in values[:4])
+
+
+@every_optimizer
+def test_optimizer_part_can_be_used_twice(option):
+    part = make("optimizer", option)
+    before = copy.deepcopy(vars(part))
+    first, second = (part([nn.Parameter(torch.ones(2))]) for _ in range(2))
+    assert first is not second
+    assert vars(part) == before

@@ -1,0 +1,135 @@
+"""Small data sets in memory, and whole runs of the engine on them, without command line and report."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from dlx.core.types import Arrays, Loss, TaskSpec
+from dlx.dataset.digits import Digits
+from dlx.engine import run
+from dlx.engine.parts import Parts
+from dlx.engine.signals import StopRequest
+from dlx.record import layout
+from dlx.record.checkpoint import Checkpoint, load
+from dlx.record.folder import RunFolder
+
+CONFIG = {"dataset": {"part": "in_memory"}, "model": {"part": "any"}}
+
+
+@dataclass(frozen=True)
+class InMemory:
+    """A dataset that is already there."""
+
+    task: TaskSpec
+    arrays: Arrays
+
+    def spec(self) -> TaskSpec:
+        return self.task
+
+    def load(self, data_dir: str) -> Arrays:
+        return self.arrays
+
+    def with_arrays(self, **changes: Any) -> InMemory:
+        return replace(self, arrays=self.arrays._replace(**changes))
+
+
+def thinned(task: TaskSpec, arrays: Arrays, num_rows: int, own_test: bool = False) -> InMemory:
+    """Keep every so many-th row; with own_test the last fifth is the dataset's own test set."""
+    rows = np.linspace(0, len(arrays.targets) - 1, num_rows).astype(np.int64)
+    test_ids = np.arange(num_rows * 4 // 5, num_rows) if own_test else None
+    return InMemory(task, Arrays(arrays.inputs[rows], arrays.targets[rows], test_ids))
+
+
+def digits(num_rows: int = 200, own_test: bool = False) -> InMemory:
+    """Some of the digits, images [1, 8, 8] of ten classes."""
+    return thinned(Digits().spec(), Digits().load(""), num_rows, own_test)
+
+
+def table(kind: str, num_rows: int = 160, num_features: int = 6, own_test: bool = False) -> InMemory:
+    """Columns of different scale with a linear signal and noise; two classes, or values around 50."""
+    draw = np.random.default_rng(7)
+    inputs = draw.normal(size=(num_rows, num_features)) * 10.0 ** np.arange(num_features) + 3.0
+    signal_ = ((inputs - 3.0) / 10.0 ** np.arange(num_features)).sum(axis=1) + draw.normal(size=num_rows)
+    targets = (signal_ > 0).astype(np.int64) if kind == "classification" else (50 + 9 * signal_).astype(np.float32)
+    names, outputs = (("no", "yes"), 2) if kind == "classification" else ((), 1)
+    test_ids = np.arange(num_rows * 4 // 5, num_rows) if own_test else None
+    return InMemory(TaskSpec(kind, "table", (num_features,), outputs, names),
+                    Arrays(inputs.astype(np.float32), targets, test_ids))
+
+
+@dataclass
+class Watching:
+    """An observer that keeps the rows it is told."""
+
+    rows: list[Any] = field(default_factory=list)
+
+    def started(self, epochs: int, done: int, facts: Mapping[str, object]) -> None:
+        self.rows.clear()
+
+    def epoch(self, row: Any) -> None:
+        self.rows.append(row)
+
+
+def train(parts: Parts, path: Path, dataset: InMemory | None = None, stop: StopRequest | None = None) -> Path:
+    """Train in a run folder, or go on in it; return the folder."""
+    parts = parts if dataset is None else replace(parts, dataset=dataset)
+    folder = RunFolder.at(path)
+    if not (path / layout.CONFIG).exists():
+        folder.describe(CONFIG, [], {})
+    with folder:
+        run.train(parts, CONFIG, folder, "", Watching(), StopRequest() if stop is None else stop)
+    return path
+
+
+@dataclass(frozen=True)
+class SignalDuringStep:
+    """A loss during whose n-th training step a signal arrives."""
+
+    loss: Loss
+    stop: StopRequest
+    last_step: int
+    taken: list[int] = field(default_factory=list)
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        return self.loss.kinds
+
+    def __call__(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        if torch.is_grad_enabled():
+            self.taken.append(1)
+            if len(self.taken) == self.last_step:
+                self.stop.receive(signal.SIGINT, None)
+        return self.loss(outputs, targets)
+
+
+def interrupted_after(parts: Parts, num_steps: int) -> tuple[Parts, StopRequest]:
+    """Return parts, and the request, of a run to which Ctrl-C comes during a step."""
+    stop = StopRequest()
+    return replace(parts, loss=SignalDuringStep(parts.loss, stop, num_steps)), stop
+
+
+def metrics(path: Path) -> pd.DataFrame:
+    """Read metrics.csv."""
+    return pd.read_csv(path / layout.METRICS)
+
+
+def best(path: Path) -> Checkpoint:
+    """Read the best checkpoint."""
+    return load(path / layout.CHECKPOINTS / layout.BEST)
+
+
+def equal_tensors(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:
+    """Compare tensors bit for bit."""
+    return one.keys() == other.keys() and all(
+        one[name].dtype == other[name].dtype and one[name].numpy().tobytes() == other[name].numpy().tobytes()
+        for name in one)
+
