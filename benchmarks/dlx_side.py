@@ -2,24 +2,102 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from itertools import pairwise
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
 import torch
 
+from dlx.cli.progress import observe
+from dlx.config.build import ANY_PACKAGE, build
+from dlx.config.compose import compose
+from dlx.config.saved import config_hash, to_saved
+from dlx.engine.fit import train_epoch
+from dlx.engine.parts import Parts
+from dlx.engine.run import Session, make_job, start, train
+from dlx.engine.signals import StopRequest
+from dlx.engine.state import Progress
+from dlx.record.folder import RunFolder
+from dlx.run import Surroundings, describe
+
 torch.set_num_threads(1)
+
+DIGITS = ("device=cpu", "device.threads=1")
+# A sixth of MNIST's 60,000 rows is val, as in the peer.
+MNIST = ("dataset=mnist", "device=cpu", "device.threads=1", f"split.val_fraction={1 / 6}")
+
+
+class Clock:
+    """Passes on to an observer, and notes when training starts and when each epoch is recorded."""
+
+    def __init__(self, observer: Any) -> None:
+        self._observer = observer
+        self.times: list[float] = []
+
+    def started(self, epochs: int, done: int, facts: Mapping[str, object]) -> None:
+        self._observer.started(epochs, done, facts)
+        self.times.append(perf_counter())
+
+    def epoch(self, row: Any) -> None:
+        self._observer.epoch(row)
+        self.times.append(perf_counter())
+
+
+class NoRecorder:
+    """Writes nothing."""
+
+    def before_step(self, step: int) -> None:
+        """No checkpoint is due."""
 
 
 def step_seconds(num_epochs: int) -> list[float]:
     """Return the mean seconds of a training step of digits in each epoch, nothing measured."""
-    raise NotImplementedError("the dlx side of digits-step is not written yet")
+    session = begin(DIGITS, num_epochs)
+    num_steps = len(make_job(session).bounds) - 1
+    return [seconds / num_steps for seconds in training_seconds(session)]
+
+
+def mnist_epoch_seconds(num_epochs: int) -> list[float]:
+    """Return the seconds of each epoch of training on 50,000 rows of MNIST, nothing measured."""
+    return training_seconds(begin(MNIST, num_epochs))
 
 
 def epoch_seconds(num_epochs: int) -> list[float]:
     """Return the seconds of each epoch of digits: training, train_eval and val measured, CSV, checkpoints, progress.
 
-    The last epoch lasts until the final checkpoint is durable.
+    An epoch ends when its row is written and shown. What a run does once, at its end, is in the whole-process row.
     """
-    raise NotImplementedError("the dlx side of digits-epoch is not written yet")
+    parts, saved, surroundings = prepared(DIGITS, num_epochs)
+    folder = RunFolder.create(Path("runs"), saved["name"], config_hash(saved))
+    with folder, observe(saved, folder.path, quiet=False) as observer:
+        describe(folder, saved, [])
+        clock = Clock(observer)
+        train(parts, saved, folder, surroundings.data_dir, clock, StopRequest())
+    return [end - begin for begin, end in pairwise(clock.times)]
 
 
-def mnist_epoch_seconds(num_epochs: int) -> list[float]:
-    """Return the seconds of each epoch of training on 50,000 rows of MNIST; nothing is measured."""
-    raise NotImplementedError("the dlx side of mnist-epoch is not written yet")
+def prepared(overrides: tuple[str, ...], num_epochs: int) -> tuple[Parts, dict[str, Any], Surroundings]:
+    """Compose and build."""
+    config = compose("train", [*overrides, f"epochs={num_epochs}"])
+    saved = to_saved(config)
+    return build(saved, [ANY_PACKAGE], config["checkpoint_seconds"]), saved, Surroundings.of(config)
+
+
+def begin(overrides: tuple[str, ...], num_epochs: int) -> Session:
+    """Load data and make the model."""
+    parts, saved, surroundings = prepared(overrides, num_epochs)
+    return start(parts, saved, surroundings.data_dir, None)
+
+
+def training_seconds(session: Session) -> list[float]:
+    """Take the steps of every epoch and nothing else."""
+    job, progress, seconds = make_job(session), Progress(), []
+    session.model.train()
+    for epoch in range(job.epochs):
+        start_time = perf_counter()
+        train_epoch(job, progress, NoRecorder())
+        seconds.append(perf_counter() - start_time)
+        progress.losses, progress.norms, progress.epoch, progress.step_in_epoch = [], [], epoch + 1, 0
+    return seconds

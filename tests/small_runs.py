@@ -13,10 +13,11 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from dlx.core.types import Arrays, Loss, TaskSpec
+from dlx.core.types import Arrays, Batch, Loss, TaskSpec
 from dlx.dataset.digits import Digits
 from dlx.engine import run
 from dlx.engine.parts import Parts
+from dlx.engine.run import Session
 from dlx.engine.signals import StopRequest
 from dlx.record import layout
 from dlx.record.checkpoint import Checkpoint, load
@@ -77,6 +78,16 @@ class Watching:
 
     def epoch(self, row: Any) -> None:
         self.rows.append(row)
+
+
+def session(parts: Parts, dataset: InMemory | None = None) -> Session:
+    """Build everything that a run builds before it trains: data, model, step, evaluator."""
+    return run.start(parts if dataset is None else replace(parts, dataset=dataset), CONFIG, "", None)
+
+
+def first_batch(built: Session, size: int = 16) -> Batch:
+    """Return the first train examples as a batch."""
+    return Batch(*(tensor[:size] for tensor in built.data.splits["train"]))
 
 
 def train(parts: Parts, path: Path, dataset: InMemory | None = None, stop: StopRequest | None = None) -> Path:

@@ -16,6 +16,7 @@ import yaml
 
 from dlx.config import options
 from dlx.config.names import option_keys
+from dlx.core.errors import ConfigError
 from dlx.record import layout
 
 # What the overrides of a command are composed into: a file of conf/.
@@ -42,7 +43,7 @@ def run(arguments: Sequence[str]) -> int:
     *before, word = [_QUOTING.sub("", text) for text in arguments] or [""]
     try:
         found = sorted({candidate for candidate in candidates(before, word) if candidate.startswith(word)})
-    except (OSError, yaml.YAMLError):
+    except (ConfigError, OSError, yaml.YAMLError):
         # A line that is still being typed is not the place for an error.
         return 0
     print("".join(f"{candidate}\n" for candidate in found), end="")

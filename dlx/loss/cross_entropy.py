@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from dlx.core.likelihood import negative_log_likelihood
 from dlx.core.types import Kind
 
 if TYPE_CHECKING:
@@ -17,6 +18,9 @@ class CrossEntropy:
 
     def __call__(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Map logits [B, C] and class indices [B] to losses [B]."""
+        import torch
         from torch.nn.functional import cross_entropy
 
-        return cross_entropy(outputs, targets, reduction="none")
+        if torch.is_grad_enabled():
+            return cross_entropy(outputs, targets, reduction="none")
+        return negative_log_likelihood(outputs, targets)

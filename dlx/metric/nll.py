@@ -9,6 +9,7 @@ import numpy as np
 
 from dlx.core import intervals
 from dlx.core.intervals import Interval
+from dlx.core.likelihood import negative_log_likelihood
 from dlx.core.types import Kind, Outcome
 
 if TYPE_CHECKING:
@@ -41,10 +42,7 @@ class Nll:
 
     def per_example(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Map logits [B, C] and targets [B] to nats [B], at most 36.04."""
-        # The formula of log_softmax, whose CPU kernel takes twice as long for few classes.
-        shifted = outputs - outputs.amax(dim=1, keepdim=True)
-        nats = shifted.exp().sum(dim=1).log() - shifted.gather(1, targets[:, None])[:, 0]
-        return nats.clamp(max=LARGEST)
+        return negative_log_likelihood(outputs, targets).clamp(max=LARGEST)
 
     def from_mean(self, mean: float) -> float:
         """Return the mean, which is the negative log likelihood."""

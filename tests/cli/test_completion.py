@@ -26,7 +26,8 @@ def needs(shell: str) -> None:
 
 
 def shell_output(cwd: Path, *command: str) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment(cwd), cwd=cwd, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd, env=environment(cwd),
+                          timeout=60)
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout
 

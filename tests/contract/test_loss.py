@@ -118,6 +118,17 @@ def test_loss_gets_worse_with_the_error(option, kind):
 
 
 @each_loss
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 30.0, 1e4])
+def test_loss_in_evaluation_is_the_loss_that_was_trained(option, kind, scale):
+    loss, (outputs, targets) = make("loss", option), example(kind, 200)
+    minimised = loss((scale * outputs).requires_grad_(), targets).detach()
+    with torch.inference_mode():
+        torch.testing.assert_close(loss(scale * outputs, targets), minimised, rtol=1e-10, atol=1e-14)
+        single = loss((scale * outputs).float(), targets if kind == "classification" else targets.float())
+    torch.testing.assert_close(single.double(), minimised, rtol=1e-5, atol=1e-6 * scale)
+
+
+@each_loss
 @pytest.mark.parametrize("magnitude", [1e4, -1e4])
 def test_loss_and_gradient_of_extreme_outputs_are_finite(option, kind, magnitude):
     outputs, targets = example(kind, dtype=torch.float32)

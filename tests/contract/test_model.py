@@ -5,18 +5,19 @@ import re
 from dataclasses import replace
 from functools import partial
 
+import numpy as np
 import pytest
 import torch
 from argument_values import alternatives
 from part_files import annotations, code_and_arguments, make, option_names, parts
-from small_runs import digits
+from small_runs import InMemory, session
 from torch import nn
 
 from dlx.core.errors import ConfigError
 from dlx.core.layers import Dropout
 from dlx.core.random import keyed_global
-from dlx.core.types import Batch, TaskSpec
-from dlx.engine.build import build_model, build_step, flops_per_step, meta_model
+from dlx.core.types import Arrays, Batch, TaskSpec
+from dlx.engine.build import build_model, flops_per_step, meta_model
 from dlx.engine.evaluate import dead_units, eval_mode
 from dlx.engine.step import bind_noise
 from dlx.record.checkpoint import Checkpoint, decode, encode
@@ -65,7 +66,9 @@ def inputs(shape, num_rows=5, dtype=torch.float32, seed=0):
 
 def parts_with(option, shape, *overrides):
     """Parts whose dataset has the shape."""
-    made = replace(parts(*overrides), dataset=replace(digits(20), task=spec_of(shape)))
+    targets = np.arange(60) % 10
+    arrays = Arrays(inputs(shape, 60).numpy(), targets, np.arange(50, 60))
+    made = replace(parts(*overrides), dataset=InMemory(spec_of(shape), arrays))
     code, arguments = code_and_arguments("model", option)
     return replace(made, model=partial(code, **arguments))
 
@@ -103,22 +106,24 @@ def test_model_on_the_meta_device_allocates_nothing_and_has_the_same_shapes(opti
 
 @every_shape
 def test_model_work_of_a_step_is_counted_and_grows_with_the_batch(option, shape):
-    one, two = (flops_per_step(made, made.dataset.spec())
-                for made in (parts_with(option, shape, f"batch_size={size}") for size in (8, 16)))
+    model, spec = build(option, shape), spec_of(shape)
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    one, two = (flops_per_step(model, spec, size) for size in (8, 16))
     assert 0 < one < math.inf
     assert two == 2 * one
+    assert model.training
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
 
 
 @every_model
 def test_model_initial_weights_are_a_function_of_the_seed_alone(option):
     made = parts_with(option, SMALLEST[option])
-    placement, spec = made.device.place(0.0), made.dataset.spec()
     weights = []
     for seed, global_seed in ((0, 1), (0, 2), (1, 1)):
         torch.manual_seed(global_seed)
         before = torch.get_rng_state()
         seeded = replace(made, settings=replace(made.settings, seed=seed))
-        weights.append(build_model(seeded, spec, placement).state_dict())
+        weights.append(build_model(seeded, made.dataset.spec()).state_dict())
         assert torch.equal(torch.get_rng_state(), before)
     same, other = ([name for name in weights[0] if torch.equal(weights[0][name], later[name])] for later in weights[1:])
     assert same == list(weights[0])
@@ -128,8 +133,7 @@ def test_model_initial_weights_are_a_function_of_the_seed_alone(option):
 @every_model
 def test_model_initial_weights_are_the_same_bits_in_float64(option):
     made = parts_with(option, SMALLEST[option])
-    single, double = (build_model(replace(made, device=make("device", "cpu", precision=precision)),
-                                  made.dataset.spec(), make("device", "cpu", precision=precision).place(0.0))
+    single, double = (session(replace(made, device=make("device", "cpu", precision=precision))).model
                       for precision in ("float32", "float64"))
     for one, other in zip(single.state_dict().values(), double.state_dict().values(), strict=True):
         assert torch.equal(one.double(), other.double())
@@ -312,12 +316,10 @@ def test_model_overfits_one_batch(option, loss_name):
 
 @every_model
 def test_model_trains_in_the_engine_step(option):
-    made = parts_with(option, SMALLEST[option], "optimizer=sgd", "optimizer.lr=0.05")
-    model = build_model(made, made.dataset.spec(), made.device.place(0.0)).train()
-    before = {name: param.clone() for name, param in model.named_parameters()}
-    step = build_step(made, model, made.device.place(0.0))
+    built = session(parts_with(option, SMALLEST[option], "optimizer=sgd", "optimizer.lr=0.05"))
+    before = {name: param.clone() for name, param in built.model.named_parameters()}
     batch = Batch(inputs(SMALLEST[option], 8), torch.arange(8) % 10, torch.arange(8))
-    losses = [step(batch, number, 0.05).losses.mean().item() for number in range(20)]
+    losses = [built.step(batch, number, 0.05)[0].item() for number in range(20)]
     assert losses[-1] < losses[0]
-    assert [name for name, param in model.named_parameters()
+    assert [name for name, param in built.model.named_parameters()
             if torch.equal(param, before[name]) and not name.endswith("bias")] == []

@@ -10,6 +10,7 @@ from part_files import annotations, code_and_arguments, make, option_names
 from torch import nn
 
 from dlx.core.errors import ConfigError
+from dlx.core.lean import bare_step
 from dlx.engine.flat import flatten
 from dlx.engine.state import Progress, restore_training, training_checkpoint
 from dlx.record.checkpoint import decode, encode
@@ -96,6 +97,21 @@ def test_optimizer_over_the_vector_equals_the_optimizer_over_the_parameters(opti
 
 
 @every_optimizer
+def test_optimizer_bare_step_of_the_engine_is_its_step(option):
+    wrapped, bare = network(), network()
+    ours, engines = (make("optimizer", option)(list(model.parameters())) for model in (wrapped, bare))
+    update = bare_step(engines)
+    list(take(wrapped, ours, range(NUM_STEPS)))
+    for step in range(NUM_STEPS):
+        bare.zero_grad()
+        inputs, targets = batch(step)
+        nn.functional.cross_entropy(bare(inputs), targets).backward()
+        with torch.no_grad():
+            update()
+    assert all(torch.equal(*pair) for pair in zip(wrapped.parameters(), bare.parameters(), strict=True))
+
+
+@every_optimizer
 def test_optimizer_is_fused_where_torch_can(option):
     optimizer = make("optimizer", option)([nn.Parameter(torch.ones(2))])
     can = "fused" in inspect.signature(type(optimizer)).parameters
@@ -131,8 +147,8 @@ def test_optimizer_reduces_a_convex_quadratic(option):
         loss.backward()
         optimizer.step()
         losses.append(loss.item())
-    assert losses[-1] < 0.8 * losses[0]
-    assert losses[100] > losses[-1]
+    first, middle, last = (sum(losses[start : start + 100]) for start in (0, 100, 200))
+    assert first > middle > last
 
 
 @every_optimizer
@@ -181,7 +197,7 @@ def test_optimizer_goes_on_from_a_checkpoint_bit_for_bit(option, dtype):
 
 
 @every_optimizer
-def test_optimizer_state_is_finite_and_bounded_in_size(option):
+def test_optimizer_state_is_made_of_finite_tensors(option):
     weight = nn.Parameter(torch.ones(100))
     optimizer = make("optimizer", option)([weight])
     for size in (0.0, 1e-20, 1.0, 1e15):
@@ -189,7 +205,6 @@ def test_optimizer_state_is_finite_and_bounded_in_size(option):
         optimizer.step()
         state = [value for values in optimizer.state.values() for value in values.values() if value is not None]
         assert all(torch.is_tensor(value) and value.isfinite().all() for value in state)
-        assert sum(value.numel() for value in state) <= 4 * 100 + 4
         assert weight.isfinite().all()
 
 
@@ -200,7 +215,7 @@ def variants(option):
 
 
 def settings_with(option, name):
-    """Configurations that differ from the default in one other argument, the default first: some arguments need another."""
+    """The default configuration, then those that differ in one other argument: some arguments need another."""
     yield {}
     for other, value in variants(option):
         if other != name:

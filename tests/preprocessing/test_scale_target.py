@@ -1,18 +1,14 @@
 """ScaleTarget: trained in scaled units, measured in the target's own."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
 from part_files import parts
 from sklearn.linear_model import LinearRegression
 from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
-from small_runs import table, train
+from small_runs import session, table, train
 
 from dlx.core.errors import ConfigError
-from dlx.engine.build import build_evaluator, build_model
-from dlx.engine.data import prepare
 from dlx.engine.evaluate import measure, predict
 from dlx.preprocessing.scale_target import ScaleTarget
 from dlx.record.safe_yaml import read_json
@@ -20,16 +16,8 @@ from dlx.record.safe_yaml import read_json
 SCALED = ("dataset=diabetes", "preprocessing=[standardize,scale_target]", "model=linear")
 
 
-def built():
-    made = parts(*SCALED)
-    placement = made.device.place(0.0)
-    data = prepare(made, "", placement)
-    model = build_model(made, data.spec, placement)
-    return made, data, model, build_evaluator(made, model, data, placement)
-
-
 def test_scale_target_shift_and_scale_are_mean_and_deviation_of_train_targets():
-    _, data, _, _ = built()
+    data = session(parts(*SCALED)).data
     targets = parts(*SCALED).dataset.load("").targets[data.splits["train"].ids.numpy()].astype(np.float64)
     assert data.target_shift == pytest.approx(targets.sum() / len(targets), rel=1e-12)
     assert data.target_scale == pytest.approx(np.sqrt(((targets - targets.mean()) ** 2).mean()), rel=1e-12)
@@ -49,24 +37,25 @@ def test_scale_target_of_classes_is_refused():
 
 @pytest.mark.parametrize("split", ["train", "val", "test"])
 def test_scale_target_metrics_equal_scikit_learn_on_unscaled_predictions(split):
-    made, data, model, evaluator = built()
+    built = session(parts(*SCALED))
+    data, evaluator = built.data, built.evaluator
     part = data.splits[split]
     truth = parts(*SCALED).dataset.load("").targets[part.ids.numpy()].astype(np.float64)
     with torch.inference_mode():
-        own = model(part.inputs)[:, 0].double().numpy() * data.target_scale + data.target_shift
+        own = built.model(part.inputs)[:, 0].double().numpy() * data.target_scale + data.target_shift
     outcome, measured = predict(evaluator, part).outcome, measure(evaluator, part)
     for name, twin in (("rmse", root_mean_squared_error), ("mae", mean_absolute_error), ("r2", r2_score)):
-        assert made.metrics[name].value(outcome) == pytest.approx(twin(truth, own), rel=1e-6)
+        assert built.parts.metrics[name].value(outcome) == pytest.approx(twin(truth, own), rel=1e-6)
         if name in measured:
             assert measured[name] == pytest.approx(twin(truth, own), rel=1e-5)
     assert measured["loss"] * data.target_scale**2 == pytest.approx(((own - truth) ** 2).mean(), rel=1e-5)
 
 
 def test_scale_target_outcome_has_the_targets_that_the_dataset_gave():
-    _, data, _, evaluator = built()
-    for split in data.splits.values():
+    built = session(parts(*SCALED))
+    for split in built.data.splits.values():
         given = parts(*SCALED).dataset.load("").targets[split.ids.numpy()]
-        assert predict(evaluator, split).outcome.targets.astype(np.float32).tolist() == given.tolist()
+        assert predict(built.evaluator, split).outcome.targets.astype(np.float32).tolist() == given.tolist()
 
 
 def test_scale_target_makes_training_the_same_whatever_the_unit_of_the_target(tmp_path):
@@ -86,8 +75,7 @@ def test_scale_target_and_linear_model_reach_least_squares(tmp_path):
     made = parts(*SCALED, "optimizer=sgd", "optimizer.lr=0.2", "batch_size=1000", "epochs=300", "selection=last")
     path = train(made, tmp_path / "run", data)
     test = data.arrays.test_ids
-    prepared = prepare(replace(made, dataset=data), "", made.device.place(0.0))
-    rows = prepared.splits["train"].ids.numpy()
+    rows = session(made, data).data.splits["train"].ids.numpy()
     twin = LinearRegression().fit(data.arrays.inputs[rows], data.arrays.targets[rows])
     expected = root_mean_squared_error(data.arrays.targets[test], twin.predict(data.arrays.inputs[test]))
     found = {(row["metric"], row["split"]): row["value"] for row in read_json(path / "summary.json")["metrics"]}

