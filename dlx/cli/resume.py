@@ -51,6 +51,6 @@ def resume_run(path: Path, config: dict[str, object], trust: list[str], as_json:
             return 0
         surroundings = Surroundings.of(config)
         parts = build_saved(saved, trust, surroundings.checkpoint_seconds)
-        with observe(saved, path, quiet=as_json) as observer, show_outcome(path, as_json):
+        with show_outcome(path, as_json), observe(saved, path, quiet=as_json) as observer:
             execute(parts, saved, folder, surroundings, observer)
     return 0

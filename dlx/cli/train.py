@@ -36,8 +36,7 @@ def run(args: argparse.Namespace) -> int:
     from dlx.run import Surroundings, describe, execute
 
     folder = RunFolder.create(Path(config["runs_dir"]), saved["name"], config_hash(saved))
-    with folder, observe(saved, folder.path, quiet=args.json) as observer:
+    with folder, show_outcome(folder.path, args.json), observe(saved, folder.path, quiet=args.json) as observer:
         describe(folder, saved, args.overrides)
-        with show_outcome(folder.path, args.json):
-            execute(parts, saved, folder, Surroundings.of(config), observer)
+        execute(parts, saved, folder, Surroundings.of(config), observer)
     return 0

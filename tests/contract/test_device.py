@@ -1,0 +1,124 @@
+"""What every device of conf/device promises, on a machine that has it and on one that has not."""
+
+import os
+
+import pytest
+import torch
+from part_files import make, option_names, parts, saved
+from small_runs import digits, metrics, train
+
+from dlx.core.device import MIN_FLOPS_FOR_THREADS
+from dlx.core.errors import ConfigError
+
+AVAILABLE = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+NAMES = option_names("device")
+every_device = pytest.mark.parametrize("option", NAMES)
+
+
+def usable(option):
+    return AVAILABLE.get(option, True)
+
+
+@every_device
+def test_device_is_there_or_refused_with_what_is(option):
+    device = make("device", option)
+    if usable(option):
+        assert AVAILABLE[device.check()]
+        assert device.place(1.0).device.type == device.check()
+        return
+    there = ", ".join(kind for kind in AVAILABLE if AVAILABLE[kind])
+    for ask in (device.check, lambda: device.place(1.0), lambda: parts(f"device={option}")):
+        with pytest.raises(ConfigError) as refused:
+            ask()
+        assert str(refused.value) == f"device={option} is not available here; this machine has {there}"
+
+
+@every_device
+def test_device_file_names_the_kind_that_it_is(option):
+    assert make("device", option).kind == option
+    assert saved(f"device={option}")["device"]["kind"] == option
+
+
+def test_device_auto_prefers_an_accelerator():
+    assert make("device", "auto").check() == next(kind for kind in ("cuda", "mps", "cpu") if AVAILABLE[kind])
+
+
+@every_device
+def test_device_trains(option, tmp_path):
+    if not usable(option):
+        pytest.skip(f"this machine has no {option}")
+    table = metrics(train(parts(f"device={option}", "epochs=3", "optimizer.lr=0.01"), tmp_path / "run", digits(120)))
+    assert table["train_eval_loss"].iloc[-1] < table["train_eval_loss"].iloc[0]
+
+
+@pytest.mark.parametrize(("flops", "threads"), [(1.0, 1), (MIN_FLOPS_FOR_THREADS * 0.999, 1),
+                                                (MIN_FLOPS_FOR_THREADS, os.cpu_count()), (1e12, os.cpu_count())])
+def test_device_threads_auto_is_one_for_small_steps_else_every_core(flops, threads):
+    assert make("device", "cpu").place(flops).threads == threads
+
+
+@pytest.mark.parametrize("flops", [1.0, 1e12])
+def test_device_threads_set_or_decided_before_are_kept(flops):
+    assert make("device", "cpu", threads=3).place(flops).threads == 3
+    assert make("device", "cpu", threads=3).place(flops, threads=2).threads == 2
+    assert make("device", "cpu").place(flops, threads=2).threads == 2
+
+
+def test_device_enter_sets_the_threads_of_torch():
+    before = torch.get_num_threads()
+    try:
+        for threads in (2, 1):
+            make("device", "cpu", threads=threads).place(1.0).enter()
+            assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize(("precision", "dtype", "computed"), [
+    ("float32", torch.float32, torch.float32), ("float64", torch.float64, torch.float64),
+    ("bfloat16", torch.float32, torch.bfloat16)])
+def test_device_precision_is_that_of_parameters_or_of_products(precision, dtype, computed):
+    placement = make("device", "cpu", precision=precision).place(1.0)
+    layer = torch.nn.Linear(3, 3).to(placement.device, placement.dtype)
+    assert placement.dtype == layer.weight.dtype == dtype
+    with placement.precision():
+        assert layer(torch.ones(2, 3, dtype=dtype)).dtype == computed
+    assert layer(torch.ones(2, 3, dtype=dtype)).dtype == dtype
+
+
+@pytest.mark.parametrize("precision", ["float32", "float64", "bfloat16"])
+def test_device_precision_reaches_training_and_its_files(precision, tmp_path):
+    overrides = ("epochs=3", "optimizer.lr=0.01", "model=mlp", "model.norm=batch", "regularizer=[dropout,l2]")
+    path = train(parts(*overrides, f"device.precision={precision}"), tmp_path / "run", digits(200))
+    reference = train(parts(*overrides, "device.precision=float64"), tmp_path / "reference", digits(200))
+    tolerance = {"float32": 1e-4, "float64": 0.0, "bfloat16": 0.05}[precision]
+    for column in ("train_loss", "train_eval_loss", "val_loss"):
+        assert metrics(path)[column].tolist() == pytest.approx(metrics(reference)[column].tolist(), rel=tolerance)
+    assert (path / "predictions.csv").read_text().count("\n") == 81
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_device_precision_of_saved_weights_is_float32(precision, tmp_path):
+    from dlx.record.checkpoint import load
+
+    made = parts("epochs=1", f"device.precision={precision}")
+    path = train(made, tmp_path / "run", digits(60))
+    for name in ("initial", "best", "last"):
+        tensors = load(path / "checkpoints" / f"{name}.safetensors").tensors
+        assert {tensor.dtype for key, tensor in tensors.items() if key.startswith("model/")} == {torch.float32}
+
+
+@pytest.mark.slow
+def test_device_compiled_model_trains_as_the_plain_one(tmp_path):
+    overrides = ("epochs=2", "optimizer=sgd", "model.norm=batch")
+    paths = [train(parts(*overrides, f"device.compile={flag}"), tmp_path / flag, digits(120))
+             for flag in ("true", "false")]
+    one, other = (metrics(path)["val_loss"].tolist() for path in paths)
+    assert one == pytest.approx(other, rel=1e-4)
+
+
+def test_device_float64_on_mps_is_refused_before_training():
+    if not AVAILABLE["mps"]:
+        pytest.skip("this machine has no mps")
+    with pytest.raises(ConfigError, match="device.precision=float64 is not available on mps; use device=cpu"):
+        make("device", "mps", precision="float64").check()
