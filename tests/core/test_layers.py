@@ -27,6 +27,13 @@ LAYERS = {
 FANS = {"linear": (300, 200), "wide": (100, 400), "convolution": (30 * 9, 60 * 9)}
 
 
+@pytest.fixture(autouse=True)
+def seeded():
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        yield
+
+
 @pytest.mark.parametrize("name", ACTIVATIONS)
 def test_activation_equals_its_formula(name):
     expected = torch.tensor([FORMULAS[name](x) for x in X.tolist()], dtype=torch.float64)
