@@ -89,7 +89,7 @@ def test_device_precision_is_that_of_parameters_or_of_products(precision, dtype,
 
 @pytest.mark.parametrize("precision", ["float32", "float64", "bfloat16"])
 def test_device_precision_reaches_training_and_its_files(precision, tmp_path):
-    overrides = ("epochs=3", "optimizer.lr=0.01", "model=mlp", "model.norm=batch", "regularizer=[l2]")
+    overrides = ("epochs=3", "optimizer=sgd", "optimizer.lr=0.05", "model.norm=batch", "regularizer=[l2]")
     path = train(parts(*overrides, f"device.precision={precision}"), tmp_path / "run", digits(200))
     reference = train(parts(*overrides, "device.precision=float64"), tmp_path / "reference", digits(200))
     tolerance = {"float32": 1e-4, "float64": 0.0, "bfloat16": 0.05}[precision]
