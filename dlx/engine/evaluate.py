@@ -78,7 +78,7 @@ def outputs_of(evaluator: Evaluator, split: Split) -> Iterator[tuple[Tensor, Ten
         for inputs, targets in zip(torch.split(split.inputs, rows), torch.split(split.targets, rows), strict=True):
             with evaluator.precision():
                 outputs = evaluator.model(inputs)
-            yield outputs, targets
+            yield outputs.to(inputs.dtype), targets
 
 
 def in_own_units(evaluator: Evaluator, outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:

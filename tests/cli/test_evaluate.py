@@ -115,7 +115,7 @@ def test_evaluate_prints_a_table(dlx):
     result = dlx("evaluate", str(run), "splits=[test]")
     assert result.code == 0
     accuracy = values(summary(run)["metrics"])["accuracy", "test"]
-    assert f"{accuracy:.5g}" in result.out
+    assert f"{accuracy:.4g}" in result.out
     assert "train_eval" not in result.out
 
 

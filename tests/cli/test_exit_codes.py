@@ -69,8 +69,11 @@ def test_runs_dir_that_cannot_be_written_exits_with_4(dlx, runs_dir):
     result = dlx("train", *QUICK, f"runs_dir={runs_dir}")
     assert (result.code, result.out) == (4, "")
     assert result.err.startswith(f"dlx: cannot write {runs_dir}: ")
-    # Nothing was made that could be resumed.
-    assert "dlx resume" not in result.err
+
+
+def test_run_that_never_began_is_not_to_be_resumed(dlx):
+    Path("file").touch()
+    assert "dlx resume" not in dlx("train", *QUICK, "runs_dir=file").err
 
 
 def test_absent_data_that_may_not_be_downloaded_exits_with_4(dlx, workdir):
@@ -93,7 +96,8 @@ def test_data_dir_of_the_environment_is_used(dlx, workdir, monkeypatch):
 
 def test_failed_run_goes_on_when_its_cause_is_gone(dlx, workdir):
     (workdir / "late_data_parts.py").write_text(
-        "import numpy as np\n\nfrom dlx.core.errors import StorageError\nfrom dlx.core.types import Arrays, TaskSpec\n\n"
+        "import numpy as np\n\nfrom dlx.core.errors import StorageError\n"
+        "from dlx.core.types import Arrays, TaskSpec\n\n"
         "class Late:\n    def spec(self):\n        return TaskSpec('classification', 'table', (3,), 2, ('a', 'b'))\n\n"
         "    def load(self, data_dir):\n        try:\n            rows = np.load('late.npy')\n"
         "        except OSError as error:\n            raise StorageError('late.npy is not here') from error\n"
