@@ -95,13 +95,14 @@ def conclude(folder: RunFolder) -> None:
     from dlx.report.render import render
 
     path = folder.path / layout.SUMMARY
-    summary = read_json(path) if path.is_file() else None
-    status: Status = "done" if summary is not None and summary["status"] == "done" else "diverged"
-    if status == "done":
-        assert summary is not None
-        folder.set_status("done", epoch=summary["epochs_run"], reason=summary["stop_reason"])
+    diverged = folder.status()["status"] == "diverged"
+    if path.is_file() and not diverged:
+        summary = read_json(path)
+        diverged = summary["status"] == "diverged"
+        status: Status = "diverged" if diverged else "done"
+        folder.set_status(status, epoch=summary["epochs_run"], reason=summary["stop_reason"])
     render(folder.path)
-    if status == "diverged":
+    if diverged:
         raise TrainingError(folder.status()["reason"])
 
 

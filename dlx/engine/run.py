@@ -82,6 +82,8 @@ def train(parts: Parts, config: Mapping[str, Any], folder: RunFolder, data_dir: 
     else:
         progress = restore_training(session.model, session.step.optimizer, found.checkpoint)
         log.info("resumed from %s", found.path.name)
+    log.info("training on %s, threads %d, from epoch %d", session.placement.device, session.placement.threads,
+             progress.epoch)
     folder.set_status("running", epoch=progress.epoch)
     observer.started(parts.settings.epochs, progress.epoch, {"threads": session.placement.threads,
                                                              "device": str(session.placement.device)})
@@ -152,6 +154,7 @@ def finish(session: Session, progress: Progress, folder: RunFolder, store: Check
     Raises:
         DivergedError: that training ended with.
     """
+    log.info("training ended after epoch %d: %s", progress.epoch, ended)
     diverged = isinstance(ended, DivergedError)
     statistics = session.data.statistics
     if progress.best_row is not None:
@@ -186,7 +189,8 @@ def measure_selected(session: Session, progress: Progress, folder: RunFolder, en
         seed=settings.seed, num_parameters=sum(param.numel() for param in session.model.parameters()),
         num_examples={name: len(split.ids) for name, split in data.splits.items()},
         selection={"rule": settings.selection, "epoch": selected["epoch"], "step": selected["step"]},
-        epochs_run=progress.epoch, stop_reason=ended, test_openings=1, data_fingerprint=data.fingerprint)
+        epochs_run=progress.epoch, stop_reason=ended, test_openings=1, data_fingerprint=data.fingerprint,
+        device=session.placement.device.type, threads=session.placement.threads)
 
 
 def split_of(data: Prepared, name: str) -> Split:
