@@ -1,5 +1,4 @@
-"""Parts as conf/ offers them: found on disk and composed as `dlx train` composes them, so that a new YAML is tested with
-no line edited."""
+"""Parts as conf/ offers them: found on disk, composed as `dlx train` composes them. A new YAML is found by itself."""
 
 from __future__ import annotations
 
@@ -7,7 +6,7 @@ import copy
 import inspect
 import typing
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +29,7 @@ def choice(group: str, *options: str) -> str:
     return f"{group}=[{','.join(options)}]" if group in LIST_GROUPS else f"{group}={options[0]}"
 
 
-@lru_cache(maxsize=None)
+@cache
 def _saved(overrides: tuple[str, ...]) -> dict[str, Any]:
     device = () if any(override.startswith("device=") for override in overrides) else ("device=cpu",)
     return to_saved(compose("train", [*overrides, *device]))

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 import torch
-from part_files import choice, make, option_names, parts
+from part_files import choice, code_and_arguments, make, option_names, parts
 from small_runs import metrics, thinned, train
 
 from dlx.core.errors import StorageError
@@ -38,21 +38,27 @@ def watch_files():
         watching = False
 
 
-def loadable(option, data_dir_of_real_data, empty):
-    """The dataset and the folder that it loads from: an empty one where the data is embedded in a library."""
-    dataset = make("dataset", option, **({"download": False} if hasattr(make("dataset", option), "download") else {}))
+def without_download(option):
+    """The dataset of an option, which takes what lies in its folder and nothing else."""
+    _, arguments = code_and_arguments("dataset", option)
+    return make("dataset", option, **({"download": False} if "download" in arguments else {}))
+
+
+def load_problem(dataset, folder):
+    """Why the data cannot be had from a folder, or None where it can."""
     try:
-        dataset.load(str(empty))
-    except StorageError:
-        return dataset, str(data_dir_of_real_data())
-    return dataset, str(empty)
+        dataset.load(str(folder))
+    except StorageError as error:
+        return str(error)
+    return None
 
 
 @pytest.fixture(scope="module", params=NAMES)
 def loaded(request, tmp_path_factory):
-    empty = tmp_path_factory.mktemp("empty")
-    dataset, folder = loadable(request.param, lambda: request.getfixturevalue("data_dir"), empty)
-    return request.param, dataset, folder, dataset.load(folder)
+    dataset, folder = without_download(request.param), tmp_path_factory.mktemp("empty")
+    if load_problem(dataset, folder) is not None:
+        folder = request.getfixturevalue("data_dir")
+    return request.param, dataset, str(folder), dataset.load(str(folder))
 
 
 @pytest.mark.parametrize("option", NAMES)
@@ -80,16 +86,11 @@ def test_dataset_watch_of_files_sees_what_is_opened(tmp_path):
 
 @pytest.mark.parametrize("option", NAMES)
 def test_dataset_absent_or_embedded(option, tmp_path):
-    dataset = make("dataset", option)
-    if hasattr(dataset, "download"):
-        dataset = make("dataset", option, download=False)
-    try:
-        dataset.load(str(tmp_path / "nowhere"))
-    except StorageError as error:
-        assert str(tmp_path / "nowhere") in str(error)
-        assert "data_dir" in str(error)
-        assert "DLX_DATA_DIR" in str(error)
-    assert not (tmp_path / "nowhere").exists()
+    dataset = without_download(option)
+    nowhere = tmp_path / "nowhere"
+    problem = load_problem(dataset, nowhere)
+    assert problem is None or all(word in problem for word in (str(nowhere), "data_dir", "DLX_DATA_DIR"))
+    assert not nowhere.exists()
 
 
 def test_dataset_arrays_are_what_spec_says(loaded):

@@ -51,10 +51,10 @@ def take(model, optimizer, steps, lr_at=None, set_to_none=True):
 
 def twin_of(optimizer, params):
     """The same algorithm of torch.optim, unfused and one parameter at a time."""
-    settings = dict(optimizer.defaults)
     known = inspect.signature(type(optimizer)).parameters
     plain = {"fused": False, "foreach": False}
-    return type(optimizer)(params, **{name: plain.get(name, value) for name, value in settings.items() if name in known})
+    settings = {name: plain.get(name, value) for name, value in optimizer.defaults.items() if name in known}
+    return type(optimizer)(params, **settings)
 
 
 def trajectory(option, steps=NUM_STEPS, lr_at=None, **changes):

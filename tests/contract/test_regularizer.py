@@ -96,7 +96,7 @@ def test_regularizer_trains_alike_whatever_the_global_state(option, tmp_path):
 def test_regularizer_goes_on_after_an_interruption_bit_for_bit(option, tmp_path):
     made = small_parts(option, overrides=("epochs=4", "optimizer=sgd"))
     whole = train(made, tmp_path / "whole")
-    interrupted, stop = interrupted_after(made, 6)
+    interrupted, stop = interrupted_after(made, 7)
     with pytest.raises(InterruptedRunError):
         train(interrupted, tmp_path / "parts", stop=stop)
     assert len(metrics(tmp_path / "parts")) < len(metrics(whole))

@@ -15,9 +15,9 @@ from dlx.engine.fit import batch_bounds, batches
 
 
 def test_l2_is_half_the_strength_times_the_sum_of_squared_weights():
-    weight, bias, kernel = torch.tensor([[1.0, 2.0], [3.0, 4.0]]), torch.tensor([5.0, 6.0]), torch.full((1, 1, 2, 2), 2.0)
-    assert make("regularizer", "l2", strength=0.1).penalty([weight, bias, kernel]).item() == pytest.approx(
-        0.1 / 2 * (1 + 4 + 9 + 16 + 4 * 4))
+    params = torch.tensor([[1.0, 2.0], [3.0, 4.0]]), torch.tensor([5.0, 6.0]), torch.full((1, 1, 2, 2), 2.0)
+    penalty = make("regularizer", "l2", strength=0.1).penalty(params)
+    assert penalty.item() == pytest.approx(0.1 / 2 * (1 + 4 + 9 + 16 + 4 * 4))
 
 
 def test_l2_gradient_is_the_strength_times_the_weights_and_nothing_for_biases():

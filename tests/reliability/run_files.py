@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import csv
 import fcntl
 import io
 import json
 import os
 import random
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -39,29 +41,52 @@ def result_files(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
 
 
-def assert_same_result(folder: Path, reference: Path) -> None:
-    """Compare two folders byte by byte; both are done."""
-    ours, theirs = result_files(folder), result_files(reference)
+def assert_same_result(folder: Path, reference: Path, without: tuple[str, ...] = ()) -> None:
+    """Compare two folders byte by byte; both are over.
+
+    Args:
+        without: beginnings of the names of files that say what was typed, where that was not the same.
+    """
+    ours, theirs = (
+        {name: data for name, data in result_files(path).items() if not name.startswith(without)}
+        for path in (folder, reference)
+    )
     for name in (layout.BEST, layout.LAST):
         name = f"{layout.CHECKPOINTS}/{name}"
         if name in theirs:
             assert name in ours, f"{name} is missing"
             assert_same_tensors(checkpoint.decode(ours[name], name), checkpoint.decode(theirs[name], name))
-    assert ours[layout.METRICS].decode() == theirs[layout.METRICS].decode()
-    assert sorted(ours) == sorted(theirs)
-    assert [name for name in ours if ours[name] != theirs[name]] == []
+    assert ours[layout.METRICS] == theirs[layout.METRICS], "metrics.csv differs"
+    assert sorted(ours) == sorted(theirs), (
+        f"missing: {theirs.keys() - ours.keys()}, too many: {ours.keys() - theirs.keys()}"
+    )
+    unequal = [name for name in ours if ours[name] != theirs[name]]
+    assert not unequal, unequal
     statuses = [json.loads((path / layout.STATUS).read_text())["status"] for path in (folder, reference)]
     assert statuses[0] == statuses[1], statuses
 
 
 def assert_same_tensors(ours: Checkpoint, theirs: Checkpoint) -> None:
     """Compare names, types, shapes and bytes of all tensors, and the state."""
-    assert sorted(ours.tensors) == sorted(theirs.tensors)
+    assert sorted(ours.tensors) == sorted(theirs.tensors), ours.tensors.keys() ^ theirs.tensors.keys()
     for name, tensor in ours.tensors.items():
         other = theirs.tensors[name]
         assert (tensor.dtype, tensor.shape) == (other.dtype, other.shape), name
         assert tensor.numpy().tobytes() == other.numpy().tobytes(), name
-    assert ours.state == theirs.state
+    found = differences(ours.state, theirs.state)
+    assert not found, found[:5]
+
+
+def differences(ours: object, theirs: object, where: str = "") -> list[str]:
+    """List where two nested values differ, in value or type."""
+    if isinstance(ours, dict) and isinstance(theirs, dict) and list(ours) == list(theirs):
+        return [text for key in ours for text in differences(ours[key], theirs[key], f"{where}/{key}")]
+    if isinstance(ours, list) and isinstance(theirs, list) and len(ours) == len(theirs):
+        return [
+            text for i, pair in enumerate(zip(ours, theirs, strict=True)) for text in differences(*pair, f"{where}/{i}")
+        ]
+    same = type(ours) is type(theirs) and repr(ours) == repr(theirs)
+    return [] if same else [f"{where}: {str(ours)[:200]} != {str(theirs)[:200]}"]
 
 
 def assert_sound(folder: Path) -> None:
@@ -101,6 +126,14 @@ def position(folder: Path) -> tuple[int, int] | None:
     return None
 
 
+def forge(path: Path, change: Callable[[dict], None]) -> None:
+    """Change the state of a checkpoint and hash it anew."""
+    found = checkpoint.load(path)
+    changed = {key: copy.deepcopy(value) for key, value in found.state.items() if key not in ("sha256", "format")}
+    change(changed)
+    path.write_bytes(checkpoint.encode(Checkpoint(found.tensors, changed)))
+
+
 def leftovers(folder: Path) -> list[str]:
     """List temporary files."""
     return sorted(str(path.relative_to(folder)) for path in folder.rglob(".*.tmp"))
@@ -118,6 +151,7 @@ def once(base: Path, name: str, make: Callable[[Path], None]) -> Path:
     with open(root / f"once-{name}.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (folder / ".ready").exists():
+            shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir()
             make(folder)
             (folder / ".ready").touch()

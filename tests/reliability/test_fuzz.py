@@ -23,43 +23,197 @@ GROUPS = options.groups(FOLDERS)
 CHOICES = {group: options.options(group, FOLDERS) for group in GROUPS}
 KEYS = sorted({key for key, _ in known_keys("train", FOLDERS)})
 # Importable and harmless: what is typed is trusted, and called.
-TARGETS = ["dlx.model.mlp.MLP", "dlx.optimizer.adam.Adam", "dlx", "dlx.", ".MLP", "nosuch.Thing", "math.pi", "math.sqrt",
-           "collections.OrderedDict", "torch.nn.Identity", "dlx.model.mlp.", "dlx..mlp.MLP", "dlx.model.mlp.Mlp", "ümläut.x"]
-ODD = ["", " ", "=", "==", "''", '""', "'", '"', "null", "true", "FALSE", "[]", "[[]]", "{}", "{a:1}", "{a:{b:[1,2]}}",
-       "[", "]", "{", "}", "(", ")", "[1", "1]", "a,b", ",", "[a,]", "\\", "\\'", "a\\=b", "~", "+", "?", "???", "*", "@",
-       "nan", "inf", "-inf", "-0", "0", "1_000", "0x10", "1e400", "-1e400", "1e-400", "9" * 30, "9" * 400, "-" + "9" * 30,
-       "0b1", ".5", "5.", "1:30", "2020-01-01", "None", "auto", "last", "best_val_loss", "best_val_nothing", "../../x",
-       "/dev/null", "~/x", "\x00", "\x1b[31m", "\n", "a\nb", "\t", "é", "日本", "\u202e", "😀", "\ufeff", "x" * 3000,
-       "[" * 60 + "]" * 60, "${seed}", "${epochs}", "${nothing}", "${model}", "${model.width}", "${seed", "${}", "${oc.env:HOME}",
-       "${oc.env:NOT_SET_AT_ALL}", "${oc.decode:1}", "${oc.select:seed,3}", "${oc.dict.keys:model}", "${eval:1}", "${now:%Y}",
-       "${${seed}}", "${.width}", "${..seed}", "$x", "range(3)", "range(0,1,0)", "choice(1,2)", "interval(0,1)", "glob(*)",
-       "sort(3,1)", "shuffle(1,2)", "tag(a,1)", "int(3.5)", "int(x)", "float(1)", "str(1)", "bool(yes)", "json_str(1)",
-       "extend_list(1)", "int(" * 40 + "1" + ")" * 40, "sort(a:1)", "choice()"]
+TARGETS = [
+    "dlx.model.mlp.MLP",
+    "dlx.optimizer.adam.Adam",
+    "dlx",
+    "dlx.",
+    ".MLP",
+    "nosuch.Thing",
+    "math.pi",
+    "math.sqrt",
+    "collections.OrderedDict",
+    "torch.nn.Identity",
+    "dlx.model.mlp.",
+    "dlx..mlp.MLP",
+    "dlx.model.mlp.Mlp",
+    "ümläut.x",
+]
+ODD = [
+    "",
+    " ",
+    "=",
+    "==",
+    "''",
+    '""',
+    "'",
+    '"',
+    "null",
+    "true",
+    "FALSE",
+    "[]",
+    "[[]]",
+    "{}",
+    "{a:1}",
+    "{a:{b:[1,2]}}",
+    "[",
+    "]",
+    "{",
+    "}",
+    "(",
+    ")",
+    "[1",
+    "1]",
+    "a,b",
+    ",",
+    "[a,]",
+    "\\",
+    "\\'",
+    "a\\=b",
+    "~",
+    "+",
+    "?",
+    "???",
+    "*",
+    "@",
+    "nan",
+    "inf",
+    "-inf",
+    "-0",
+    "0",
+    "1_000",
+    "0x10",
+    "1e400",
+    "-1e400",
+    "1e-400",
+    "9" * 30,
+    "9" * 400,
+    "-" + "9" * 30,
+    "0b1",
+    ".5",
+    "5.",
+    "1:30",
+    "2020-01-01",
+    "None",
+    "auto",
+    "last",
+    "best_val_loss",
+    "best_val_nothing",
+    "../../x",
+    "/dev/null",
+    "~/x",
+    "\x00",
+    "\x1b[31m",
+    "\n",
+    "a\nb",
+    "\t",
+    "é",
+    "日本",
+    "\u202e",
+    "😀",
+    "\ufeff",
+    "x" * 3000,
+    "[" * 60 + "]" * 60,
+    "${seed}",
+    "${epochs}",
+    "${nothing}",
+    "${model}",
+    "${model.width}",
+    "${seed",
+    "${}",
+    "${oc.env:HOME}",
+    "${oc.env:NOT_SET_AT_ALL}",
+    "${oc.decode:1}",
+    "${oc.select:seed,3}",
+    "${oc.dict.keys:model}",
+    "${eval:1}",
+    "${now:%Y}",
+    "${${seed}}",
+    "${.width}",
+    "${..seed}",
+    "$x",
+    "range(3)",
+    "range(0,1,0)",
+    "choice(1,2)",
+    "interval(0,1)",
+    "glob(*)",
+    "sort(3,1)",
+    "shuffle(1,2)",
+    "tag(a,1)",
+    "int(3.5)",
+    "int(x)",
+    "float(1)",
+    "str(1)",
+    "bool(yes)",
+    "json_str(1)",
+    "extend_list(1)",
+    "int(" * 40 + "1" + ")" * 40,
+    "sort(a:1)",
+    "choice()",
+]
 
 
 def typo(text: str) -> st.SearchStrategy[str]:
     """Change, drop, double or swap one character."""
+
     def change(at: int, how: int) -> str:
         at %= max(1, len(text))
-        return [text[:at] + text[at + 1:], text[:at] + text[at:at + 1] * 2 + text[at + 1:],
-                text[:at] + "x" + text[at + 1:], text[:at] + text[at + 1:at + 2] + text[at:at + 1] + text[at + 2:],
-                text.upper(), text + "s", text + ".", "." + text][how]
+        return [
+            text[:at] + text[at + 1 :],
+            text[:at] + text[at : at + 1] * 2 + text[at + 1 :],
+            text[:at] + "x" + text[at + 1 :],
+            text[:at] + text[at + 1 : at + 2] + text[at : at + 1] + text[at + 2 :],
+            text.upper(),
+            text + "s",
+            text + ".",
+            "." + text,
+        ][how]
 
     return st.builds(change, st.integers(0, 40), st.integers(0, 7))
 
 
 values = st.one_of(
-    st.sampled_from(ODD), st.sampled_from(ODD),
-    st.integers(-3, 300).map(str), st.integers().map(str), st.floats().map(repr),
+    st.sampled_from(ODD),
+    st.sampled_from(ODD),
+    st.integers(-3, 300).map(str),
+    st.integers().map(str),
+    st.floats().map(repr),
     st.sampled_from(sorted({option for group in GROUPS for option in CHOICES[group]})),
-    st.lists(st.one_of(st.sampled_from(ODD), st.integers(-2, 9).map(str)), max_size=4).map(lambda a: f"[{','.join(a)}]"),
+    st.lists(st.one_of(st.sampled_from(ODD), st.integers(-2, 9).map(str)), max_size=4).map(
+        lambda a: f"[{','.join(a)}]"
+    ),
     st.text(max_size=12),
 )
-keys = st.one_of(st.sampled_from(KEYS), st.sampled_from(KEYS), st.sampled_from(GROUPS), st.sampled_from(KEYS + GROUPS).flatmap(typo),
-                 st.sampled_from(["hydra", "hydra.run.dir", "hydra/launcher", "hydra.searchpath", "_target_", "defaults", "a.b.c", "..",
-                                  ".", "workers", "experiment.x", "model.input_shape", "model.num_outputs", "x/y", "model/mlp",
-                                  "regularizer.l2.strength", "preprocessing.none", "device._target_", "_self_"]),
-                 st.text(max_size=8))
+keys = st.one_of(
+    st.sampled_from(KEYS),
+    st.sampled_from(KEYS),
+    st.sampled_from(GROUPS),
+    st.sampled_from(KEYS + GROUPS).flatmap(typo),
+    st.sampled_from(
+        [
+            "hydra",
+            "hydra.run.dir",
+            "hydra/launcher",
+            "hydra.searchpath",
+            "_target_",
+            "defaults",
+            "a.b.c",
+            "..",
+            ".",
+            "workers",
+            "experiment.x",
+            "model.input_shape",
+            "model.num_outputs",
+            "x/y",
+            "model/mlp",
+            "regularizer.l2.strength",
+            "preprocessing.none",
+            "device._target_",
+            "_self_",
+        ]
+    ),
+    st.text(max_size=8),
+)
 
 
 @st.composite
@@ -69,9 +223,21 @@ def choice(draw) -> str:
     option = st.sampled_from(CHOICES[group])
     option = st.one_of(option, option, option.flatmap(typo))
     many = draw(st.lists(option, max_size=4))
-    return draw(st.sampled_from([f"{group}={draw(option)}", f"{group}=[{','.join(many)}]", f"{group}={','.join(many)}",
-                                 f"~{group}", f"~{group}={draw(option)}", f"+{group}={draw(option)}",
-                                 f"++{group}={draw(option)}", f"{group}@x={draw(option)}", f"{group}@x:y={draw(option)}"]))
+    return draw(
+        st.sampled_from(
+            [
+                f"{group}={draw(option)}",
+                f"{group}=[{','.join(many)}]",
+                f"{group}={','.join(many)}",
+                f"~{group}",
+                f"~{group}={draw(option)}",
+                f"+{group}={draw(option)}",
+                f"++{group}={draw(option)}",
+                f"{group}@x={draw(option)}",
+                f"{group}@x:y={draw(option)}",
+            ]
+        )
+    )
 
 
 @st.composite
@@ -79,7 +245,8 @@ def assignment(draw) -> str:
     """Set a key to a value, with a prefix now and then."""
     prefix = draw(st.sampled_from(["", "", "", "", "+", "++", "~", "+++", "!", "@", " "]))
     package = draw(st.sampled_from(["", "", "", "", "", "@x", "@:x", "@_global_", "@"]))
-    return f"{prefix}{draw(keys)}{package}{draw(st.sampled_from(['=', '=', '=', '=', '==', '', ' = ', ':']))}{draw(values)}"
+    equals = draw(st.sampled_from(["=", "=", "=", "=", "==", "", " = ", ":"]))
+    return f"{prefix}{draw(keys)}{package}{equals}{draw(values)}"
 
 
 def plain() -> st.SearchStrategy[str]:
@@ -90,9 +257,23 @@ def plain() -> st.SearchStrategy[str]:
 
 def target() -> st.SearchStrategy[str]:
     """Name code of one's own, that fits or does not."""
-    return st.builds("{}._target_={}".format, st.sampled_from(["model", "optimizer", "loss", "dataset", "split", "schedule", "device",
-                                                               "metric.accuracy", "preprocessing.standardize"]),
-                     st.sampled_from(TARGETS))
+    return st.builds(
+        "{}._target_={}".format,
+        st.sampled_from(
+            [
+                "model",
+                "optimizer",
+                "loss",
+                "dataset",
+                "split",
+                "schedule",
+                "device",
+                "metric.accuracy",
+                "preprocessing.standardize",
+            ]
+        ),
+        st.sampled_from(TARGETS),
+    )
 
 
 override = st.one_of(choice(), choice(), assignment(), assignment(), plain(), plain(), target(), st.text(max_size=20))
@@ -127,8 +308,14 @@ def assert_answered(overrides: list[str]) -> None:
     assert os.listdir() == []
 
 
-@settings(max_examples=3000, derandomize=True, deadline=None, database=None, phases=[Phase.generate, Phase.shrink],
-          suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture, HealthCheck.large_base_example])
+@settings(
+    max_examples=3000,
+    derandomize=True,
+    deadline=None,
+    database=None,
+    phases=[Phase.generate, Phase.shrink],
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture, HealthCheck.large_base_example],
+)
 @given(st.lists(override, min_size=1, max_size=4))
 def test_train_dry_run_of_any_overrides_answers_with_a_result_or_one_message(empty, overrides):
     assert_answered(overrides)

@@ -30,10 +30,27 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-PRELOAD = ["torch", "torch._dynamo", "dlx.cli.main", "dlx.engine.run", "dlx.engine.reevaluate", "dlx.engine.outline",
-           "dlx.report.render", "dlx.sweep.run", "hydra", "omegaconf", "rich.console", "rich.table", "rich.progress",
-           "matplotlib.figure", "matplotlib.backends.backend_agg", "sklearn.datasets", "sklearn.model_selection",
-           "sklearn.metrics", "PIL.Image"]
+PRELOAD = [
+    "torch",
+    "torch._dynamo",
+    "dlx.cli.main",
+    "dlx.engine.run",
+    "dlx.engine.reevaluate",
+    "dlx.engine.outline",
+    "dlx.report.render",
+    "dlx.sweep.run",
+    "hydra",
+    "omegaconf",
+    "rich.console",
+    "rich.table",
+    "rich.progress",
+    "matplotlib.figure",
+    "matplotlib.backends.backend_agg",
+    "sklearn.datasets",
+    "sklearn.model_selection",
+    "sklearn.metrics",
+    "PIL.Image",
+]
 NOBODY = 65534
 
 
@@ -63,8 +80,11 @@ class Child:
             if reply["code"] is not None:
                 modules = self._files / "modules"
                 self.result = Result(
-                    reply["code"], *((self._files / name).read_text(errors="replace") for name in ("out", "err")),
-                    reply["cpu_seconds"], tuple(modules.read_text().split("\n")) if modules.stat().st_size else ())
+                    reply["code"],
+                    *((self._files / name).read_text(errors="replace") for name in ("out", "err")),
+                    reply["cpu_seconds"],
+                    tuple(modules.read_text().split("\n")) if modules.stat().st_size else (),
+                )
         return self.result
 
     def wait(self, seconds: float = 60.0) -> Result:
@@ -92,19 +112,30 @@ class Server:
     def __init__(self) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="warm-dlx-"))
         self._count = itertools.count()
-        self._process = subprocess.Popen([sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                         text=True, start_new_session=True)
+        self._process = subprocess.Popen(
+            [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+        )
         atexit.register(self.close)
         # Answers when all is imported, so that the time of the first command is its own.
         self.ask(op="start", files=None)
 
-    def start(self, *arguments: str, cwd: Path, env: dict[str, str] | None = None, uid: int | None = None,
-              memory: int | None = None, at: float | None = None, importable: Path | None = None) -> Child:
+    def start(
+        self,
+        *arguments: str,
+        cwd: Path,
+        env: dict[str, str | None] | None = None,
+        out: str | None = None,
+        uid: int | None = None,
+        memory: int | None = None,
+        at: float | None = None,
+        importable: Path | None = None,
+    ) -> Child:
         """Start a dlx command.
 
         Args:
             cwd: its current folder.
-            env: added to its environment.
+            env: added to its environment; None removes.
+            out: where its standard output goes instead of into the result; "" closes output and error.
             uid: run as this user.
             memory: bytes of address space that it may add to what it starts with.
             at: begin at this time.monotonic(), so that several begin together.
@@ -112,8 +143,18 @@ class Server:
         """
         files = self._folder / str(next(self._count))
         files.mkdir()
-        reply = self.ask(op="start", arguments=arguments, cwd=str(cwd), env=env or {}, uid=uid, memory=memory, at=at,
-                         files=str(files), importable=str(importable) if importable is not None else None)
+        reply = self.ask(
+            op="start",
+            arguments=arguments,
+            cwd=str(cwd),
+            env=env or {},
+            out=out,
+            uid=uid,
+            memory=memory,
+            at=at,
+            files=str(files),
+            importable=str(importable) if importable is not None else None,
+        )
         return Child(self, reply["pid"], files)
 
     def run(self, *arguments: str, cwd: Path, seconds: float = 60.0, **options: object) -> Result:
@@ -152,6 +193,7 @@ def serve() -> None:
     for name in PRELOAD:
         importlib.import_module(name)
     import PIL.Image
+
     from dlx.config.compose import compose
 
     PIL.Image.init()
@@ -202,18 +244,27 @@ def fork(files: str, **request: object) -> int:
     if pid == 0:
         try:
             code = child(Path(files), **request)
-        except BaseException:
+        except BaseException:  # noqa: BLE001  as an interpreter shows what nothing caught
             traceback.print_exc()
             code = 1
         for stream in (sys.stdout, sys.stderr):
-            with contextlib.suppress(OSError, ValueError):
+            with contextlib.suppress(OSError, ValueError, AttributeError):
                 stream.flush()
         os._exit(code & 0xFF)
     return pid
 
 
-def child(files: Path, arguments: list[str], cwd: str, env: dict[str, str], uid: int | None, memory: int | None,
-          at: float | None, importable: str | None) -> int:
+def child(
+    files: Path,
+    arguments: list[str],
+    cwd: str,
+    env: dict[str, str | None],
+    out: str | None,
+    uid: int | None,
+    memory: int | None,
+    at: float | None,
+    importable: str | None,
+) -> int:
     """Be a dlx process: what a shell and an interpreter would have set up, then main."""
     from dlx.cli.main import main
 
@@ -223,7 +274,15 @@ def child(files: Path, arguments: list[str], cwd: str, env: dict[str, str], uid:
     for descriptor, name in ((1, "out"), (2, "err")):
         os.dup2(os.open(files / name, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), descriptor)
     modules = os.open(files / "modules", os.O_WRONLY | os.O_CREAT, 0o600)
-    os.environ.update(env)
+    if out is not None:
+        os.dup2(os.open(out or os.devnull, os.O_WRONLY), 1)
+    if out == "":
+        # What Python makes of descriptors that are closed when it starts.
+        sys.stdout = sys.stderr = None
+    for name, value in env.items():
+        os.environ.pop(name, None)
+        if value is not None:
+            os.environ[name] = value
     os.chdir(cwd)
     sys.argv = ["dlx", *arguments]
     if importable is not None:
@@ -241,6 +300,9 @@ def child(files: Path, arguments: list[str], cwd: str, env: dict[str, str], uid:
         code = main(arguments)
     except SystemExit as leaving:
         code = leaving.code if isinstance(leaving.code, int) else 0 if leaving.code is None else 1
+    # From here on it is this file that runs, and not dlx.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     found = {getattr(module, "__file__", None) or name for name, module in list(sys.modules.items())}
     os.write(modules, "\n".join(sorted(found)).encode())
     return code

@@ -1,0 +1,82 @@
+"""Parameters as views of one vector."""
+
+import copy
+
+import torch
+from torch import nn
+
+from dlx.engine.flat import ALIGNMENT, flatten
+
+
+def network():
+    return nn.Sequential(nn.Linear(3, 5), nn.BatchNorm1d(5), nn.Linear(5, 2, bias=False))
+
+
+def flattened():
+    model = network()
+    before = copy.deepcopy(model.state_dict())
+    return model, before, flatten(list(model.parameters()))
+
+
+def test_flatten_keeps_values_names_and_shapes():
+    model, before, vector = flattened()
+    assert model.state_dict().keys() == before.keys()
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+    assert vector.numel() % ALIGNMENT == 0
+
+
+def test_flatten_makes_each_parameter_a_window_of_its_own():
+    model, _, vector = flattened()
+    for number, param in enumerate(model.parameters(), start=1):
+        param.data.fill_(number)
+    used = sum(param.numel() for param in model.parameters())
+    counts = torch.bincount(vector.detach().long())
+    assert counts.tolist() == [vector.numel() - used, *(param.numel() for param in model.parameters())]
+    start = vector.data_ptr()
+    assert all((param.data_ptr() - start) % (4 * ALIGNMENT) == 0 for param in model.parameters())
+
+
+def test_flatten_update_of_the_vector_is_an_update_of_the_parameters():
+    model, before, vector = flattened()
+    with torch.no_grad():
+        vector.mul_(2)
+    for name, param in model.named_parameters():
+        assert torch.equal(param, 2 * before[name])
+
+
+def test_flatten_backward_fills_the_gradient_of_the_vector():
+    model, _, vector = flattened()
+    twin = copy.deepcopy(model)
+    x = torch.randn(6, 3)
+    vector.grad.zero_()
+    model(x).square().sum().backward()
+    twin(x).square().sum().backward()
+    for ours, theirs in zip(model.parameters(), twin.parameters(), strict=True):
+        assert torch.equal(ours.grad, theirs.grad)
+        assert vector.grad.data_ptr() <= ours.grad.data_ptr() < vector.grad.data_ptr() + 4 * vector.numel()
+    total = torch.cat([param.grad.flatten() for param in twin.parameters()]).norm()
+    torch.testing.assert_close(vector.grad.norm(), total)
+
+
+def test_flatten_parameter_without_influence_has_gradient_zero():
+    unused = nn.Parameter(torch.ones(4))
+    used = nn.Parameter(torch.ones(2))
+    vector = flatten([unused, used])
+    used.sum().backward()
+    assert unused.grad.tolist() == [0.0] * 4
+    assert vector.grad.sum().item() == 2.0
+
+
+def test_flatten_parameters_still_load_and_save():
+    model, before, vector = flattened()
+    other = network()
+    model.load_state_dict(other.state_dict())
+    assert all(torch.equal(tensor, other.state_dict()[name]) for name, tensor in model.state_dict().items())
+    assert vector.data_ptr() == next(model.parameters()).data_ptr()
+    model.load_state_dict(before)
+    torch.testing.assert_close(vector.detach()[:15], before["0.weight"].flatten())
+
+
+def test_flatten_keeps_the_dtype():
+    vector = flatten(list(network().double().parameters()))
+    assert vector.dtype == vector.grad.dtype == torch.float64

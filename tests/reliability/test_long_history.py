@@ -1,0 +1,45 @@
+"""A run of very many epochs can be resumed: its history is part of every checkpoint."""
+
+from __future__ import annotations
+
+import time
+
+import torch
+
+from dlx.engine.state import Progress, restore_training, training_checkpoint, weights_of
+from dlx.record import checkpoint
+
+EPOCHS = 150_000
+METRICS = ("loss", "accuracy", "nll", "top_k", "macro_f1")
+COLUMNS = [
+    "lr",
+    "train_loss",
+    *(f"{split}_{metric}" for split in ("train_eval", "val", "gap") for metric in METRICS),
+    "grad_norm_mean",
+    "grad_norm_max",
+    "grad_ratio",
+    "weight_norm",
+    "dead_fraction",
+]
+
+
+def test_checkpoint_after_150_000_epochs_is_written_and_read_back():
+    # A small model takes minutes for as many, as studies of delayed generalization do.
+    model = torch.nn.Linear(2, 2)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    rows = [
+        {"epoch": i + 1, "step": 17 * (i + 1), **dict.fromkeys(COLUMNS, 1 / (i + 3)), "grad_ratio": None}
+        for i in range(EPOCHS)
+    ]
+    progress = Progress(epoch=EPOCHS, rows=rows, best_row=7, best=weights_of(model))
+    begin = time.process_time()
+    data = checkpoint.encode(training_checkpoint(model, optimizer, progress, {}, {"config": {}}))
+    encoded = time.process_time() - begin
+    found = restore_training(model, optimizer, checkpoint.decode(data, "here"))
+    assert found.rows == rows
+    assert [list(row) for row in found.rows[:3]] == [list(row) for row in rows[:3]]
+    assert [list(map(type, row.values())) for row in found.rows[:3]] == [
+        list(map(type, row.values())) for row in rows[:3]
+    ]
+    assert len(data) < 64 * 2**20
+    assert encoded < 1.0, "a checkpoint is due every 20 s"
