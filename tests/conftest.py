@@ -25,14 +25,14 @@ class Result(NamedTuple):
     err: str
 
 
-@pytest.fixture()
+@pytest.fixture
 def workdir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty current folder."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
-@pytest.fixture()
+@pytest.fixture
 def dlx(workdir: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., Result]:
     """Run a dlx command in this process, in the empty folder."""
 
@@ -52,7 +52,7 @@ def dlx_command(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "dlx", *arguments]
 
 
-@pytest.fixture()
+@pytest.fixture
 def dlx_process(workdir: Path) -> Callable[..., Result]:
     """Run a dlx command as a process of its own, in the empty folder."""
 

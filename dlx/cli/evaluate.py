@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ def parser() -> argparse.ArgumentParser:
         "evaluate", "Measure a saved checkpoint again. Model and data come from the run; nothing is typed again.",
         overrides=False)
     result.add_argument("checkpoint", type=Path, help="a run folder or a checkpoint file")
-    result.add_argument("overrides", nargs="*", metavar="key=value",
+    result.add_argument("overrides", nargs="*", default=[], metavar="key=value",
                         help="splits=[val,test] checkpoint=last device=cpu level=0.9 data_dir=…")
     add_trust(result)
     add_json(result)
@@ -34,6 +35,7 @@ def run(args: argparse.Namespace) -> int:
 
     config = compose("evaluate", args.overrides)
     refuse_splits(config["splits"], SPLITS)
+    refuse_device(config["device"], args.overrides)
     path = checkpoint_path(args.checkpoint, config["checkpoint"])
     checkpoint = files.load(path)
     parts = build_saved(checkpoint.state.get("config", {}), args.trust)
@@ -51,6 +53,7 @@ def run(args: argparse.Namespace) -> int:
 def checkpoint_path(given: Path, name: str) -> Path:
     """Return the checkpoint file that is meant. Raises ArtefactError where there is none."""
     from dlx.core.errors import ArtefactError, ConfigError
+    from dlx.record.folder import RunFolder
 
     if name not in ("best", "last", "initial"):
         raise ConfigError(f"checkpoint must be one of best, last, initial, got {name!r}")
@@ -58,10 +61,28 @@ def checkpoint_path(given: Path, name: str) -> Path:
         return given
     if not given.is_dir():
         raise ArtefactError(f"{given} does not exist; give a run folder or a checkpoint file")
+    if not (given / layout.CONFIG).is_file():
+        raise ArtefactError(f"{given} is not a run folder: it has no {layout.CONFIG}")
     path = given / layout.CHECKPOINTS / f"{name}.safetensors"
     if not path.is_file():
-        raise ArtefactError(f"{given} has no {name} checkpoint; if the run was interrupted: dlx resume {given}")
+        status = RunFolder(given).status()["status"]
+        hint = "the run diverged" if status == "diverged" else f"if the run was interrupted: dlx resume {given}"
+        raise ArtefactError(f"{given} has no {name} checkpoint; {hint}")
     return path
+
+
+def refuse_device(device: dict[str, Any], overrides: Sequence[str]) -> None:
+    """Raise ConfigError where the device is given what it does not take."""
+    from dlx.config.build import argument_problems
+    from dlx.core.device import Device
+    from dlx.core.errors import ConfigError
+
+    arguments = {name: value for name, value in device.items() if name != "_target_"}
+    problems = argument_problems("device", Device, arguments, ())
+    if any(text.startswith("device.precision=") for text in overrides):
+        problems.append("device.precision is that of the run and cannot be set")
+    if problems:
+        raise ConfigError(*problems)
 
 
 def refuse_splits(splits: Any, known: tuple[str, ...]) -> None:
@@ -69,7 +90,7 @@ def refuse_splits(splits: Any, known: tuple[str, ...]) -> None:
     from dlx.core.errors import ConfigError
 
     wrong = [split for split in splits if split not in known]
-    if wrong or not splits:
+    if wrong or not splits or len(set(splits)) < len(splits):
         raise ConfigError(f"splits must be a list of {', '.join(known)}, got {splits}")
 
 

@@ -14,7 +14,7 @@ def parser() -> argparse.ArgumentParser:
     result = command_parser(
         "resume", "Continue an interrupted run, bit for bit, or the runs of a sweep that are missing.", overrides=False)
     result.add_argument("folder", type=Path, help="a run or sweep folder")
-    result.add_argument("overrides", nargs="*", metavar="key=value",
+    result.add_argument("overrides", nargs="*", default=[], metavar="key=value",
                         help="data_dir=, checkpoint_seconds=, and workers= for a sweep")
     add_trust(result)
     add_json(result)

@@ -13,17 +13,21 @@ from dlx.record import layout
 from dlx.record.folder import RunFolder, run_folders
 from dlx.record.safe_yaml import read_json, read_yaml
 
+DEFAULT = Path("runs")
+
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser."""
     result = command_parser("runs", "List the runs of a folder, oldest first, and how they ended.", overrides=False)
-    result.add_argument("folder", nargs="?", type=Path, default=Path("runs"), help="default: runs; or a sweep folder")
+    result.add_argument("folder", nargs="?", type=Path, default=DEFAULT, help="default: runs; or a sweep folder")
     add_json(result)
     return result
 
 
 def run(args: argparse.Namespace) -> int:
     """Print one row per run."""
+    if not args.folder.is_dir() and args.folder != DEFAULT:
+        raise ArtefactError(f"{args.folder} is not a folder")
     inner = args.folder / layout.RUNS
     rows = [describe(path) for path in run_folders(inner if inner.is_dir() else args.folder)]
     if args.json:

@@ -103,7 +103,8 @@ def run_and_print(path: Path, plan: Plan, surroundings: Surroundings, workers: i
     print_outcome(path, outcome, as_json)
     failed = [result for result in outcome.results if result.status != "done"]
     if failed:
-        lines = [f"{len(failed)} of {len(outcome.results)} runs failed; the others are complete. dlx resume {path} "
+        rest = " the others are complete." if len(failed) < len(outcome.results) else ""
+        lines = [f"{len(failed)} of {len(outcome.results)} runs failed;{rest} dlx resume {path} "
                  f"tries again those that can succeed"]
         for result in failed:
             lines += [f"runs/{result.run.hash}  {result.status}: {result.reason or 'left without a word'}"]
@@ -137,11 +138,11 @@ def progress(path: Path, total: int, done: int, workers: int, quiet: bool) -> It
 
 def print_plan(plan: Plan, as_json: bool) -> None:
     """Print the runs that a sweep would make."""
-    from dlx.sweep.plan import flatten
-    from dlx.sweep.tables import cell, shown, varying
+    from dlx.sweep.tables import cell, settings_of, shown, varying
 
     keys = varying(plan)
-    rows = [{"run": run.hash, **{shown(key): cell(flatten(run.saved).get(key)) for key in keys}} for run in plan.runs]
+    rows = [{"run": run.hash, **{shown(key): cell(settings_of(run.saved).get(key)) for key in keys}}
+            for run in plan.runs]
     if as_json:
         print(json.dumps(rows))
         return

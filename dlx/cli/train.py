@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 
 from dlx.cli.arguments import add_json, command_parser
@@ -25,6 +26,9 @@ def run(args: argparse.Namespace) -> int:
     config = compose("train", args.overrides, args.config_dir)
     saved = to_saved(config)
     parts = build(saved, [ANY_PACKAGE], config["checkpoint_seconds"])
+    if args.dry_run and args.json:
+        print(json.dumps(saved))
+        return 0
     if args.dry_run:
         from dlx.cli.show import print_config
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlx.config import options
+from dlx.config.options import RUNTIME
 from dlx.config.saved import PART
 from dlx.config.schema import root_problems
 from dlx.core.errors import ArtefactError, ConfigError
@@ -20,8 +21,6 @@ from dlx.core.ranges import problem
 if TYPE_CHECKING:
     from dlx.engine.parts import Parts
 
-# Values that come from the data; a configuration may not name them.
-RUNTIME: dict[str, frozenset[str]] = {"model": frozenset({"input_shape", "num_outputs"})}
 ANY_PACKAGE = "*"
 
 
@@ -37,7 +36,7 @@ def build(saved: Mapping[str, Any], trust: Collection[str], checkpoint_seconds: 
         ConfigError: every value out of range and every combination that cannot work, together.
         ArtefactError: a part that is neither of dlx nor of a trusted package.
     """
-    from dlx.engine.build import check_parts
+    from dlx.engine.build import part_problems
     from dlx.engine.parts import Parts, Settings
 
     missing = [f"{key} is missing" for key in (*Settings.__annotations__, *options.PART_GROUPS)
@@ -45,20 +44,26 @@ def build(saved: Mapping[str, Any], trust: Collection[str], checkpoint_seconds: 
     if missing:
         raise ConfigError(*missing)
     problems = root_problems(dict(saved))
+    if problems:
+        raise ConfigError(*problems)
     made: dict[str, Any] = {}
+    broken: set[str] = set()
     for group in options.PART_GROUPS:
+        before = len(problems)
         if group in options.LIST_GROUPS:
             made[group] = {name: _make(group, f"{group}.{name}", values, trust, problems)
                            for name, values in saved[group].items()}
         else:
             made[group] = _make(group, group, saved[group], trust, problems)
-    if problems:
-        raise ConfigError(*problems)
+        if len(problems) > before:
+            broken.add(group)
     plain = {key: saved[key] for key in Settings.__annotations__ if key in saved}
     settings = Settings(**plain, checkpoint_seconds=checkpoint_seconds)
     parts = Parts(settings, made["dataset"], made["split"], made["preprocessing"], made["model"], made["loss"],
                   made["metric"], made["optimizer"], made["schedule"], made["regularizer"], made["device"])
-    check_parts(parts)
+    problems += part_problems(parts, broken)
+    if problems:
+        raise ConfigError(*problems)
     return parts
 
 
@@ -69,6 +74,8 @@ def lookup(group: str, name: Any, trust: Collection[str]) -> Callable[..., Any]:
         ArtefactError: the name is neither an option of dlx nor in a trusted package.
         ConfigError: a trusted name that cannot be imported.
     """
+    if name is None:
+        raise ConfigError(f"the {group} that is chosen names no code: its YAML file lacks _target_")
     target = options.targets(group).get(name) if isinstance(name, str) else None
     if target is not None:
         return _import(target)

@@ -6,16 +6,19 @@ a sweep composes once per distinct choice of groups.
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from dlx.config import names, options
-from dlx.config.schema import root_problems, type_problem
+from dlx.config.schema import ROOT, root_problems, type_problem
 from dlx.core.errors import ConfigError
+from dlx.core.ranges import shown
 
 if TYPE_CHECKING:
     from hydra.core.override_parser.types import Override
@@ -27,8 +30,9 @@ Nested = dict[str, Any]
 class Typed:
     """What was typed, sorted: choices of groups, values to set, keys to delete, problems met so far."""
 
-    choices: dict[str, str | list[str] | None] = field(default_factory=dict)
+    choices: dict[str, str | list[str]] = field(default_factory=dict)
     values: dict[str, Any] = field(default_factory=dict)
+    added: list[str] = field(default_factory=list)
     deleted: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
@@ -42,6 +46,8 @@ def parse(overrides: Sequence[str]) -> list[Override]:
     for text in overrides:
         try:
             parsed.append(parser.parse_override(text))
+            if not parsed[-1].key_or_group:
+                problems.append(f"cannot read the override {text!r}: it has no key; write key=value")
         except (HydraException, RecursionError) as error:
             reason = " ".join(str(error).split("\n")[0].split())
             problems.append(f"cannot read the override {text!r}: {reason or 'nested too deep'}; write key=value")
@@ -66,14 +72,15 @@ def compose(root: str, overrides: Sequence[str], config_dir: Path | None = None)
     """
     folders = search_folders(config_dir)
     names.refuse_unknown(root, overrides, folders)
-    typed = sort(parse(overrides), folders)
+    typed = sort(parse(overrides), root, folders)
     choices = tuple(f"{group}={_choice_text(choice)}" for group, choice in typed.choices.items())
     base = copy.deepcopy(_compose_choices(root, choices, config_dir))
     defaults = resolve(base, [])
     set_values(base, typed, folders)
     config = resolve(base, typed.problems)
     check_types(config, defaults, typed)
-    typed.problems += root_problems({key: value for key, value in config.items() if key in typed.values})
+    typed.problems += root_problems({key: value for key, value in config.items()
+                                     if key in typed.values and not is_interpolation(value)})
     if typed.problems:
         raise ConfigError(*dict.fromkeys(typed.problems))
     return config
@@ -88,15 +95,15 @@ def search_folders(config_dir: Path | None) -> list[Path]:
     return [config_dir.resolve(), options.conf_dir()]
 
 
-def sort(overrides: Sequence[Override], folders: Sequence[Path]) -> Typed:
+def sort(overrides: Sequence[Override], root: str, folders: Sequence[Path]) -> Typed:
     """Sort parsed overrides into choices and values, and notice what is wrong with each by itself."""
-    typed, known = Typed(), options.groups(folders)
+    typed, (known, _) = Typed(), options.read_root(root)
     for override in overrides:
         key = override.key_or_group
         if override.is_sweep_override():
             typed.problems.append(f"{override.input_line} gives several values: that is a sweep, use dlx sweep")
         elif override.package is not None:
-            typed.problems.append(f"{override.input_line}: packages (@) are not used in dlx; write {key}=…")
+            typed.problems.append(package_problem(override))
         elif override.is_delete():
             typed.deleted.append(key)
         elif key in known:
@@ -104,9 +111,18 @@ def sort(overrides: Sequence[Override], folders: Sequence[Path]) -> Typed:
         else:
             typed.values[key] = _plain(override.value())
             if override.is_add() and not override.is_force_add():
-                typed.problems.append(f"+{key}: keys cannot be added, every key stands in a YAML file; "
-                                      f"write {key}=… to set one")
+                typed.added.append(key)
     return typed
+
+
+def package_problem(override: Override) -> str:
+    """Say that a package has no meaning here."""
+    return (f"{override.input_line}: packages (@) are not used in dlx; write {override.key_or_group}=…")
+
+
+def add_problem(key: str) -> str:
+    """Say that a key that exists cannot be added."""
+    return f"+{key}: keys cannot be added, every key stands in a YAML file; write {key}=… to set one"
 
 
 def _choose(typed: Typed, group: str, value: Any, folders: Sequence[Path]) -> None:
@@ -115,17 +131,17 @@ def _choose(typed: Typed, group: str, value: Any, folders: Sequence[Path]) -> No
         typed.problems.append(f"{group} takes one option, got a list")
         return
     if value is None and group == options.PRESETS:
-        typed.choices[group] = None
+        typed.choices.pop(group, None)
         return
-    problems = names.option_problems(group, list(map(str, chosen)), folders)
+    written = ["null" if option is None else str(option) for option in chosen]
+    problems = names.option_problems(group, written, folders)
+    problems += [f"{group} lists {name} twice" for name in dict.fromkeys(written) if written.count(name) > 1]
     typed.problems += problems
     if not problems:
         typed.choices[group] = [str(option) for option in chosen] if isinstance(value, list) else str(value)
 
 
-def _choice_text(choice: str | list[str] | None) -> str:
-    if choice is None:
-        return "null"
+def _choice_text(choice: str | list[str]) -> str:
     return choice if isinstance(choice, str) else "[" + ",".join(choice) + "]"
 
 
@@ -136,10 +152,9 @@ def _compose_choices(root: str, choices: tuple[str, ...], config_dir: Path | Non
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
-    search = [] if config_dir is None else [f"hydra.searchpath=['file://{config_dir.resolve()}']"]
     try:
-        with hydra.initialize_config_dir(str(options.conf_dir()), version_base="1.3"):
-            composed = hydra.compose(root, overrides=[*choices, *search])
+        with user_folder(config_dir), hydra.initialize_config_dir(str(options.conf_dir()), version_base="1.3"):
+            composed = hydra.compose(root, overrides=list(choices))
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(f"the configuration does not compose: {str(error).strip()}") from error
     container: Nested = OmegaConf.to_container(composed)  # type: ignore[assignment]
@@ -149,13 +164,45 @@ def _compose_choices(root: str, choices: tuple[str, ...], config_dir: Path | Non
     return container
 
 
+@contextlib.contextmanager
+def user_folder(folder: Path | None) -> Iterator[None]:
+    """Let Hydra look for options in the user's folder first, so that they may shadow packaged ones of the same name."""
+    plugin = _search_plugin()
+    plugin.folder = folder
+    try:
+        yield
+    finally:
+        plugin.folder = None
+
+
+@lru_cache(maxsize=1)
+def _search_plugin() -> Any:
+    from hydra.core.plugins import Plugins
+    from hydra.plugins.search_path_plugin import SearchPathPlugin
+
+    class UserFolder(SearchPathPlugin):
+        """A folder in front of the packaged one; hydra.searchpath would come after it."""
+
+        folder: ClassVar[Path | None] = None
+
+        def manipulate_search_path(self, search_path: Any) -> None:
+            if UserFolder.folder is not None:
+                search_path.prepend("dlx-user", f"file://{UserFolder.folder.resolve()}", anchor="main")
+
+    Plugins.instance().register(UserFolder)
+    return UserFolder
+
+
 def set_values(config: Nested, typed: Typed, folders: Sequence[Path]) -> None:
     """Set the typed values and drop the deleted keys, in place; unknown keys become problems."""
-    known = [key for key, _ in leaves(config)]
+    known = [*config, *(key for key, _ in leaves(config) if not key.endswith("._target_"))]
     for key, value in typed.values.items():
         parent, name = _locate(config, key)
         if parent is None or name not in parent or name == "experiment":
-            typed.problems.append(names.unknown_key(key, known, folders))
+            owners = folders if key.partition(".")[0] in config else ()
+            typed.problems.append(names.unknown_key(key, known, owners))
+        elif key in typed.added:
+            typed.problems.append(add_problem(key))
         elif isinstance(parent[name], dict):
             typed.problems.append(f"{key} is a group of keys, not a value; set one of "
                                   f"{', '.join(f'{key}.{inner}' for inner in parent[name] if inner[0] != '_')}")
@@ -189,7 +236,9 @@ def resolve(config: Nested, problems: list[str]) -> Nested:
         try:
             parent[name] = _plain(OmegaConf.select(source, key, throw_on_missing=True))
         except (OmegaConfBaseException, RecursionError, ValueError, TypeError) as error:
-            problems.append(f"{key}={text} cannot be resolved: {str(error).splitlines()[0]}")
+            unset = re.search("Environment variable '(.+)' not found", str(error))
+            reason = f"environment variable {unset[1]} is not set" if unset else str(error).splitlines()[0]
+            problems.append(f"{key}={text} cannot be resolved: {reason}")
     return resolved
 
 
@@ -198,12 +247,17 @@ def check_types(config: Nested, defaults: Nested, typed: Typed) -> None:
     for key in typed.values:
         parent, name = _locate(config, key)
         before, _ = _locate(defaults, key)
-        if parent is None or before is None or name not in before or isinstance(before[name], dict):
+        if parent is None or before is None or name not in before or isinstance(before[name], dict) or key in ROOT:
             continue
         value, default = parent[name], before[name]
-        wrong = None if isinstance(value, str) and "${" in value else type_problem(default, value)
+        wrong = None if is_interpolation(value) else type_problem(default, value)
         if wrong is not None:
-            typed.problems.append(f"{key} must be {wrong}, got {value!r} (its default is {default!r})")
+            typed.problems.append(f"{key} must be {wrong}, got {shown(value)} (its default is {shown(default)})")
+
+
+def is_interpolation(value: Any) -> bool:
+    """Say whether a value is one that could not be resolved."""
+    return isinstance(value, str) and "${" in value
 
 
 def leaves(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

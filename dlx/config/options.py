@@ -14,11 +14,15 @@ from typing import Any
 
 import yaml
 
+from dlx.core.errors import ConfigError
+
 # Groups whose choice is a list; their options live in the package <group>.<option>.
 LIST_GROUPS = ("preprocessing", "metric", "regularizer")
 PART_GROUPS = ("dataset", "split", "preprocessing", "model", "loss", "metric", "optimizer", "schedule", "regularizer",
                "device")
 PRESETS = "experiment"
+# Values that come from the data; a configuration may not name them.
+RUNTIME: dict[str, frozenset[str]] = {"model": frozenset({"input_shape", "num_outputs"})}
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -47,9 +51,28 @@ def find_option(group: str, option: str, folders: Sequence[Path]) -> Path | None
 
 
 def read_option(path: Path) -> dict[str, Any]:
-    """Read the file of an option."""
-    with open(path, encoding="utf-8") as file:
-        return yaml.load(file, Loader=_Loader) or {}
+    """Read the file of an option. Raises ConfigError where it is not a YAML mapping."""
+    try:
+        values = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(values, dict | None):
+        raise ConfigError(f"{path} must hold keys and values, got {type(values).__name__}")
+    return values or {}
+
+
+def read_root(root: str) -> tuple[list[str], dict[str, Any]]:
+    """Return the groups that a file of conf/ composes, and its own keys with their defaults."""
+    values = read_option(conf_dir() / f"{root}.yaml")
+    groups: list[str] = []
+    keys = {key: value for key, value in values.items() if key != "defaults"}
+    for entry in values.get("defaults", []):
+        if isinstance(entry, dict):
+            groups += entry
+        elif entry != "_self_":
+            inner_groups, inner_keys = read_root(entry)
+            groups, keys = groups + inner_groups, inner_keys | keys
+    return groups, keys
 
 
 def describe_option(path: Path) -> str:

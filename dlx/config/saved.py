@@ -37,6 +37,9 @@ def config_hash(saved: dict[str, Any], digits: int = 8) -> str:
     for key in UNHASHED:
         group, _, name = key.rpartition(".")
         (hashed[group] if group else hashed).pop(name, None)
+    # The order in which parts apply matters, that of keys does not.
+    for group in options.LIST_GROUPS:
+        hashed[group] = list(hashed[group].items())
     return hashlib.sha256(json.dumps(hashed, sort_keys=True).encode()).hexdigest()[:digits]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from dlx.core.ranges import Count, Fraction, NonNegative, Range, Seed, problem
+from dlx.core.ranges import Count, Fraction, NonNegative, Range, Seed, problem, shown
 from dlx.record.folder import NAME
 
 ROOT: dict[str, Any] = {
@@ -32,11 +32,12 @@ def root_problems(config: dict[str, Any]) -> list[str]:
         if key in config:
             wrong = problem(annotation, config[key])
             if wrong is not None:
-                problems.append(f"{key} must be {wrong}, got {config[key]!r}")
+                problems.append(f"{key} must be {wrong}, got {shown(config[key])}")
     name = config.get("name")
     if isinstance(name, str) and not NAME.fullmatch(name):
         problems.append(f"name must be 1 to 80 letters, digits, '.', '_' or '-', beginning with a letter or digit, "
                         f"got {name[:100]!r}")
+    problems += [f"{key} must name a folder, got ''" for key in ("runs_dir", "data_dir") if config.get(key) == ""]
     return problems
 
 

@@ -6,6 +6,7 @@ invalid values are refused.
 
 from __future__ import annotations
 
+import json
 import math
 import types
 from dataclasses import dataclass
@@ -45,6 +46,11 @@ Count = Annotated[int, Range("[1, inf)")]
 Width = Annotated[int, Range("[1, 65536]")]
 Depth = Annotated[int, Range("[1, 256]")]
 Seed = Annotated[int, Range("[0, 9007199254740991]")]
+
+
+def shown(value: Any) -> str:
+    """Write a value as it is typed: null, true, 'text'."""
+    return repr(value) if isinstance(value, str | float) else json.dumps(value, default=repr)
 
 
 def problem(annotation: Any, value: Any) -> str | None:
@@ -94,7 +100,15 @@ def _problem_plain(annotation: Any, value: Any) -> str | None:
     if annotation is int:
         return None if isinstance(value, int) and not isinstance(value, bool) else "a whole number"
     if annotation is float:
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        return None if number and math.isfinite(value) else "a finite number"
+        return None if _is_finite_number(value) else "a finite number"
     assert annotation is str, f"ranges cannot check {annotation}"
     return None if isinstance(value, str) else "text"
+
+
+def _is_finite_number(value: Any) -> bool:
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False

@@ -5,15 +5,16 @@ from __future__ import annotations
 import fcntl
 import socket
 from pathlib import Path
-from typing import Any
 from urllib.error import URLError
 
 import numpy as np
 
-from dlx.core.errors import StorageError
+from dlx.core.errors import ArtefactError, StorageError
 from dlx.core.types import Arrays, TaskSpec
 
 CONNECT_SECONDS = 20
+RAW = Path("MNIST", "raw")
+FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 
 
 class MNIST:
@@ -40,27 +41,22 @@ class MNIST:
 
         Raises:
             StorageError: the files are absent and cannot be downloaded.
+            ArtefactError: a file is damaged.
         """
-        parts = [self._part(Path(data_dir), train) for train in (True, False)]
-        images = np.concatenate([part.data.numpy() for part in parts])
-        targets = np.concatenate([part.targets.numpy() for part in parts]).astype(np.int64)
-        num_train = len(parts[0].targets)
-        inputs = (images.astype(np.float32) / 255.0)[:, None]
-        return Arrays(inputs, targets, np.arange(num_train, len(targets)))
+        root = Path(data_dir)
+        if any(not (root / RAW / name).exists() for name in FILES):
+            self._fetch(root)
+        images, targets = zip(*(_read(root, train) for train in (True, False)), strict=True)
+        inputs = (np.concatenate(images).astype(np.float32) / 255.0)[:, None]
+        return Arrays(inputs, np.concatenate(targets), np.arange(len(targets[0]), len(inputs)))
 
-    def _part(self, root: Path, train: bool) -> Any:
+    def _fetch(self, root: Path) -> None:
         from dlx.core.vision import torchvision
 
-        reader = torchvision().datasets.MNIST
-        try:
-            return reader(str(root), train=train, download=False)
-        except RuntimeError:
-            if not self.download:
-                raise StorageError(f"MNIST is not in {root / 'MNIST' / 'raw'} and dataset.download is false; "
-                                   f"set data_dir or DLX_DATA_DIR to the folder that holds MNIST/raw") from None
-        return self._fetch(reader, root, train)
-
-    def _fetch(self, reader: Any, root: Path, train: bool) -> Any:
+        where = f"MNIST is not in {root / RAW}"
+        if not self.download:
+            raise StorageError(f"{where} and dataset.download is false; set data_dir or DLX_DATA_DIR to the folder "
+                               f"that holds MNIST/raw")
         timeout = socket.getdefaulttimeout()
         try:
             root.mkdir(parents=True, exist_ok=True)
@@ -68,10 +64,25 @@ class MNIST:
             with open(root / ".mnist.lock", "w") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)
                 socket.setdefaulttimeout(CONNECT_SECONDS)
-                return reader(str(root), train=train, download=True)
+                torchvision().datasets.MNIST(str(root), download=True)
         except (RuntimeError, URLError, OSError) as error:
             raise StorageError(
-                f"MNIST is not in {root / 'MNIST' / 'raw'} and could not be downloaded ({error}); copy its four IDX "
-                f"files there, or set data_dir or DLX_DATA_DIR to the folder that holds MNIST/raw") from error
+                f"{where} and could not be downloaded ({' '.join(str(error).split())}); copy its four IDX files there, "
+                f"or set data_dir or DLX_DATA_DIR to the folder that holds MNIST/raw") from error
         finally:
             socket.setdefaulttimeout(timeout)
+
+
+def _read(root: Path, train: bool) -> tuple[np.ndarray, np.ndarray]:
+    from dlx.core.vision import torchvision
+
+    where = f"{'train' if train else 't10k'} files of MNIST in {root / RAW}"
+    try:
+        part = torchvision().datasets.MNIST(str(root), train=train)
+        images, targets = part.data.numpy(), part.targets.numpy().astype(np.int64)
+    except (RuntimeError, ValueError, AssertionError, IndexError, KeyError, TypeError) as error:
+        raise ArtefactError(f"the {where} are damaged ({error}); remove them to download them again") from error
+    if images.shape != (len(targets), 28, 28) or len(targets) == 0 or targets.min() < 0 or targets.max() > 9:
+        raise ArtefactError(f"the {where} are damaged: images {images.shape}, {len(targets)} labels; remove them to "
+                            f"download them again")
+    return images, targets

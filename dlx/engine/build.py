@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection, Mapping
 from typing import TypeVar
 
 import torch
@@ -109,43 +110,59 @@ def build_step(parts: Parts, model: nn.Module, placement: Placement) -> Step:
 
 def build_evaluator(parts: Parts, model: nn.Module, data: Prepared, placement: Placement) -> Evaluator:
     """Join model, loss and metrics into the one evaluation."""
-    return Evaluator(model, parts.loss, history.streamed(parts.metrics), data.spec, data.target_shift,
-                     data.target_scale, placement.precision)
+    return Evaluator(model, parts.loss, history.streamed(parts.metrics), data.spec, data.targets,
+                     data.target_shift, data.target_scale, placement.precision)
 
 
-def check_parts(parts: Parts) -> None:
-    """Check, without data, that the parts can work together.
+def part_problems(parts: Parts, broken: Collection[str] = ()) -> list[str]:
+    """Say, without data, which parts cannot work together.
 
-    Raises:
-        ConfigError: every combination that cannot, together.
+    Args:
+        broken: groups that could not be made; what depends on them is not checked.
     """
-    problems: list[str] = []
-    spec, columns = parts.dataset.spec(), history.directions(parts.metrics)
-    problems += _kind_problems(parts, spec)
-    for _, rule in hooks(parts, OnHistory):
-        problems += [f"regularizer.early_stopping.monitor must be one of {', '.join(columns)}, got {column!r}"
-                     for column in rule.columns() if column not in columns]
-    for check in (lambda: history.selected_column(parts.settings.selection, columns), parts.device.check,
-                  lambda: meta_model(parts, spec)):
-        try:
-            check()
-        except ConfigError as error:
-            problems += error.problems
-    if problems:
-        raise ConfigError(*problems)
+    columns = {} if "metric" in broken else history.directions(parts.metrics)
+    checks: list[tuple[set[str], Callable[[], list[str]]]] = [
+        ({"dataset", "loss"}, lambda: _kind_problems(parts, {f"loss={_name(parts.loss)}": parts.loss.kinds})),
+        ({"dataset", "metric"}, lambda: _kind_problems(parts, {
+            f"metric={name}": (metric.kind,) for name, metric in parts.metrics.items()})),
+        ({"dataset", "preprocessing"}, lambda: _scaled_problems(parts)),
+        ({"metric", "regularizer"}, lambda: [
+            f"regularizer.early_stopping.monitor must be one of {', '.join(columns)}, got {column!r}"
+            for _, rule in hooks(parts, OnHistory) for column in rule.columns() if column not in columns]),
+        ({"metric"}, lambda: _said(lambda: history.selected_column(parts.settings.selection, columns))),
+        ({"device"}, lambda: _said(parts.device.check)),
+        ({"dataset", "model", "regularizer"}, lambda: _said(lambda: _check_model(parts))),
+    ]
+    return [problem for needed, check in checks if not needed & {*broken} for problem in check()]
 
 
-def _kind_problems(parts: Parts, spec: TaskSpec) -> list[str]:
-    wanted: dict[str, tuple[str, ...]] = {
-        f"loss={_name(parts.loss)}": parts.loss.kinds,
-        **{f"metric={name}": (metric.kind,) for name, metric in parts.metrics.items()},
-    }
-    if spec.kind != "regression":
-        wanted |= {f"preprocessing={name}": ("regression",) for name, part in parts.preprocessing.items()
-                   if isinstance(part, ScalesTarget)}
+def _said(check: Callable[[], object]) -> list[str]:
+    try:
+        check()
+    except ConfigError as error:
+        return list(error.problems)
+    return []
+
+
+def _check_model(parts: Parts) -> None:
+    model = meta_model(parts, parts.dataset.spec())
+    if parts.settings.batch_size == 1 and any(isinstance(layer, nn.BatchNorm1d) for layer in model.modules()):
+        raise ConfigError("batch_size=1 cannot train with model.norm=batch: one example has no variance; use "
+                          "batch_size=2 or more, or model.norm=layer")
+
+
+def _kind_problems(parts: Parts, wanted: Mapping[str, tuple[str, ...]]) -> list[str]:
+    spec = parts.dataset.spec()
     task = f"dataset={_name(parts.dataset)} is a {spec.kind}"
     return [f"{part} is for {' and '.join(kinds)}, {task}; {_fitting(spec)}" for part, kinds in wanted.items()
             if spec.kind not in kinds]
+
+
+def _scaled_problems(parts: Parts) -> list[str]:
+    spec = parts.dataset.spec()
+    return [] if spec.kind == "regression" else [
+        f"preprocessing={name} is for regression, dataset={_name(parts.dataset)} is a {spec.kind}: class labels have "
+        f"no scale; leave it out" for name, part in parts.preprocessing.items() if isinstance(part, ScalesTarget)]
 
 
 def _fitting(spec: TaskSpec) -> str:

@@ -21,7 +21,8 @@ class Prepared(NamedTuple):
     """Data ready to train on.
 
     spec: as the model sees it; statistics: of each preprocessing, by name; target_shift, target_scale: a model output
-    times scale plus shift is in the target's own units; fingerprint: SHA-256 of the data as the dataset gave it.
+    times scale plus shift is in the target's own units; targets: of every row of the dataset, as it gave them;
+    fingerprint: SHA-256 of the data as the dataset gave it.
     """
 
     spec: TaskSpec
@@ -29,6 +30,7 @@ class Prepared(NamedTuple):
     statistics: Statistics
     target_shift: float
     target_scale: float
+    targets: np.ndarray
     fingerprint: str
 
 
@@ -54,7 +56,7 @@ def prepare(parts: Parts, data_dir: str, placement: Placement, statistics: Stati
     if spec.kind == "regression":
         targets = (targets.astype(np.float64) - shift) / scale
     splits = {name: _place(inputs, targets, rows, spec, placement) for name, rows in ids._asdict().items()}
-    return Prepared(spec, splits, statistics, shift, scale, fingerprint(arrays))
+    return Prepared(spec, splits, statistics, shift, scale, arrays.targets, fingerprint(arrays))
 
 
 def fit(preprocessing: Mapping[str, Preprocessing], arrays: Arrays, train: np.ndarray, spec: TaskSpec) -> Statistics:
@@ -84,9 +86,9 @@ def target_scale(preprocessing: Mapping[str, Preprocessing], statistics: Statist
 
 
 def fingerprint(arrays: Arrays) -> str:
-    """Return the SHA-256 of shapes, types and values of a dataset."""
+    """Return the SHA-256 of shapes, types and values of a dataset, and of which rows are its own test set."""
     digest = hashlib.sha256()
-    for array in (arrays.inputs, arrays.targets):
+    for array in (arrays.inputs, arrays.targets, *([] if arrays.test_ids is None else [arrays.test_ids])):
         digest.update(f"{array.shape}{array.dtype}".encode())
         digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()

@@ -22,14 +22,15 @@ CHUNK_ELEMENTS = 2**20
 class Evaluator(NamedTuple):
     """What every evaluation of a run has in common.
 
-    streamed: the metrics that are functions of a mean over examples; shift, scale: an output times scale plus shift is
-    in the target's own units (regression).
+    streamed: the metrics that are functions of a mean over examples; targets: of every row of the dataset, as it gave
+    them; shift, scale: an output times scale plus shift is in the target's own units (regression).
     """
 
     model: nn.Module
     loss: Loss
     streamed: Mapping[str, StreamedMetric]
     spec: TaskSpec
+    targets: np.ndarray
     shift: float
     scale: float
     precision: Callable[[], AbstractContextManager[object]]
@@ -62,13 +63,16 @@ class Examples(NamedTuple):
 
 def predict(evaluator: Evaluator, split: Split) -> Examples:
     """Return loss and probabilities [N, C], or predictions [N] in the target's own units, of every example."""
-    losses, scores, truths = [], [], []
+    losses, scores = [], []
     for outputs, targets in outputs_of(evaluator, split):
         losses.append(evaluator.loss(outputs, targets))
-        own, truth = in_own_units(evaluator, outputs.double(), targets)
+        own, _ = in_own_units(evaluator, outputs.double(), targets)
         scores.append(own.softmax(dim=-1) if evaluator.spec.kind == "classification" else own)
-        truths.append(truth)
-    return Examples(_numpy(losses), Outcome(_numpy(scores), _numpy(truths)))
+    # As the dataset gave them: scaling a target and back would change its last digits.
+    truths = evaluator.targets[split.ids.numpy()]
+    if evaluator.spec.kind == "regression":
+        truths = truths.astype(np.float64)
+    return Examples(_numpy(losses), Outcome(_numpy(scores), truths))
 
 
 def outputs_of(evaluator: Evaluator, split: Split) -> Iterator[tuple[Tensor, Tensor]]:
@@ -129,5 +133,5 @@ def dead_units(model: nn.Module) -> Iterator[list[Tensor]]:
 
 
 def _numpy(chunks: list[Tensor]) -> np.ndarray:
-    array: np.ndarray = torch.cat(chunks).cpu().numpy()
-    return array if array.dtype == np.int64 else array.astype(np.float64)
+    array: np.ndarray = torch.cat(chunks).double().cpu().numpy()
+    return array

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from torch import Tensor, nn
 
 from dlx.core.errors import ConfigError
 from dlx.core.layers import ACTIVATIONS, Activation, Dropout, Init, Norm, initialize, norm_layer
-from dlx.core.ranges import Depth, Rate, Width
+from dlx.core.ranges import Range, Rate, Width
 
 KERNEL = 3
+Blocks = Annotated[int, Range("[1, 8]")]
 
 
 class CNN(nn.Module):
@@ -31,7 +34,7 @@ class CNN(nn.Module):
         ConfigError: inputs are no images, or the last block would have more than 65,536 channels.
     """
 
-    def __init__(self, input_shape: tuple[int, ...], num_outputs: int, width: Width, depth: Depth,
+    def __init__(self, input_shape: tuple[int, ...], num_outputs: int, width: Width, depth: Blocks,
                  activation: Activation, norm: Norm, dropout_rate: Rate, init: Init) -> None:
         super().__init__()
         if len(input_shape) != 3:

@@ -13,13 +13,12 @@ from dlx.core.errors import StorageError
 
 
 @contextlib.contextmanager
-def storage_errors(path: Path) -> Iterator[None]:
+def storage_errors(path: Path, hint: str = "free space, then dlx resume") -> Iterator[None]:
     """Turn an OSError of the block into a StorageError that names the path."""
     try:
         yield
     except OSError as error:
-        raise StorageError(f"cannot write {path}: {error.strerror or error}; free space or choose another runs_dir, "
-                           f"then dlx resume") from error
+        raise StorageError(f"cannot write {path}: {error.strerror or error}; {hint}") from error
 
 
 def write_bytes(path: Path, data: bytes) -> None:

@@ -42,7 +42,7 @@ class RunFolder:
         """
         stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
         base = f"{stamp}-{name}-{config_hash}"
-        with atomic.storage_errors(runs_dir):
+        with atomic.storage_errors(runs_dir, "free space or choose another runs_dir"):
             runs_dir.mkdir(parents=True, exist_ok=True)
             for attempt in range(10_000):
                 path = runs_dir / (base if attempt == 0 else f"{base}-{attempt + 1}")

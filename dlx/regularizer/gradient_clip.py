@@ -25,6 +25,7 @@ class GradientClip:
 
     def on_gradient(self, params: Sequence[Tensor], norm: Tensor) -> None:
         """Scale `.grad` of the parameters in place; a gradient within the bound keeps its bits."""
-        from torch.nn.utils import clip_grads_with_norm_
-
-        clip_grads_with_norm_(params, self.max_norm, norm)
+        factor = (self.max_norm / norm).clamp(max=1.0)
+        for param in params:
+            if param.grad is not None:
+                param.grad.mul_(factor)

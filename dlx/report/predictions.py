@@ -57,8 +57,11 @@ def read_predictions(path: Path) -> Predictions | None:
     """
     if not path.is_file():
         return None
-    with open(path, newline="", encoding="utf-8") as file:
-        header, *rows = list(csv.reader(file)) or [[]]
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            header, *rows = list(csv.reader(file)) or [[]]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ArtefactError(f"{path} refused: {error}") from error
     _check(header, rows, path)
     classes = [index for index, name in enumerate(header) if name.startswith(PROB)]
     try:

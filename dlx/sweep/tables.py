@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from dlx.config import options
 from dlx.core.errors import ArtefactError
 from dlx.core.intervals import student_t
 from dlx.record import atomic, layout
@@ -55,8 +56,14 @@ def _result(path: Path, run: PlannedRun) -> Result:
     try:
         status = RunFolder(path).status()
         summary = read_json(path / layout.SUMMARY) if (path / layout.SUMMARY).is_file() else {"metrics": [], "gaps": []}
+        return _read(run, status, summary)
     except ArtefactError as error:
         return Result(run, "failed", str(error), {}, {})
+    except (KeyError, TypeError) as error:
+        return Result(run, "failed", f"{layout.STATUS} or {layout.SUMMARY} in {path} is damaged: {error!r}", {}, {})
+
+
+def _read(run: PlannedRun, status: Mapping[str, Any], summary: Mapping[str, Any]) -> Result:
     values = {(item["metric"], item["split"]): item["value"] for item in summary["metrics"]}
     values |= {(item["metric"], "gap"): item["value"] for item in summary["gaps"] if item["split"] == "val"}
     better = {item["metric"]: item["greater_is_better"] for item in summary["metrics"]}
@@ -65,14 +72,31 @@ def _result(path: Path, run: PlannedRun) -> Result:
 
 def varying(plan: Plan) -> list[str]:
     """Return the keys that differ between runs, in the configuration's order; a choice of parts is one key."""
-    flat = [flatten(run.saved) for run in plan.runs]
+    flat = [settings_of(run.saved) for run in plan.runs]
     keys = dict.fromkeys(key for values in flat for key in values)
     differ = [key for key in keys if len({repr(values.get(key)) for values in flat}) > 1]
     # split.seed follows seed unless it was set, and what comes with another part is implied by it.
     follows = all(values.get("split.seed") == values.get(SEED) for values in flat)
-    implied = {key for key in differ if key.count(".") and f"{key.rpartition('.')[0]}.part" in differ
-               and not key.endswith(".part") and any(key not in values for values in flat)}
+    implied = {key for key in differ if _choice(key) in differ and key != _choice(key)
+               and any(key not in values for values in flat)}
     return [key for key in differ if key != "name" and key not in implied and not (key == "split.seed" and follows)]
+
+
+def settings_of(saved: Mapping[str, Any]) -> dict[str, Any]:
+    """Flatten a configuration; which parts a list group has is one value, as it is typed."""
+    flat: dict[str, Any] = {}
+    for key, value in saved.items():
+        own = flatten({key: value})
+        if key in options.LIST_GROUPS:
+            own = {key: ",".join(value) or "none"} | {name: item for name, item in own.items()
+                                                      if name != key and not name.endswith(".part")}
+        flat |= own
+    return flat
+
+
+def _choice(key: str) -> str:
+    group, _, rest = key.partition(".")
+    return group if group in options.LIST_GROUPS or not rest else f"{group}.part"
 
 
 def write_runs(folder: Path, plan: Plan, results: Sequence[Result]) -> None:
@@ -82,7 +106,7 @@ def write_runs(folder: Path, plan: Plan, results: Sequence[Result]) -> None:
     header = ["run", *map(shown, keys), "status", *(f"{split}_{metric}" for metric, split in columns)]
     rows = []
     for result in results:
-        flat = flatten(result.run.saved)
+        flat = settings_of(result.run.saved)
         rows.append([result.run.hash, *(cell(flat.get(key)) for key in keys), result.status,
                      *(format_value(result.values.get(column)) for column in columns)])
     atomic.write_text(folder / layout.RUNS_TABLE, to_csv(header, rows))
@@ -94,13 +118,18 @@ def standings(plan: Plan, results: Sequence[Result]) -> list[Standing]:
     grouped: dict[str, list[Result]] = {}
     points: dict[str, dict[str, Any]] = {}
     for result in results:
-        flat = flatten(result.run.saved)
+        flat = settings_of(result.run.saved)
         point = {key: flat.get(key) for key in keys}
         points[repr(point)] = point
         grouped.setdefault(repr(point), []).append(result)
     table = [_standing(points[name], members) for name, members in grouped.items()]
     metric, sign = ranking(results)
-    return sorted(table, key=lambda row: sign * row.val[metric][0] if metric in row.val else math.inf)
+    return sorted(table, key=lambda row: _rank(row, metric, sign))
+
+
+def _rank(row: Standing, metric: str, sign: float) -> float:
+    mean = row.val[metric][0] if metric in row.val else math.nan
+    return math.inf if math.isnan(mean) else sign * mean
 
 
 def ranking(results: Sequence[Result]) -> tuple[str, float]:
@@ -150,8 +179,6 @@ def shown(key: str) -> str:
 
 def cell(value: Any) -> str:
     """Format a value of a configuration."""
-    if isinstance(value, Mapping):
-        return "none" if not value else str(value)
     return "" if value is None else format_value(value) if isinstance(value, float) else str(value)
 
 

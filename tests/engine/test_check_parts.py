@@ -25,8 +25,8 @@ def test_check_parts_shows_every_problem_at_once():
 
 def test_check_parts_scaled_targets_need_a_regression():
     assert problems_of("preprocessing=[scale_target]") == [
-        "preprocessing=scale_target is for regression, dataset=digits is a classification; use loss=cross_entropy "
-        "metric=[accuracy,nll,top_k,macro_f1,roc_auc]"]
+        "preprocessing=scale_target is for regression, dataset=digits is a classification: class labels have no "
+        "scale; leave it out"]
 
 
 @pytest.mark.parametrize("overrides", [("model=mlp", "model.norm=batch"), ("model=mlp", "model.norm=batch",
