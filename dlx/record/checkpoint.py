@@ -35,10 +35,13 @@ class Checkpoint(NamedTuple):
 
 def encode(checkpoint: Checkpoint) -> bytes:
     """Return the bytes of a checkpoint; equal checkpoints have equal bytes."""
+    import torch
     from safetensors.torch import save
 
     text = json.dumps({"sha256": _ZEROS.decode(), "format": FORMAT, **checkpoint.state}, allow_nan=False)
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in sorted(checkpoint.tensors.items())}
+    # Copies, because tensors that are views of one storage cannot be saved as such.
+    tensors = {name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+               for name, tensor in sorted(checkpoint.tensors.items())}
     data = bytearray(save(tensors, {"dlx": text}))
     start, end = _digest_span(bytes(data[: _header_end(bytes(data[:8]), len(data))]))
     data[start:end] = hashlib.sha256(data).hexdigest().encode()

@@ -9,15 +9,16 @@ import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
 import yaml
 
-from dlx.core.errors import ConfigError
+from dlx.core.errors import ArtefactError, ConfigError
 from dlx.record import atomic, layout
 from dlx.record.safe_yaml import read_json
 
 Status = Literal["created", "running", "done", "failed", "diverged", "oom", "interrupted"]
+STATUSES: tuple[Status, ...] = get_args(Status)
 FINAL: tuple[Status, ...] = ("done", "diverged")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 
@@ -110,6 +111,8 @@ class RunFolder:
     def status(self) -> dict[str, Any]:
         """Read status.json; a run whose process died without a word reads as interrupted."""
         facts = read_json(self.path / layout.STATUS)
+        if facts.get("status") not in STATUSES:
+            raise ArtefactError(f"{self.path / layout.STATUS} refused: its status must be one of {', '.join(STATUSES)}")
         if facts.get("status") in ("created", "running") and not self.is_locked():
             facts = {**facts, "status": "interrupted", "reason": "the process was killed"}
         return facts

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from dlx.core.errors import ArtefactError
 
 MAX_BYTES = 64 * 2**20
 MAX_DEPTH = 12
+MAX_PLAIN = 2000
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _TRAVERSAL = re.compile(r"(^|[/\\])\.\.([/\\]|$)|^[/\\~]|^[A-Za-z]:[/\\]")
 
@@ -58,7 +60,10 @@ def _parse_json(text: str, where: str) -> dict[str, Any]:
 def read_text(path: Path) -> str:
     """Read a UTF-8 file of bounded size. Raises ArtefactError where it is absent, too large or not text."""
     try:
-        if path.stat().st_size > MAX_BYTES:
+        facts = path.stat()
+        if not stat.S_ISREG(facts.st_mode):
+            raise ArtefactError(f"{path} refused: not a plain file")
+        if facts.st_size > MAX_BYTES:
             raise ArtefactError(f"{path} refused: larger than {MAX_BYTES} bytes")
         return path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
@@ -76,12 +81,19 @@ def plain_mapping(value: Any, where: str) -> dict[str, Any]:
 
 
 def _refuse_graph(text: str, path: Path) -> None:
-    # An alias lets 200 bytes expand to gigabytes, a tag names a type to construct: neither is ever written by dlx.
+    # An alias lets 200 bytes expand to gigabytes, a tag names a type to construct, depth overflows the stack, and a
+    # number of thousands of digits takes minutes to read: none is ever written by dlx.
+    depth = 0
     for event in yaml.parse(text, Loader=_Loader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > MAX_DEPTH:
+            raise ArtefactError(f"{path} refused: nested deeper than {MAX_DEPTH}")
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None:
             raise ArtefactError(f"{path} refused: YAML aliases are not allowed")
         if getattr(event, "tag", None) is not None:
             raise ArtefactError(f"{path} refused: YAML tags are not allowed")
+        if isinstance(event, yaml.ScalarEvent) and not event.style and len(event.value) > MAX_PLAIN:
+            raise ArtefactError(f"{path} refused: a value of {len(event.value)} characters without quotes")
 
 
 def _refuse_hostile(value: Any, where: str, depth: int) -> None:

@@ -32,10 +32,16 @@ class CheckpointStore:
         self.folder = folder
 
     def save_step(self, step: int, checkpoint: Checkpoint) -> None:
-        """Write a rolling checkpoint; older ones than the newest two are dropped once it is verified."""
-        files.save(self.folder / f"step-{step:012d}.safetensors", checkpoint)
-        for old in self.rolling()[:-KEPT]:
-            old.unlink()
+        """Write a rolling checkpoint; when it is verified, all but it and the one before it are dropped.
+
+        Later ones than it were damaged: the run would have gone on from them.
+        """
+        path = self.folder / f"step-{step:012d}.safetensors"
+        files.save(path, checkpoint)
+        kept = [other for other in self.rolling() if other <= path][-KEPT:]
+        for other in self.rolling():
+            if other not in kept:
+                other.unlink()
 
     def keep(self, best: Checkpoint, last: Checkpoint | None) -> None:
         """Write those that stay; last is None where training did not end well."""

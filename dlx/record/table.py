@@ -71,8 +71,12 @@ class EpochTable:
 
 
 def read_rows(path: Path) -> list[dict[str, float | None]]:
-    """Read a table of numbers written by `EpochTable`; empty cells are None. A missing file has no rows."""
+    """Read a table of numbers written by `EpochTable`; empty cells are None.
+
+    A missing file has no rows, and a last line without its end, which is being written, is none.
+    """
     if not path.is_file():
         return []
-    with open(path, newline="", encoding="utf-8") as file:
-        return [{name: float(cell) if cell else None for name, cell in row.items()} for row in csv.DictReader(file)]
+    whole, _, _ = path.read_text(encoding="utf-8").rpartition("\n")
+    rows = csv.DictReader(whole.splitlines())
+    return [{name: float(cell) if cell else None for name, cell in row.items()} for row in rows]

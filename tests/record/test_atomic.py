@@ -79,7 +79,7 @@ def test_write_bytes_keeps_the_old_file_where_there_is_no_space(tmp_path):
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
     try:
         with pytest.raises(
-            StorageError, match=r"cannot write .*/file: File too large; free space or choose another runs_dir"
+            StorageError, match=r"cannot write .*/file: File too large; free space, then dlx resume"
         ):
             atomic.write_bytes(path, b"x" * 2000)
     finally:
