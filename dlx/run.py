@@ -22,7 +22,7 @@ from dlx.core.errors import (
     TrainingError,
 )
 from dlx.record import layout
-from dlx.record.folder import RunFolder, Status
+from dlx.record.folder import FINAL, RunFolder, Status
 from dlx.record.provenance import provenance
 from dlx.record.safe_yaml import read_json, read_yaml
 
@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from dlx.engine.parts import Parts
     from dlx.engine.recorder import Observer
 
-CACHE = Path("~/.cache/dlx")
+MAX_CONFIG_BYTES = 2**18
+CACHE = "~/.cache/dlx"
 log = logging.getLogger("dlx")
 
 
@@ -45,7 +46,7 @@ class Surroundings(NamedTuple):
         """Take them from a resolved configuration; data_dir "auto" is $DLX_DATA_DIR, else a cache of the user."""
         folder = config["data_dir"]
         if folder == "auto":
-            folder = os.environ.get("DLX_DATA_DIR") or str(CACHE.expanduser())
+            folder = os.environ.get("DLX_DATA_DIR") or os.path.expanduser(CACHE)
         return cls(folder, config["checkpoint_seconds"])
 
 
@@ -58,12 +59,14 @@ def read_config(folder: Path) -> dict[str, Any]:
     """Read the configuration of a run folder. Raises ArtefactError where it is none, or a hostile one."""
     if not (folder / layout.CONFIG).is_file():
         raise ArtefactError(f"{folder} is not a run folder: it has no {layout.CONFIG}")
-    return read_yaml(folder / layout.CONFIG)
+    return read_yaml(folder / layout.CONFIG, MAX_CONFIG_BYTES)
 
 
-def build_saved(saved: dict[str, Any], trust: Collection[str], checkpoint_seconds: float = 20.0) -> Parts:
+def build_saved(saved: Any, trust: Collection[str], checkpoint_seconds: float = 20.0) -> Parts:
     """Build parts from a configuration that a file holds. Raises ArtefactError where it is not a possible one."""
     try:
+        if not isinstance(saved, dict):
+            raise ConfigError(f"a mapping was expected, got {type(saved).__name__}")
         return build(saved, trust, checkpoint_seconds)
     except ConfigError as error:
         raise ArtefactError(f"the saved configuration is refused:\n{error}") from error
@@ -92,17 +95,20 @@ def conclude(folder: RunFolder) -> None:
     Raises:
         TrainingError: it had diverged.
     """
+    from dlx.record.store import CheckpointStore
     from dlx.report.render import render
 
-    path = folder.path / layout.SUMMARY
-    diverged = folder.status()["status"] == "diverged"
-    if path.is_file() and not diverged:
+    store, path = CheckpointStore(folder.checkpoints), folder.path / layout.SUMMARY
+    store.clean()
+    store.drop_rolling()
+    status: Status = folder.status()["status"]
+    if path.is_file() and status not in FINAL:
         summary = read_json(path)
-        diverged = summary["status"] == "diverged"
-        status: Status = "diverged" if diverged else "done"
-        folder.set_status(status, epoch=summary["epochs_run"], reason=summary["stop_reason"])
+        status = "diverged" if summary["status"] == "diverged" else "done"
+        facts = {"epoch": summary["epochs_run"], **(summary["divergence"] or {}), "reason": summary["stop_reason"]}
+        folder.set_status(status, **facts)
     render(folder.path)
-    if diverged:
+    if status == "diverged":
         raise TrainingError(folder.status()["reason"])
 
 
@@ -121,8 +127,8 @@ def _status(folder: RunFolder) -> Iterator[None]:
         log.exception("the run crashed")
         if out_of_memory(error):
             _fail(folder, "oom", str(error))
-            raise TrainingError(f"out of memory: {str(error).splitlines()[0]}; try a smaller batch_size or "
-                                f"model.width") from error
+            reason = str(error).split("\n")[0] or "no more can be had"
+            raise TrainingError(f"out of memory: {reason}; try a smaller batch_size or model.width") from error
         _fail(folder, "failed", "".join(traceback.format_exception_only(error)).strip())
         raise
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 
 import dlx
-from dlx.core.errors import ConfigError, DlxError
+from dlx.core.errors import ConfigError, DlxError, StorageError
 
 COMMANDS = {
     "train": "train one configuration with one seed",
@@ -27,25 +28,53 @@ HIDDEN = ("complete",)
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code, see `dlx.core.errors`."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        code = answer(arguments)
+        sys.stdout.flush()
+        return code
+    except DlxError as error:
+        return fail(str(error), error.exit_code)
+    except KeyboardInterrupt:
+        return fail("interrupted", 130)
+    except BrokenPipeError:
+        # The reader of a pipe, such as head, went away: nothing more can be said to it.
+        silence()
+        return 0
+    except SystemExit as leaving:
+        # rich leaves with 1 where the reader went away.
+        if isinstance(leaving.__context__, BrokenPipeError):
+            silence()
+            return 0
+        raise
+    except OSError as error:
+        what = error.filename or "the output"
+        return fail(f"{what} cannot be used: {error.strerror or error}", StorageError.exit_code)
+
+
+def answer(arguments: list[str]) -> int:
+    """Do what was asked for."""
     if not arguments or arguments[0] in ("-h", "--help"):
         print(usage())
         return 0
     if arguments[0] in ("-V", "--version"):
         print(f"dlx {dlx.__version__}")
         return 0
+    return run_command(arguments[0], arguments[1:])
+
+
+def fail(message: str, exit_code: int) -> int:
+    """Say what went wrong; where standard output cannot take what it was given before, it is dropped."""
     try:
-        return run_command(arguments[0], arguments[1:])
-    except DlxError as error:
         sys.stdout.flush()
-        print(f"dlx: {str(error).replace(chr(10), chr(10) + '     ')}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        print("dlx: interrupted", file=sys.stderr)
-        return 130
-    except BrokenPipeError:
-        # The reader of a pipe, such as head, went away: nothing more can be said to it.
-        sys.stderr.close()
-        return 0
+    except OSError:
+        silence()
+    print("dlx: " + message.replace("\n", "\n     "), file=sys.stderr)
+    return exit_code
+
+
+def silence() -> None:
+    """Let standard output go nowhere, so that nothing is raised when Python closes it."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def run_command(name: str, arguments: Sequence[str]) -> int:

@@ -30,6 +30,7 @@ def print_outcome(folder: Path, as_json: bool) -> None:
         print(json.dumps({"folder": str(folder), **read_json(folder / layout.SUMMARY)}))
         return
     from rich.console import Console
+    from rich.markup import escape
 
     from dlx.report.diagnosis import diagnose_run
     from dlx.report.files import read_run
@@ -38,4 +39,4 @@ def print_outcome(folder: Path, as_json: bool) -> None:
     console, run = Console(), read_run(folder)
     print_short(run.summary, diagnose_run(run), console)
     for label, path in (("Run folder", folder), ("Report", folder / layout.REPORT / layout.REPORT_HTML)):
-        console.print(f"[bold]{label}[/]  {path}", highlight=False, soft_wrap=True)
+        console.print(f"[bold]{label}[/]  {escape(str(path))}", highlight=False, soft_wrap=True)

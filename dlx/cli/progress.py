@@ -23,9 +23,11 @@ LINE_SECONDS = 5.0
 def observe(saved: dict[str, Any], folder: Path, quiet: bool) -> Iterator[Observer]:
     """Yield an observer that shows a run's progress on standard error."""
     from rich.console import Console
+    from rich.markup import escape
 
     console = Console(stderr=True, quiet=quiet)
-    console.print(f"[bold]{saved['name']}[/]  seed {saved['seed']}  →  {folder}", highlight=False, soft_wrap=True)
+    console.print(f"[bold]{saved['name']}[/]  seed {saved['seed']}  →  {escape(str(folder))}", highlight=False,
+                  soft_wrap=True)
     if quiet or not sys.stderr.isatty():
         yield Lines(console)
         return

@@ -49,7 +49,7 @@ def describe(path: Path) -> dict[str, Any]:
                 "seed": config.get("seed"), "epochs": config.get("epochs"), "time": status.get("time")}
         if (path / layout.SUMMARY).is_file():
             row |= _results(read_json(path / layout.SUMMARY))
-    except (ArtefactError, KeyError, TypeError) as error:
+    except (ArtefactError, OSError, KeyError, TypeError) as error:
         row |= {"status": "damaged", "reason": str(error)}
     return row
 

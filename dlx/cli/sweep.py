@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
     from dlx.sweep.plan import make_plan, write_plan
 
     plan = make_plan(args.overrides, args.config_dir)
-    check(plan)
+    check(plan, [ANY_PACKAGE])
     if args.dry_run:
         print_plan(plan, args.json)
         return 0
@@ -53,20 +53,20 @@ def run(args: argparse.Namespace) -> int:
         return run_and_print(folder.path, plan, Surroundings.of(config), config["workers"], [ANY_PACKAGE], args.json)
 
 
-def check(plan: Plan) -> None:
+def check(plan: Plan, trust: list[str]) -> None:
     """Build the parts of every run once per distinct configuration apart from the seed, before anything is written."""
-    from dlx.config.build import ANY_PACKAGE, build
+    from dlx.config.build import build
     from dlx.core.errors import ConfigError
 
     problems: dict[str, None] = {}
     seen: set[str] = set()
     for planned in plan.runs:
-        saved = {**planned.saved, "seed": 0, "split": {**planned.saved["split"], "seed": 0}}
-        key = json.dumps(saved)
+        # Runs that differ by seed alone are checked once.
+        key = json.dumps({**planned.saved, "seed": None, "split": None})
         if key not in seen:
             seen.add(key)
             try:
-                build(saved, [ANY_PACKAGE])
+                build(planned.saved, trust)
             except ConfigError as error:
                 problems |= {f"{' '.join(planned.overrides)}: {problem}": None for problem in error.problems}
     if problems:
@@ -82,11 +82,17 @@ def plan_hash(plan: Plan) -> str:
 
 def resume_sweep(path: Path, config: dict[str, Any], trust: list[str], as_json: bool) -> int:
     """Run what is missing of a sweep."""
+    from dlx.core.errors import ArtefactError, ConfigError
+    from dlx.record import layout
     from dlx.record.folder import RunFolder
     from dlx.run import Surroundings
     from dlx.sweep.plan import read_plan
 
     plan = read_plan(path)
+    try:
+        check(plan, trust)
+    except ConfigError as error:
+        raise ArtefactError(f"{path / layout.SWEEP} is refused:\n{error}") from error
     with RunFolder(path):
         return run_and_print(path, plan, Surroundings.of(config), config["workers"], trust, as_json)
 
@@ -95,7 +101,7 @@ def run_and_print(path: Path, plan: Plan, surroundings: Surroundings, workers: i
                   as_json: bool) -> int:
     """Run a plan, print its leaderboard, and fail where runs failed."""
     from dlx.core.errors import RunsFailedError
-    from dlx.sweep.run import log_tail, missing, run_plan, worker_count
+    from dlx.sweep.run import how_it_left, log_tail, missing, run_plan, worker_count
 
     todo, count = missing(path, plan), worker_count(workers)
     with progress(path, len(plan.runs), len(plan.runs) - len(todo), count, as_json) as ended:
@@ -107,7 +113,7 @@ def run_and_print(path: Path, plan: Plan, surroundings: Surroundings, workers: i
         lines = [f"{len(failed)} of {len(outcome.results)} runs failed;{rest} dlx resume {path} "
                  f"tries again those that can succeed"]
         for result in failed:
-            lines += [f"runs/{result.run.hash}  {result.status}: {result.reason or 'left without a word'}"]
+            lines += [f"runs/{result.run.hash}  {how_it_left(result, outcome.exits.get(result.run.hash))}"]
             lines += [f"    {line}" for line in log_tail(path, result.run.hash)]
         raise RunsFailedError("\n".join(lines))
     return 0
@@ -117,11 +123,12 @@ def run_and_print(path: Path, plan: Plan, surroundings: Surroundings, workers: i
 def progress(path: Path, total: int, done: int, workers: int, quiet: bool) -> Iterator[Callable[[Ended], None]]:
     """Show runs done and failed while a sweep runs."""
     from rich.console import Console
+    from rich.markup import escape
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     console = Console(stderr=True, quiet=quiet)
-    console.print(f"[bold]sweep[/]  {total} runs, {done} done before, {workers} at a time  →  {path}", highlight=False,
-                  soft_wrap=True)
+    console.print(f"[bold]sweep[/]  {total} runs, {done} done before, {workers} at a time  →  "
+                  f"{escape(str(path))}", highlight=False, soft_wrap=True)
     columns = (TextColumn("runs"), MofNCompleteColumn(), BarColumn(bar_width=30), TextColumn("{task.description}"),
                TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=quiet or not sys.stderr.isatty()) as bar:
@@ -166,14 +173,15 @@ def print_outcome(path: Path, outcome: Outcome, as_json: bool) -> None:
         print(json.dumps({"folder": str(path), "ranked_by": f"val_{metric}", "leaderboard": _finite(rows)}))
         return
     from rich.console import Console
+    from rich.markup import escape
 
     console = Console()
     console.print(leaderboard(outcome.standings, metric))
     best = outcome.standings[0]
     if best.num_done:
         console.print(best_sentence(best, metric), highlight=False, soft_wrap=True)
-    console.print(f"[bold]Sweep folder[/]  {path}  ({layout.RUNS_TABLE}, {layout.LEADERBOARD})", highlight=False,
-                  soft_wrap=True)
+    console.print(f"[bold]Sweep folder[/]  {escape(str(path))}  "
+                  f"({layout.RUNS_TABLE}, {layout.LEADERBOARD})", highlight=False, soft_wrap=True)
 
 
 def leaderboard(standings: list[Standing], metric: str) -> Any:

@@ -21,7 +21,13 @@ from dlx.core.ranges import problem
 if TYPE_CHECKING:
     from dlx.engine.parts import Parts
 
-ANY_PACKAGE = "*"
+# Stands for what the user has just typed; no package can have this name.
+ANY_PACKAGE = "any package that was typed"
+MAX_PARTS = 64
+# What the code of a group is used for; whatever lacks it is something else.
+USES = {"dataset": ("spec", "load"), "split": ("__call__",), "preprocessing": ("fit", "apply"),
+        "loss": ("__call__", "kinds"), "metric": ("value", "interval", "kind", "greater_is_better"),
+        "optimizer": ("__call__",), "schedule": ("factor",), "device": ("place", "check")}
 
 
 def build(saved: Mapping[str, Any], trust: Collection[str], checkpoint_seconds: float = 20.0) -> Parts:
@@ -39,11 +45,8 @@ def build(saved: Mapping[str, Any], trust: Collection[str], checkpoint_seconds: 
     from dlx.engine.build import part_problems
     from dlx.engine.parts import Parts, Settings
 
-    missing = [f"{key} is missing" for key in (*Settings.__annotations__, *options.PART_GROUPS)
-               if key not in saved and key != "checkpoint_seconds"]
-    if missing:
-        raise ConfigError(*missing)
-    problems = root_problems(dict(saved))
+    plain_keys = [key for key in Settings.__annotations__ if key != "checkpoint_seconds"]
+    problems = structure_problems(saved, plain_keys) or root_problems(dict(saved))
     if problems:
         raise ConfigError(*problems)
     made: dict[str, Any] = {}
@@ -57,14 +60,29 @@ def build(saved: Mapping[str, Any], trust: Collection[str], checkpoint_seconds: 
             made[group] = _make(group, group, saved[group], trust, problems)
         if len(problems) > before:
             broken.add(group)
-    plain = {key: saved[key] for key in Settings.__annotations__ if key in saved}
-    settings = Settings(**plain, checkpoint_seconds=checkpoint_seconds)
+    settings = Settings(**{key: saved[key] for key in plain_keys}, checkpoint_seconds=checkpoint_seconds)
     parts = Parts(settings, made["dataset"], made["split"], made["preprocessing"], made["model"], made["loss"],
                   made["metric"], made["optimizer"], made["schedule"], made["regularizer"], made["device"])
     problems += part_problems(parts, broken)
     if problems:
         raise ConfigError(*problems)
     return parts
+
+
+def structure_problems(saved: Mapping[str, Any], plain_keys: Collection[str]) -> list[str]:
+    """Say where a saved configuration has not the shape of one."""
+    keys = [*plain_keys, *options.PART_GROUPS]
+    problems = [f"{key} is missing" for key in keys if key not in saved]
+    problems += [f"unknown key {str(key)[:100]}" for key in saved if key not in keys][:5]
+    for group in options.PART_GROUPS:
+        value = saved.get(group, {})
+        many = group in options.LIST_GROUPS
+        inner = list(value.values()) if many and isinstance(value, dict) else [value]
+        if not all(isinstance(item, dict) for item in inner):
+            problems.append(f"{group} must be {'parts by name' if many else 'a part'}")
+        elif len(inner) > MAX_PARTS:
+            problems.append(f"{group} has {len(inner)} parts, at most {MAX_PARTS} are possible")
+    return problems
 
 
 def lookup(group: str, name: Any, trust: Collection[str]) -> Callable[..., Any]:
@@ -80,8 +98,13 @@ def lookup(group: str, name: Any, trust: Collection[str]) -> Callable[..., Any]:
     if target is not None:
         return _import(target)
     package = str(name).split(".", 1)[0]
-    if isinstance(name, str) and "." in name and (package in trust or ANY_PACKAGE in trust):
+    if isinstance(name, str) and "." in name and ANY_PACKAGE in trust:
         return _import_user(group, name)
+    if isinstance(name, str) and "." in name and package in trust:
+        code = _import_user(group, name)
+        # A trusted package may hold names that it imported from elsewhere, os.system for one.
+        if str(getattr(code, "__module__", "")).split(".", 1)[0] == package:
+            return code
     known = ", ".join(options.targets(group))
     raise ArtefactError(f"{group} part {str(name)[:100]!r} is refused: it is none of dlx's ({known}); "
                         f"for code of your own, name its package: --trust PACKAGE")
@@ -101,6 +124,8 @@ def argument_problems(where: str, code: Callable[..., Any], values: Mapping[str,
             problems.append(f"{where}.{name} is not an argument of {code.__name__}{options.near(name, parameters)}")
         elif name in hints and (wrong := problem(hints[name], value)) is not None:
             problems.append(f"{where}.{name} must be {wrong}, got {value!r}")
+    problems += [f"{where}: {code.__name__} does not take {name}" for name in sorted(runtime)
+                 if name not in parameters and not takes_any]
     for name, parameter in parameters.items():
         required = parameter.default is parameter.empty and parameter.kind not in (parameter.VAR_KEYWORD,
                                                                                    parameter.VAR_POSITIONAL)
@@ -120,7 +145,13 @@ def _make(group: str, where: str, values: Any, trust: Collection[str], problems:
         problems += wrong
         if wrong:
             return None
-        return functools.partial(code, **arguments) if runtime else code(**arguments)
+        if runtime:
+            return functools.partial(code, **arguments)
+        made = code(**arguments)
+        lacks = [use for use in USES.get(group, ()) if not hasattr(made, use)]
+        if lacks:
+            problems.append(f"{where}: {code.__name__} is no {group}: it lacks {', '.join(lacks)}")
+        return made
     except ConfigError as error:
         problems += error.problems
         return None

@@ -117,6 +117,13 @@ class ScalesTarget(Protocol):
         """Return (shift, scale): the model is trained on (target - shift) / scale."""
 
 
+class ModelPart(Protocol):
+    """Makes a model that fits the data."""
+
+    def __call__(self, *, input_shape: tuple[int, ...], num_outputs: int) -> nn.Module:
+        """Return a model that maps inputs [B, *input_shape] to [B, num_outputs]. Raises ConfigError where none can."""
+
+
 class Loss(Protocol):
     """Per-example loss without penalties; the engine takes the mean."""
 

@@ -29,13 +29,13 @@ def build_model(parts: Parts, spec: TaskSpec) -> nn.Module:
     The weights are drawn in float32 on the CPU whatever the device, so that they are the same bits everywhere.
     """
     with keyed_global(parts.settings.seed, "init"):
-        return on_model(parts, parts.model(spec.input_shape, spec.num_outputs))
+        return on_model(parts, parts.model(input_shape=spec.input_shape, num_outputs=spec.num_outputs))
 
 
 def meta_model(parts: Parts, spec: TaskSpec) -> nn.Module:
     """Make the model without memory and without draws: to count, and to check that the parts fit together."""
     with torch.device("meta"), torch.random.fork_rng(devices=[]):
-        return on_model(parts, parts.model(spec.input_shape, spec.num_outputs))
+        return on_model(parts, parts.model(input_shape=spec.input_shape, num_outputs=spec.num_outputs))
 
 
 def on_model(parts: Parts, model: nn.Module) -> nn.Module:

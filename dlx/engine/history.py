@@ -11,6 +11,7 @@ from dlx.core.types import History, Metric, OnHistory, StreamedMetric
 
 Row = dict[str, float | int | None]
 SELECTION_PREFIX = "best_"
+COUNTS = ("epoch", "step")
 
 
 class Gradients(NamedTuple):

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from dlx.core.device import Device
 from dlx.core.schedule import Schedule
-from dlx.core.types import Dataset, Loss, Metric, OptimizerPart, Preprocessing, Splitter
-
-if TYPE_CHECKING:
-    from torch import nn
+from dlx.core.types import Dataset, Loss, Metric, ModelPart, OptimizerPart, Preprocessing, Splitter
 
 
 @dataclass(frozen=True)
@@ -32,7 +28,6 @@ class Parts:
     """The parts of a run, built but not yet fed with data.
 
     Args:
-        model: called with (input_shape, num_outputs).
         preprocessing, metrics, regularizers: by name, in the order in which they apply.
     """
 
@@ -40,7 +35,7 @@ class Parts:
     dataset: Dataset
     split: Splitter
     preprocessing: Mapping[str, Preprocessing]
-    model: Callable[[tuple[int, ...], int], nn.Module]
+    model: ModelPart
     loss: Loss
     metrics: Mapping[str, Metric]
     optimizer: OptimizerPart

@@ -162,7 +162,7 @@ def finish(session: Session, progress: Progress, folder: RunFolder, store: Check
         facts = {**session.facts, "selected": progress.rows[progress.best_row]}
         store.keep(model_checkpoint(progress.best, statistics, facts), None if diverged else last)
         session.model.load_state_dict(progress.best)
-        summary = measure_selected(session, progress, folder, str(ended), "diverged" if diverged else "done")
+        summary = measure_selected(session, progress, folder, ended)
         atomic.write_json(folder.path / layout.SUMMARY, summary)
     if isinstance(ended, DivergedError):
         folder.set_status("diverged", epoch=progress.epoch, step=ended.step, lr=ended.lr, reason=str(ended))
@@ -171,7 +171,7 @@ def finish(session: Session, progress: Progress, folder: RunFolder, store: Check
         raise ended
 
 
-def measure_selected(session: Session, progress: Progress, folder: RunFolder, ended: str, status: str
+def measure_selected(session: Session, progress: Progress, folder: RunFolder, ended: str | DivergedError
                      ) -> dict[str, Any]:
     """Measure the selected weights on every split and write predictions.csv; return the summary."""
     parts, data, settings = session.parts, session.data, session.parts.settings
@@ -182,14 +182,16 @@ def measure_selected(session: Session, progress: Progress, folder: RunFolder, en
     write_predictions(folder.path / layout.PREDICTIONS, held_out, data.spec.class_names)
     assert progress.best_row is not None
     selected = progress.rows[progress.best_row]
+    divergence = {"step": ended.step, "lr": ended.lr} if isinstance(ended, DivergedError) else None
     return summarize(
-        rows, settings.level, status=status,
+        rows, settings.level, status="done" if divergence is None else "diverged",
         task=data.spec.kind, class_names=list(data.spec.class_names), name=settings.name,
         dataset=session.facts["config"]["dataset"]["part"], model=session.facts["config"]["model"]["part"],
         seed=settings.seed, num_parameters=sum(param.numel() for param in session.model.parameters()),
         num_examples={name: len(split.ids) for name, split in data.splits.items()},
         selection={"rule": settings.selection, "epoch": selected["epoch"], "step": selected["step"]},
-        epochs_run=progress.epoch, stop_reason=ended, test_openings=1, data_fingerprint=data.fingerprint,
+        epochs_run=progress.epoch, stop_reason=str(ended), divergence=divergence, test_openings=1,
+        data_fingerprint=data.fingerprint,
         device=session.placement.device.type, threads=session.placement.threads)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 
 from dlx.core.errors import ArtefactError
 from dlx.engine.data import Statistics
-from dlx.engine.history import Row
+from dlx.engine.history import COUNTS, Row
 from dlx.record.checkpoint import Checkpoint
 
 Weights = dict[str, Tensor]
@@ -66,9 +67,23 @@ def training_checkpoint(model: nn.Module, optimizer: torch.optim.Optimizer, prog
     for name, scalars in (("losses", progress.losses), ("norms", progress.norms)):
         if scalars:
             tensors[f"progress/{name}"] = torch.stack(scalars)
+    if progress.rows:
+        tensors["progress/rows"] = rows_to_tensor(progress.rows)
     state["progress"] = {"epoch": progress.epoch, "step_in_epoch": progress.step_in_epoch,
-                         "best_row": progress.best_row, "rows": progress.rows}
+                         "best_row": progress.best_row, "columns": list(progress.rows[0]) if progress.rows else []}
     return Checkpoint(tensors, state)
+
+
+def rows_to_tensor(rows: Sequence[Row]) -> Tensor:
+    """Return rows as float64 [epochs, columns], exact; None is NaN, which no row holds."""
+    return torch.tensor([[math.nan if value is None else value for value in row.values()] for row in rows],
+                        dtype=torch.float64)
+
+
+def rows_from_tensor(values: Tensor, columns: Sequence[str]) -> list[Row]:
+    """Undo `rows_to_tensor`."""
+    return [{name: None if math.isnan(value) else int(value) if name in COUNTS else value
+             for name, value in zip(columns, row, strict=True)} for row in values.tolist()]
 
 
 def restore_statistics(checkpoint: Checkpoint) -> Statistics:
@@ -113,7 +128,8 @@ def restore_training(model: nn.Module, optimizer: torch.optim.Optimizer, checkpo
         epoch=saved["epoch"], step_in_epoch=saved["step_in_epoch"],
         losses=list(taken["losses"].unbind()) if "losses" in taken else [],
         norms=list(taken["norms"].unbind()) if "norms" in taken else [],
-        rows=saved["rows"], best_row=saved["best_row"],
+        rows=rows_from_tensor(taken["rows"], saved["columns"]) if "rows" in taken else [],
+        best_row=saved["best_row"],
         best={name: tensor.to(device) for name, tensor in section(checkpoint, "best").items()},
     )
 

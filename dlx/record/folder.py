@@ -63,12 +63,10 @@ class RunFolder:
 
     def __enter__(self) -> Self:
         descriptor = self._open_lock()
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not _take(descriptor):
             holder = os.pread(descriptor, 32, 0).decode(errors="replace").strip() or "unknown"
             os.close(descriptor)
-            raise ConfigError(f"{self.path} is in use by process {holder}; wait for it or stop it first") from None
+            raise ConfigError(f"{self.path} is in use by process {holder}; wait for it or stop it first")
         with atomic.storage_errors(self.path):
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
@@ -124,11 +122,30 @@ class RunFolder:
 
     def _open_lock(self) -> int:
         with atomic.storage_errors(self.path):
-            return os.open(self.path / layout.LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+            return os.open(self.path / layout.LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
+
+
+def _take(descriptor: int) -> bool:
+    # Tried for half a second: who only looks holds the lock for a moment, and who has taken it is about to say so.
+    for _ in range(10):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(0.05)
+        else:
+            return True
+    return False
 
 
 def run_folders(runs_dir: Path) -> list[Path]:
     """List the run folders directly inside a folder, oldest first."""
     if not runs_dir.is_dir():
         return []
-    return sorted(path for path in runs_dir.iterdir() if path.is_dir() and (path / layout.CONFIG).is_file())
+    return sorted(path for path in runs_dir.iterdir() if path.is_dir() and _is_run(path))
+
+
+def _is_run(path: Path) -> bool:
+    try:
+        return (path / layout.CONFIG).is_file()
+    except PermissionError:
+        return True

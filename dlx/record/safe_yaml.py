@@ -22,13 +22,13 @@ _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _TRAVERSAL = re.compile(r"(^|[/\\])\.\.([/\\]|$)|^[/\\~]|^[A-Za-z]:[/\\]")
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
+def read_yaml(path: Path, max_bytes: int = MAX_BYTES) -> dict[str, Any]:
     """Read a YAML mapping.
 
     Raises:
         ArtefactError: not a plain mapping: alias, tag, interpolation, path, too large or too deep.
     """
-    text = read_text(path)
+    text = read_text(path, max_bytes)
     try:
         _refuse_graph(text, path)
         value = yaml.load(text, Loader=_Loader)
@@ -57,14 +57,14 @@ def _parse_json(text: str, where: str) -> dict[str, Any]:
     return value
 
 
-def read_text(path: Path) -> str:
+def read_text(path: Path, max_bytes: int = MAX_BYTES) -> str:
     """Read a UTF-8 file of bounded size. Raises ArtefactError where it is absent, too large or not text."""
     try:
         facts = path.stat()
         if not stat.S_ISREG(facts.st_mode):
             raise ArtefactError(f"{path} refused: not a plain file")
-        if facts.st_size > MAX_BYTES:
-            raise ArtefactError(f"{path} refused: larger than {MAX_BYTES} bytes")
+        if facts.st_size > max_bytes:
+            raise ArtefactError(f"{path} refused: larger than {max_bytes} bytes")
         return path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
         raise ArtefactError(f"{path} is missing") from error

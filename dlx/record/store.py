@@ -60,7 +60,7 @@ class CheckpointStore:
 
     def clean(self) -> None:
         """Remove what a killed process left half-written."""
-        for leftover in [*self.folder.glob(".*.tmp"), *self.folder.parent.glob(".*.tmp")]:
+        for leftover in self.folder.parent.rglob(".*.tmp"):
             leftover.unlink(missing_ok=True)
 
     def newest(self) -> Found | None:

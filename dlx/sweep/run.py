@@ -26,6 +26,7 @@ class Outcome(NamedTuple):
 
     results: list[Result]
     standings: list[tables.Standing]
+    exits: dict[str, int]
 
 
 def run_plan(folder: Path, plan: Plan, surroundings: Surroundings, workers: int, trust: Sequence[str],
@@ -37,12 +38,18 @@ def run_plan(folder: Path, plan: Plan, surroundings: Surroundings, workers: int,
     """
     jobs = [Job(folder / layout.RUNS / run.hash, run.overrides, run.saved, surroundings.data_dir,
                 surroundings.checkpoint_seconds, trust) for run in missing(folder, plan)]
+    exits: dict[str, int] = {}
+
+    def note(end: Ended) -> None:
+        exits[end.job.folder.name] = end.exit_code
+        ended(end)
+
     with stop_on_signals() as stop:
         try:
-            run_jobs(jobs, workers, ended, stop)
+            run_jobs(jobs, workers, note, stop)
         except InterruptedRunError as error:
             raise InterruptedRunError(error.signal_number, f"{error}: dlx resume {folder}") from error
-    return write_tables(folder, plan)
+    return write_tables(folder, plan)._replace(exits=exits)
 
 
 def missing(folder: Path, plan: Plan) -> list[PlannedRun]:
@@ -57,7 +64,7 @@ def write_tables(folder: Path, plan: Plan) -> Outcome:
     standings = tables.standings(plan, results)
     tables.write_runs(folder, plan, results)
     tables.write_leaderboard(folder, standings)
-    return Outcome(results, standings)
+    return Outcome(results, standings, {})
 
 
 def worker_count(workers: int | str) -> int:
@@ -69,3 +76,12 @@ def log_tail(folder: Path, run_hash: str) -> list[str]:
     """Return the last lines of a run's log."""
     path = RunFolder(folder / layout.RUNS / run_hash).path / layout.LOG
     return path.read_text(errors="replace").splitlines()[-TAIL_LINES:] if path.is_file() else []
+
+
+def how_it_left(result: Result, exit_code: int | None) -> str:
+    """Say how a run that is not done ended: its own words, or how its process left."""
+    if result.status not in ("interrupted", "created", "running", "missing") or exit_code in (None, 0):
+        return f"{result.status}: {result.reason}"
+    assert exit_code is not None, "handled above"
+    left = f"killed by signal {-exit_code}" if exit_code < 0 else f"exit code {exit_code}"
+    return f"failed: its process left with {left}" if exit_code > 0 else f"failed: its process was {left}"

@@ -59,15 +59,21 @@ def _result(path: Path, run: PlannedRun) -> Result:
         return _read(run, status, summary)
     except ArtefactError as error:
         return Result(run, "failed", str(error), {}, {})
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, OverflowError) as error:
         return Result(run, "failed", f"{layout.STATUS} or {layout.SUMMARY} in {path} is damaged: {error!r}", {}, {})
 
 
 def _read(run: PlannedRun, status: Mapping[str, Any], summary: Mapping[str, Any]) -> Result:
-    values = {(item["metric"], item["split"]): item["value"] for item in summary["metrics"]}
-    values |= {(item["metric"], "gap"): item["value"] for item in summary["gaps"] if item["split"] == "val"}
+    values = {(item["metric"], item["split"]): _number(item["value"]) for item in summary["metrics"]}
+    values |= {(item["metric"], "gap"): _number(item["value"]) for item in summary["gaps"] if item["split"] == "val"}
     better = {item["metric"]: item["greater_is_better"] for item in summary["metrics"]}
     return Result(run, status["status"], str(status.get("reason") or ""), values, better)
+
+
+def _number(value: Any) -> float | None:
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
+        raise TypeError(f"{str(value)[:50]!r} is not a number")
+    return None if value is None else float(value)
 
 
 def varying(plan: Plan) -> list[str]:

@@ -350,19 +350,3 @@ def line_of(err: str, row: dict[str, str]) -> str:
 def stamps(folder: Path) -> dict[str, int]:
     """Return the time of change of every file of a folder, and its own."""
     return {str(path): path.stat().st_mtime_ns for path in [folder, *folder.rglob("*")]}
-
-
-def test_sweep_survives_a_constructor_that_leaves_its_process(drive, tmp_path):
-    write_user_parts(tmp_path)
-    result = drive(
-        tmp_path,
-        "sweep",
-        CONFIG_DIR,
-        "loss=leaves",
-        "loss.leave=true,false",
-        "epochs=1",
-        "metric=[accuracy]",
-        "workers=1",
-    ).wait()
-    assert result.code in (2, 5), f"the driver left with {result.code}: {result.err!r}"
-    assert "loss.leave" in result.err or "runs/" in result.err
