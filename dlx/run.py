@@ -154,11 +154,17 @@ def _logged(folder: RunFolder) -> Iterator[None]:
     except OSError as error:
         raise StorageError(f"cannot write {folder.path / layout.LOG}: {error.strerror}") from error
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    warnings = logging.StreamHandler()
+    warnings.setLevel(logging.WARNING)
+    warnings.addFilter(lambda record: record.exc_info is None)
+    warnings.setFormatter(logging.Formatter("dlx: %(message)s"))
     log.addHandler(handler)
+    log.addHandler(warnings)
     log.setLevel(logging.INFO)
     try:
         yield
     finally:
         log.removeHandler(handler)
+        log.removeHandler(warnings)
         with contextlib.suppress(OSError):
             handler.close()

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from hydra.core.override_parser.types import Override
 
 Nested = dict[str, Any]
+MAX_LENGTH = 4000
 
 
 @dataclass
@@ -44,6 +45,9 @@ def parse(overrides: Sequence[str]) -> list[Override]:
 
     parser, parsed, problems = OverridesParser.create(), [], []
     for text in overrides:
+        if len(text) > MAX_LENGTH:
+            problems.append(f"the override {text[:40]!r}… is longer than {MAX_LENGTH} characters")
+            continue
         try:
             parsed.append(parser.parse_override(text))
             if not parsed[-1].key_or_group:

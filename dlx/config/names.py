@@ -28,7 +28,10 @@ def refuse_unknown(root: str, overrides: Sequence[str], folders: Sequence[Path])
         match = _PLAIN.fullmatch(text)
         if match is None:
             return
-        key, value = match[1], yaml.safe_load(match[2])
+        try:
+            key, value = match[1], yaml.safe_load(match[2])
+        except (yaml.YAMLError, ValueError):
+            return
         if key in groups:
             chosen = value if isinstance(value, list) else [value]
             problems += option_problems(key, [str(option) for option in chosen if option is not None], folders)

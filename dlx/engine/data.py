@@ -71,10 +71,20 @@ def fit(preprocessing: Mapping[str, Preprocessing], arrays: Arrays, train: np.nd
 def apply(preprocessing: Mapping[str, Preprocessing], inputs: np.ndarray, statistics: Statistics) -> np.ndarray:
     """Transform inputs [N, ...] with fitted statistics."""
     for name, part in preprocessing.items():
-        if name not in statistics:
-            raise ArtefactError(f"the checkpoint lacks the statistics of preprocessing {name}")
-        inputs = part.apply(inputs, statistics[name])
+        known = statistics.get(name, {})
+        for value in known.values():
+            if value.size > 1 and not _broadcasts(value.shape, inputs.shape[1:]):
+                raise ArtefactError(f"the checkpoint's statistics of preprocessing {name} do not fit the data")
+        try:
+            inputs = part.apply(inputs, known)
+        except KeyError as error:
+            raise ArtefactError(f"the checkpoint lacks the statistic {error} of preprocessing {name}") from error
     return inputs
+
+
+def _broadcasts(shape: tuple[int, ...], target: tuple[int, ...]) -> bool:
+    padded = (1,) * (len(target) - len(shape)) + shape
+    return len(padded) == len(target) and all(size in (1, wanted) for size, wanted in zip(padded, target, strict=True))
 
 
 def target_scale(preprocessing: Mapping[str, Preprocessing], statistics: Statistics) -> tuple[float, float]:

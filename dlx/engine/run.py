@@ -37,6 +37,7 @@ from dlx.record.folder import RunFolder
 from dlx.record.predictions import write_predictions
 from dlx.record.store import CheckpointStore
 
+MAX_THREADS = 4096
 log = logging.getLogger("dlx")
 
 
@@ -80,7 +81,8 @@ def train(parts: Parts, config: Mapping[str, Any], folder: RunFolder, data_dir: 
         initial = model_checkpoint(weights_of(session.model), session.data.statistics, session.facts)
         checkpoint.save(folder.checkpoints / layout.INITIAL, initial)
     else:
-        progress = restore_training(session.model, session.step.optimizer, found.checkpoint)
+        steps_per_epoch = len(make_job(session).bounds) - 1
+        progress = restore_training(session.model, session.step.optimizer, found.checkpoint, steps_per_epoch)
         log.info("resumed from %s", found.path.name)
     log.info("training on %s, threads %d, from epoch %d", session.placement.device, session.placement.threads,
              progress.epoch)
@@ -100,7 +102,10 @@ def start(parts: Parts, config: Mapping[str, Any], data_dir: str, saved: Checkpo
         if saved.state.get("config") != config:
             raise ArtefactError("the checkpoints are of another configuration than config.yaml: one was altered")
         check_shapes(build.meta_model(parts, spec), section(saved, "model"))
-        model, placement = build.place_model(parts, spec, saved.state["threads"])
+        threads = saved.state.get("threads")
+        if type(threads) is not int or not 1 <= threads <= MAX_THREADS:
+            raise ArtefactError(f"the checkpoint is refused: threads must be in [1, {MAX_THREADS}], got {threads!r}")
+        model, placement = build.place_model(parts, spec, threads)
         data = prepare(parts, data_dir, placement, restore_statistics(saved))
         check_fingerprint(data, saved)
     facts = {"config": dict(config), "threads": placement.threads, "device": placement.device.type,

@@ -113,17 +113,30 @@ def check_shapes(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
                             f"expected {expected.get(name)} ({len(wrong)} such)")
 
 
-def restore_training(model: nn.Module, optimizer: torch.optim.Optimizer, checkpoint: Checkpoint) -> Progress:
-    """Load weights and optimizer state, and return the progress."""
+def restore_training(model: nn.Module, optimizer: torch.optim.Optimizer, checkpoint: Checkpoint, steps_per_epoch: int
+                     ) -> Progress:
+    """Load weights and optimizer state, and return the progress. Raises ArtefactError where they do not fit."""
     restore_model(model, checkpoint)
-    state: dict[int, dict[str, Tensor]] = {}
-    for name, tensor in section(checkpoint, "optimizer").items():
-        index, _, value = name.partition("/")
-        state.setdefault(int(index), {})[value] = tensor
-    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+    try:
+        progress = _progress(model, checkpoint)
+        _restore_optimizer(optimizer, checkpoint)
+    except (KeyError, TypeError, ValueError, IndexError, OverflowError, AttributeError, RuntimeError) as error:
+        raise ArtefactError(f"the checkpoint's training state does not fit: {error!r}") from error
+    wrong = _contradiction(progress, steps_per_epoch)
+    if wrong is not None:
+        raise ArtefactError(f"the checkpoint's training state does not fit: {wrong}")
+    if progress.best_row is not None:
+        check_shapes(model, progress.best)
+    return progress
+
+
+def _progress(model: nn.Module, checkpoint: Checkpoint) -> Progress:
     device = next(model.parameters()).device
     taken = {name: tensor.to(device) for name, tensor in section(checkpoint, "progress").items()}
     saved = checkpoint.state["progress"]
+    numbers = [saved["epoch"], saved["step_in_epoch"], *([] if saved["best_row"] is None else [saved["best_row"]])]
+    if any(type(number) is not int or number < 0 for number in numbers):
+        raise ValueError(f"positions {numbers}")
     return Progress(
         epoch=saved["epoch"], step_in_epoch=saved["step_in_epoch"],
         losses=list(taken["losses"].unbind()) if "losses" in taken else [],
@@ -132,6 +145,30 @@ def restore_training(model: nn.Module, optimizer: torch.optim.Optimizer, checkpo
         best_row=saved["best_row"],
         best={name: tensor.to(device) for name, tensor in section(checkpoint, "best").items()},
     )
+
+
+def _contradiction(progress: Progress, steps_per_epoch: int) -> str | None:
+    if len(progress.rows) != progress.epoch:
+        return f"{len(progress.rows)} rows after {progress.epoch} epochs"
+    if progress.step_in_epoch > steps_per_epoch:
+        return f"step {progress.step_in_epoch} of an epoch of {steps_per_epoch}"
+    if not len(progress.losses) == len(progress.norms) == progress.step_in_epoch:
+        return f"{len(progress.losses)} losses after {progress.step_in_epoch} steps"
+    if progress.best_row is not None and progress.best_row >= len(progress.rows):
+        return f"best row {progress.best_row} of {len(progress.rows)}"
+    return None
+
+
+def _restore_optimizer(optimizer: torch.optim.Optimizer, checkpoint: Checkpoint) -> None:
+    state: dict[int, dict[str, Tensor]] = {}
+    groups = optimizer.state_dict()["param_groups"]
+    params = [param for group in optimizer.param_groups for param in group["params"]]
+    for name, tensor in section(checkpoint, "optimizer").items():
+        index, _, value = name.partition("/")
+        if tensor.ndim > 0 and tensor.shape != params[int(index)].shape:
+            raise ValueError(f"{name} has shape {tuple(tensor.shape)}")
+        state.setdefault(int(index), {})[value] = tensor
+    optimizer.load_state_dict({"state": state, "param_groups": groups})
 
 
 def section(checkpoint: Checkpoint, name: str) -> Weights:

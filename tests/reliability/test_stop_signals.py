@@ -102,6 +102,31 @@ def test_train_in_a_process_of_its_own_stops_at_ctrl_c(tmp_path):
     assert "Traceback" not in err
 
 
+@pytest.mark.parametrize("moments", [pytest.param(5, id="5"), pytest.param(40, id="40", marks=pytest.mark.slow)])
+def test_ctrl_c_while_train_starts_leaves_at_once_without_a_traceback(moments, tmp_path):
+    # While numpy and torch are imported, where a KeyboardInterrupt is swallowed, or ends the process with SIGABRT.
+    rng = fresh_random("train start")
+    for number in range(moments):
+        cwd, delay = tmp_path / str(number), rng.uniform(0.02, 1.0)
+        cwd.mkdir()
+        with subprocess.Popen(
+            [sys.executable, "-m", "dlx", "train", "epochs=100000"],
+            cwd=cwd,
+            text=True,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        ) as process:
+            time.sleep(delay)
+            process.send_signal(signal.SIGINT)
+            try:
+                _, err = process.communicate(timeout=10)
+            finally:
+                process.kill()
+        assert "Traceback" not in err, (delay, err[-600:])
+        assert process.returncode in (130, -signal.SIGINT), (delay, process.returncode, err[-600:])
+
+
 @pytest.mark.parametrize("number", CODES, ids=lambda number: number.name)
 @pytest.mark.parametrize("moment", ["created", "best", "done"])
 def test_signal_outside_of_training_leaves_a_run_that_ends_the_same(moment, number, tmp_path, reference):

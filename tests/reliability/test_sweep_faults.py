@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from run_files import assert_same_result, assert_sound, leftovers, once
+from run_files import assert_same_result, assert_sound, fresh_random, leftovers, once
 from user_parts import CONFIG_DIR, MODULE, write_user_parts
 from warm_dlx import Result
 
@@ -221,30 +221,46 @@ def test_sweep_stopped_by_term_ctrl_c_and_kill_ends_with_the_bytes_of_an_undistu
 def test_sweep_stopped_again_and_again_ends_with_the_bytes_of_an_undisturbed_one(
     number, workers, drive, tmp_path, reference
 ):
-    driver = drive(tmp_path, "sweep", *GRID, f"workers={workers}", "--json")
-    for delay in (0.0, 0.3, 0.6, 0.9):
-        sweep = wait_until(driver, tmp_path, lambda sweep: True)
-        wait_until(
-            driver,
-            tmp_path,
-            lambda sweep: any(
-                (path / layout.METRICS).is_file() and not (path / layout.SUMMARY).exists()
-                for path in run_folders(sweep)
-            ),
-        )
+    begin, driver = time.time(), drive(tmp_path, "sweep", *GRID, f"workers={workers}", "--json")
+    for delay in (0.0, 0.1, 0.2, 0.3):
+        sweep = wait_until(driver, tmp_path, lambda sweep, begin=begin: trained_since(sweep, begin))
         time.sleep(delay)
         interrupt(driver, number)
         driver.wait(10)
         driver.assert_gone()
+        begin = time.time()
         driver = drive(tmp_path, "resume", str(sweep), f"workers={workers}", "checkpoint_seconds=0.05", "--json")
     assert driver.wait().code == 0
     assert_same_sweep(sweep, reference)
+
+
+def trained_since(sweep: Path, begin: float) -> bool:
+    """Some run has written a row or begun to since then."""
+    files = [path / layout.METRICS for path in run_folders(sweep)]
+    return any(path.is_file() and path.stat().st_mtime > begin for path in files)
 
 
 @pytest.mark.slow
 def test_sweep_with_two_workers_gives_the_bytes_of_one(drive, tmp_path, reference):
     assert drive(tmp_path, "sweep", *GRID, "workers=2", "--json").wait().code == 0
     assert_same_sweep(find_sweep(tmp_path), reference)
+
+
+@pytest.mark.parametrize("moments", [pytest.param(3, id="3"), pytest.param(15, id="15", marks=pytest.mark.slow)])
+def test_ctrl_c_while_a_sweep_starts_leaves_at_once_without_a_traceback(moments, drive, tmp_path):
+    # The driver imports, composes, and starts a server that imports torch; a terminal interrupts all of them at once.
+    rng = fresh_random("sweep start")
+    for number in range(moments):
+        cwd = tmp_path / str(number)
+        cwd.mkdir()
+        driver = drive(cwd, "sweep", *GRID, "workers=1", "--json")
+        delay = rng.uniform(0.2, 3.0)
+        time.sleep(delay)
+        interrupt(driver, signal.SIGINT)
+        result = driver.wait(10)
+        driver.assert_gone()
+        assert "Traceback" not in result.err, (delay, result.err[-600:])
+        assert result.code in (130, -signal.SIGINT), (delay, result)
 
 
 @pytest.mark.slow
