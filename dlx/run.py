@@ -150,6 +150,8 @@ def _fail(folder: RunFolder, status: Status, reason: str) -> None:
 @contextlib.contextmanager
 def _logged(folder: RunFolder) -> Iterator[None]:
     try:
+        if (folder.path / layout.LOG).is_symlink():
+            raise ArtefactError(f"{folder.path / layout.LOG} refused: it is a link")
         handler = logging.FileHandler(folder.path / layout.LOG, encoding="utf-8")
     except OSError as error:
         raise StorageError(f"cannot write {folder.path / layout.LOG}: {error.strerror}") from error

@@ -57,9 +57,11 @@ def describe(path: Path) -> dict[str, Any]:
 def _results(summary: dict[str, Any]) -> dict[str, Any]:
     values = {(item["metric"], item["split"]): item["value"] for item in summary["metrics"]}
     metric = next((name for name, _ in values if name != "loss"), "loss")
-    return {"epochs_run": summary["epochs_run"], "metric": metric, "val": values[metric, "val"],
-            "gap_val": next(item["value"] for item in summary["gaps"] if (item["metric"], item["split"]) == (metric,
-                                                                                                              "val"))}
+    gap = next(item["value"] for item in summary["gaps"] if (item["metric"], item["split"]) == (metric, "val"))
+    found = {"val": values[metric, "val"], "gap_val": gap}
+    if any(value is not None and type(value) not in (int, float) for value in found.values()):
+        raise TypeError(f"{layout.SUMMARY} holds what is no number")
+    return {"epochs_run": summary["epochs_run"], "metric": metric, **found}
 
 
 def print_table(rows: list[dict[str, Any]]) -> None:
@@ -76,9 +78,10 @@ def print_table(rows: list[dict[str, Any]]) -> None:
     table.add_column("val")
     table.add_column("gap", no_wrap=True)
     for row in rows:
-        value = f"{row['metric']} {row['val']:.4g}" if row.get("val") is not None else row.get("reason") or ""
+        reason = "".join(char if char.isprintable() else " " for char in str(row.get("reason") or ""))
+        value = f"{row['metric']} {row['val']:.4g}" if row.get("val") is not None else reason
         gap = f"{row['gap_val']:+.3g}" if row.get("gap_val") is not None else ""
         status = row["status"]
         table.add_row(escape(row["run"]), f"[{colours.get(status, 'red')}]{status}[/]",
-                      f"{row.get('epochs_run', '–')}/{row.get('epochs', '–')}", escape(str(value)), gap)
+                      f"{row.get('epochs_run', '–')}/{row.get('epochs', '–')}", escape(value), gap)
     Console().print(table)

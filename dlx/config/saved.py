@@ -39,7 +39,7 @@ def config_hash(saved: dict[str, Any], digits: int = 8) -> str:
         (hashed[group] if group else hashed).pop(name, None)
     # The order in which parts apply matters, that of keys does not.
     for group in options.LIST_GROUPS:
-        hashed[group] = list(hashed[group].items())
+        hashed[group] = list(hashed[group].items()) if isinstance(hashed[group], dict) else hashed[group]
     return hashlib.sha256(json.dumps(hashed, sort_keys=True).encode()).hexdigest()[:digits]
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Protocol, Self
 
-from dlx.core.errors import InterruptedRunError
+from dlx.core.errors import ArtefactError, InterruptedRunError
 from dlx.engine.history import Row
 from dlx.engine.signals import StopRequest
 from dlx.engine.state import Progress
@@ -15,6 +17,8 @@ from dlx.record.checkpoint import Checkpoint
 from dlx.record.folder import RunFolder
 from dlx.record.store import CheckpointStore
 from dlx.record.table import EpochTable, read_rows
+
+log = logging.getLogger("dlx")
 
 
 class Observer(Protocol):
@@ -25,6 +29,15 @@ class Observer(Protocol):
 
     def epoch(self, row: Row) -> None:
         """An epoch was measured."""
+
+
+def past_timing(path: Path, epochs: int) -> list[Row]:
+    """Return the rows of the epochs that are done; a damaged timing.csv, which no result needs, has none."""
+    try:
+        return [dict(row) for row in read_rows(path) if 0 < (row.get("epoch") or 0) <= epochs]
+    except ArtefactError as error:
+        log.warning("the timing of earlier epochs is lost: %s", error)
+        return []
 
 
 class Recorder:
@@ -49,8 +62,7 @@ class Recorder:
         self._due = time.monotonic() + checkpoint_seconds
         self._snapshot = snapshot
         self._metrics = EpochTable(folder.path / layout.METRICS, progress.rows)
-        past = [row for row in read_rows(folder.path / layout.TIMING) if (row["epoch"] or 0) <= progress.epoch]
-        self._timing = EpochTable(folder.path / layout.TIMING, past)
+        self._timing = EpochTable(folder.path / layout.TIMING, past_timing(folder.path / layout.TIMING, progress.epoch))
 
     def __enter__(self) -> Self:
         self._metrics.__enter__()

@@ -165,7 +165,8 @@ def _restore_optimizer(optimizer: torch.optim.Optimizer, checkpoint: Checkpoint)
     params = [param for group in optimizer.param_groups for param in group["params"]]
     for name, tensor in section(checkpoint, "optimizer").items():
         index, _, value = name.partition("/")
-        if tensor.ndim > 0 and tensor.shape != params[int(index)].shape:
+        param = params[int(index)]
+        if tensor.ndim > 0 and tensor.shape != param.shape:
             raise ValueError(f"{name} has shape {tuple(tensor.shape)}")
         state.setdefault(int(index), {})[value] = tensor
     optimizer.load_state_dict({"state": state, "param_groups": groups})

@@ -45,7 +45,7 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Replace a UTF-8 text file durably, see `write_bytes`."""
-    write_bytes(path, text.encode(errors="surrogateescape"))
+    write_bytes(path, text.encode())
 
 
 def write_json(path: Path, value: Any) -> None:

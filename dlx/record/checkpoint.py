@@ -103,7 +103,7 @@ def load(path: Path) -> Checkpoint:
     try:
         facts = path.stat()
         if not stat.S_ISREG(facts.st_mode):
-            raise ArtefactError(f"{path} refused: not a plain file")
+            raise ArtefactError(f"{path} cannot be read: not a plain file")
         with open(path, "rb") as file:
             # A foreign file of any size is refused by its beginning.
             prefix = file.read(8)

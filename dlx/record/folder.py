@@ -95,7 +95,8 @@ class RunFolder:
         """Write what the run is, before it starts."""
         with atomic.storage_errors(self.path):
             (self.path / layout.CHECKPOINTS).mkdir(exist_ok=True)
-        atomic.write_text(self.path / layout.OVERRIDES, "".join(f"{line}\n" for line in overrides))
+        typed = "".join(f"{line}\n" for line in overrides)
+        atomic.write_bytes(self.path / layout.OVERRIDES, typed.encode(errors="surrogateescape"))
         atomic.write_json(self.path / layout.PROVENANCE, provenance)
         self.set_status("created")
         # Last, because a folder is a run from the moment that its configuration stands.

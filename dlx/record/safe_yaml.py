@@ -16,8 +16,10 @@ import yaml
 from dlx.core.errors import ArtefactError
 
 MAX_BYTES = 64 * 2**20
+MAX_JSON_BYTES = 2**22
 MAX_DEPTH = 12
 MAX_PLAIN = 2000
+MAX_DIGITS = 30
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _TRAVERSAL = re.compile(r"(^|[/\\])\.\.([/\\]|$)|^[/\\~]|^[A-Za-z]:[/\\]")
 
@@ -39,7 +41,7 @@ def read_yaml(path: Path, max_bytes: int = MAX_BYTES) -> dict[str, Any]:
 
 def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON mapping of results. Its strings are shown to people and never looked up, so any text may be in it."""
-    return _parse_json(read_text(path), str(path))
+    return _parse_json(read_text(path, MAX_JSON_BYTES), str(path))
 
 
 def parse_json(text: str, where: str) -> dict[str, Any]:
@@ -49,7 +51,7 @@ def parse_json(text: str, where: str) -> dict[str, Any]:
 
 def _parse_json(text: str, where: str) -> dict[str, Any]:
     try:
-        value = json.loads(text)
+        value = json.loads(text, parse_constant=_refuse_number, parse_int=_bounded)
     except (ValueError, RecursionError) as error:
         raise ArtefactError(f"{where} refused: not valid JSON ({error})") from error
     if not isinstance(value, dict):
@@ -115,3 +117,13 @@ def _refuse_hostile(value: Any, where: str, depth: int) -> None:
             raise ArtefactError(f"{where} refused: paths are not allowed in a saved file")
     elif not (value is None or isinstance(value, bool | int | float)):
         raise ArtefactError(f"{where} refused: {type(value).__name__} is not plain data")
+
+
+def _refuse_number(text: str) -> float:
+    raise ValueError(f"{text} is not a number of JSON")
+
+
+def _bounded(text: str) -> int:
+    if len(text) > MAX_DIGITS:
+        raise ValueError(f"a number of {len(text)} digits")
+    return int(text)

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import csv
 import errno
+import math
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
+from dlx.core.errors import ArtefactError
 from dlx.record import atomic
+from dlx.record.safe_yaml import read_text
+
+MAX_BYTES = 2**28
 
 Row = Mapping[str, float | int | None]
 
@@ -74,9 +79,22 @@ def read_rows(path: Path) -> list[dict[str, float | None]]:
     """Read a table of numbers written by `EpochTable`; empty cells are None.
 
     A missing file has no rows, and a last line without its end, which is being written, is none.
+
+    Raises:
+        ArtefactError: not a table of finite numbers.
     """
     if not path.is_file():
         return []
-    whole, _, _ = path.read_text(encoding="utf-8").rpartition("\n")
-    rows = csv.DictReader(whole.splitlines())
-    return [{name: float(cell) if cell else None for name, cell in row.items()} for row in rows]
+    whole, _, _ = read_text(path, MAX_BYTES).rpartition("\n")
+    try:
+        rows = list(csv.DictReader(whole.splitlines()))
+        return [{name: _number(cell) for name, cell in row.items()} for row in rows]
+    except (csv.Error, ValueError, TypeError) as error:
+        raise ArtefactError(f"{path} refused: {error}") from error
+
+
+def _number(cell: str) -> float | None:
+    value = float(cell) if cell else None
+    if value is not None and not math.isfinite(value):
+        raise ValueError(f"{cell} is not a finite number")
+    return value

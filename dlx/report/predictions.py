@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from dlx.core.errors import ArtefactError
 
+MAX_BYTES = 2**31
 PROB = "prob_"
 FIXED = ("split", "id", "target", "prediction")
 
@@ -57,6 +58,8 @@ def read_predictions(path: Path) -> Predictions | None:
     """
     if not path.is_file():
         return None
+    if path.stat().st_size > MAX_BYTES:
+        raise ArtefactError(f"{path} refused: larger than {MAX_BYTES} bytes")
     try:
         with open(path, newline="", encoding="utf-8") as file:
             header, *rows = list(csv.reader(file)) or [[]]

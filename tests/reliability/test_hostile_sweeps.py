@@ -83,7 +83,6 @@ PLANS = {
     "key of 100,000 dots": "format: 1\naxes: []\ncommon: {'"
     + "a." * 100_000
     + "a': 1}\nruns: [{hash: x, values: {}}]\n",
-    "200,000 runs": "format: 1\naxes: []\ncommon: {}\nruns: [" + "{hash: x, values: {}}," * 200_000 + "]\n",
 }
 
 

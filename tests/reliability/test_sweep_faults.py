@@ -254,7 +254,7 @@ def test_ctrl_c_while_a_sweep_starts_leaves_at_once_without_a_traceback(moments,
         cwd = tmp_path / str(number)
         cwd.mkdir()
         driver = drive(cwd, "sweep", *GRID, "workers=1", "--json")
-        delay = rng.uniform(0.2, 3.0)
+        delay = 0.2 + 2.5 * (number + rng.random()) / moments
         time.sleep(delay)
         interrupt(driver, signal.SIGINT)
         result = driver.wait(10)
