@@ -106,6 +106,9 @@ def lookup(group: str, name: Any, trust: Collection[str]) -> Callable[..., Any]:
         if str(getattr(code, "__module__", "")).split(".", 1)[0] == package:
             return code
     known = ", ".join(options.targets(group))
+    if ANY_PACKAGE in trust:
+        raise ConfigError(f"{group}._target_={str(name)[:100]} names no code; write PACKAGE.NAME, or choose {group} "
+                          f"among {known}")
     raise ArtefactError(f"{group} part {str(name)[:100]!r} is refused: it is none of dlx's ({known}); "
                         f"for code of your own, name its package: --trust PACKAGE")
 

@@ -71,7 +71,9 @@ def fit(preprocessing: Mapping[str, Preprocessing], arrays: Arrays, train: np.nd
 def apply(preprocessing: Mapping[str, Preprocessing], inputs: np.ndarray, statistics: Statistics) -> np.ndarray:
     """Transform inputs [N, ...] with fitted statistics."""
     for name, part in preprocessing.items():
-        known = statistics.get(name, {})
+        if name not in statistics:
+            raise ArtefactError(f"the checkpoint lacks the statistics of preprocessing {name}")
+        known = statistics[name]
         for value in known.values():
             if value.size > 1 and not _broadcasts(value.shape, inputs.shape[1:]):
                 raise ArtefactError(f"the checkpoint's statistics of preprocessing {name} do not fit the data")

@@ -81,8 +81,9 @@ def train(parts: Parts, config: Mapping[str, Any], folder: RunFolder, data_dir: 
         initial = model_checkpoint(weights_of(session.model), session.data.statistics, session.facts)
         checkpoint.save(folder.checkpoints / layout.INITIAL, initial)
     else:
-        steps_per_epoch = len(make_job(session).bounds) - 1
-        progress = restore_training(session.model, session.step.optimizer, found.checkpoint, steps_per_epoch)
+        progress = restore_training(session.model, session.step.optimizer, found.checkpoint)
+        if progress.step_in_epoch >= len(make_job(session).bounds):
+            raise ArtefactError(f"{found.path} refused: an epoch has no step {progress.step_in_epoch}")
         log.info("resumed from %s", found.path.name)
     log.info("training on %s, threads %d, from epoch %d", session.placement.device, session.placement.threads,
              progress.epoch)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -68,22 +67,24 @@ def training_checkpoint(model: nn.Module, optimizer: torch.optim.Optimizer, prog
         if scalars:
             tensors[f"progress/{name}"] = torch.stack(scalars)
     if progress.rows:
-        tensors["progress/rows"] = rows_to_tensor(progress.rows)
+        tensors["progress/rows"], tensors["progress/known"] = rows_to_tensors(progress.rows)
     state["progress"] = {"epoch": progress.epoch, "step_in_epoch": progress.step_in_epoch,
                          "best_row": progress.best_row, "columns": list(progress.rows[0]) if progress.rows else []}
     return Checkpoint(tensors, state)
 
 
-def rows_to_tensor(rows: Sequence[Row]) -> Tensor:
-    """Return rows as float64 [epochs, columns], exact; None is NaN, which no row holds."""
-    return torch.tensor([[math.nan if value is None else value for value in row.values()] for row in rows],
-                        dtype=torch.float64)
+def rows_to_tensors(rows: Sequence[Row]) -> tuple[Tensor, Tensor]:
+    """Return rows as float64 [epochs, columns], exact, and which of the values are known; None counts as 0."""
+    values = [[0 if value is None else value for value in row.values()] for row in rows]
+    known = [[value is not None for value in row.values()] for row in rows]
+    return torch.tensor(values, dtype=torch.float64), torch.tensor(known)
 
 
-def rows_from_tensor(values: Tensor, columns: Sequence[str]) -> list[Row]:
-    """Undo `rows_to_tensor`."""
-    return [{name: None if math.isnan(value) else int(value) if name in COUNTS else value
-             for name, value in zip(columns, row, strict=True)} for row in values.tolist()]
+def rows_from_tensors(values: Tensor, known: Tensor, columns: Sequence[str]) -> list[Row]:
+    """Undo `rows_to_tensors`."""
+    return [{name: None if not there else int(value) if name in COUNTS else value
+             for name, value, there in zip(columns, row, mask, strict=True)}
+            for row, mask in zip(values.tolist(), known.tolist(), strict=True)]
 
 
 def restore_statistics(checkpoint: Checkpoint) -> Statistics:
@@ -113,8 +114,7 @@ def check_shapes(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
                             f"expected {expected.get(name)} ({len(wrong)} such)")
 
 
-def restore_training(model: nn.Module, optimizer: torch.optim.Optimizer, checkpoint: Checkpoint, steps_per_epoch: int
-                     ) -> Progress:
+def restore_training(model: nn.Module, optimizer: torch.optim.Optimizer, checkpoint: Checkpoint) -> Progress:
     """Load weights and optimizer state, and return the progress. Raises ArtefactError where they do not fit."""
     restore_model(model, checkpoint)
     try:
@@ -122,7 +122,7 @@ def restore_training(model: nn.Module, optimizer: torch.optim.Optimizer, checkpo
         _restore_optimizer(optimizer, checkpoint)
     except (KeyError, TypeError, ValueError, IndexError, OverflowError, AttributeError, RuntimeError) as error:
         raise ArtefactError(f"the checkpoint's training state does not fit: {error!r}") from error
-    wrong = _contradiction(progress, steps_per_epoch)
+    wrong = _contradiction(progress)
     if wrong is not None:
         raise ArtefactError(f"the checkpoint's training state does not fit: {wrong}")
     if progress.best_row is not None:
@@ -141,17 +141,15 @@ def _progress(model: nn.Module, checkpoint: Checkpoint) -> Progress:
         epoch=saved["epoch"], step_in_epoch=saved["step_in_epoch"],
         losses=list(taken["losses"].unbind()) if "losses" in taken else [],
         norms=list(taken["norms"].unbind()) if "norms" in taken else [],
-        rows=rows_from_tensor(taken["rows"], saved["columns"]) if "rows" in taken else [],
+        rows=rows_from_tensors(taken["rows"], taken["known"], saved["columns"]) if "rows" in taken else [],
         best_row=saved["best_row"],
         best={name: tensor.to(device) for name, tensor in section(checkpoint, "best").items()},
     )
 
 
-def _contradiction(progress: Progress, steps_per_epoch: int) -> str | None:
+def _contradiction(progress: Progress) -> str | None:
     if len(progress.rows) != progress.epoch:
         return f"{len(progress.rows)} rows after {progress.epoch} epochs"
-    if progress.step_in_epoch > steps_per_epoch:
-        return f"step {progress.step_in_epoch} of an epoch of {steps_per_epoch}"
     if not len(progress.losses) == len(progress.norms) == progress.step_in_epoch:
         return f"{len(progress.losses)} losses after {progress.step_in_epoch} steps"
     if progress.best_row is not None and progress.best_row >= len(progress.rows):

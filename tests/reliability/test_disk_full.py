@@ -265,7 +265,7 @@ def test_command_on_a_run_that_cannot_be_read_answers_without_a_traceback(hidden
     assert result.code in ((0, 3, 4) if command == "evaluate" else (3, 4)), result
 
 
-@pytest.mark.parametrize("hidden", [".", layout.CONFIG, layout.STATUS, layout.LOCK, layout.SUMMARY])
+@pytest.mark.parametrize("hidden", [".", layout.CONFIG, layout.STATUS, layout.SUMMARY])
 def test_runs_lists_what_cannot_be_read_as_damaged_beside_the_others(hidden, killed, tmp_path):
     shutil.copytree(killed, killed.with_name("good"))
     os.chmod(killed / hidden, 0)

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from run_files import assert_same_result, assert_sound, fresh_random, leftovers, once
+from run_files import assert_same_result, assert_sound, leftovers, once
 from user_parts import CONFIG_DIR, MODULE, write_user_parts
 from warm_dlx import Result
 
@@ -244,23 +244,6 @@ def trained_since(sweep: Path, begin: float) -> bool:
 def test_sweep_with_two_workers_gives_the_bytes_of_one(drive, tmp_path, reference):
     assert drive(tmp_path, "sweep", *GRID, "workers=2", "--json").wait().code == 0
     assert_same_sweep(find_sweep(tmp_path), reference)
-
-
-@pytest.mark.parametrize("moments", [pytest.param(3, id="3"), pytest.param(15, id="15", marks=pytest.mark.slow)])
-def test_ctrl_c_while_a_sweep_starts_leaves_at_once_without_a_traceback(moments, drive, tmp_path):
-    # The driver imports, composes, and starts a server that imports torch; a terminal interrupts all of them at once.
-    rng = fresh_random("sweep start")
-    for number in range(moments):
-        cwd = tmp_path / str(number)
-        cwd.mkdir()
-        driver = drive(cwd, "sweep", *GRID, "workers=1", "--json")
-        delay = 0.2 + 2.5 * (number + rng.random()) / moments
-        time.sleep(delay)
-        interrupt(driver, signal.SIGINT)
-        result = driver.wait(10)
-        driver.assert_gone()
-        assert "Traceback" not in result.err, (delay, result.err[-600:])
-        assert result.code in (130, -signal.SIGINT), (delay, result)
 
 
 @pytest.mark.slow
