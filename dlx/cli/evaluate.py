@@ -26,7 +26,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Load, measure, print, and keep the result in the run folder."""
+    """Load, measure, print."""
     from dlx.config.compose import compose
     from dlx.engine.reevaluate import reevaluate
     from dlx.engine.summary import SPLITS
