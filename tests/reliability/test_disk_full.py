@@ -93,7 +93,7 @@ def fill(folder: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("kilobytes", [0, 100, 1000, 2300, 3800, 4500], ids=lambda size: f"{size}kB")
+@pytest.mark.parametrize("kilobytes", [0, 100, 2300, 4500], ids=lambda size: f"{size}kB")
 def test_train_on_a_disk_that_fills_up_keeps_what_it_has_and_resumes_exactly(kilobytes, disk, reference):
     mount(disk, "-o", f"remount,size={max(4, kilobytes)}k")
     result = server().run("train", *OVERRIDES, "--json", cwd=disk)
@@ -165,7 +165,8 @@ def test_sweep_on_a_disk_that_fills_up_answers_without_a_traceback(disk):
         "seed=0,1",
         "model.width=512",
         "model.depth=3",
-        "epochs=30",
+        "epochs=8",
+        "metric=[accuracy]",
         "checkpoint_seconds=0.05",
         "workers=1",
         cwd=disk,
@@ -243,20 +244,14 @@ def test_command_on_a_run_that_cannot_be_written_is_refused(command, killed, tmp
     assert_refused(as_nobody(command, str(killed), cwd=tmp_path))
 
 
-@pytest.mark.parametrize("command", ["resume", "report", "evaluate"])
-@pytest.mark.parametrize(
-    "hidden",
-    [
-        ".",
-        layout.CONFIG,
-        layout.CHECKPOINTS,
-        layout.STATUS,
-        layout.LOCK,
-        layout.SUMMARY,
-        f"{layout.CHECKPOINTS}/{layout.BEST}",
-        f"{layout.CHECKPOINTS}/{layout.LAST}",
-    ],
-)
+UNREADABLE = {
+    "resume": [".", layout.CONFIG, layout.CHECKPOINTS, layout.STATUS, layout.LOCK, layout.SUMMARY],
+    "report": [".", layout.CONFIG, layout.STATUS, layout.SUMMARY],
+    "evaluate": [".", layout.CHECKPOINTS, f"{layout.CHECKPOINTS}/{layout.BEST}"],
+}
+
+
+@pytest.mark.parametrize(("command", "hidden"), [(name, path) for name, paths in UNREADABLE.items() for path in paths])
 def test_command_on_a_run_that_cannot_be_read_answers_without_a_traceback(hidden, command, killed, tmp_path):
     os.chmod(killed / hidden, 0)
     result = as_nobody(command, str(killed), cwd=tmp_path)

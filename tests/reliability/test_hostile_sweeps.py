@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 
 import pytest
@@ -148,7 +148,12 @@ HOSTILE_RESULTS = {
 }
 
 
-@pytest.mark.parametrize("case", HOSTILE_RESULTS)
+def some(cases: Iterable[str], quick: Collection[str]) -> list[object]:
+    """Mark all but a few as slow: each starts a worker."""
+    return [case if case in quick else pytest.param(case, marks=pytest.mark.slow) for case in cases]
+
+
+@pytest.mark.parametrize("case", some(HOSTILE_RESULTS, {"status that is a list", "summary of odd values"}))
 def test_resume_of_a_sweep_with_a_hostile_result_file_answers_without_a_traceback(case, tmp_path, tmp_path_factory):
     source = once(tmp_path_factory.getbasetemp(), "hostile-sweep", make_sweep)
     shutil.copytree(next(source.glob("runs/*")), tmp_path / "sweep")

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
-from run_files import assert_same_result, assert_sound, find_run, fresh_random, leftovers, position, result_files
+from run_files import assert_same_result, assert_sound, find_run, fresh_random, leftovers, once, position, result_files
 from warm_dlx import Child, server
 
 from dlx.record import layout
@@ -64,7 +64,7 @@ class Victim:
     """A run that is killed and resumed in a folder of its own."""
 
     def __init__(self, cwd: Path, overrides: Sequence[str]) -> None:
-        cwd.mkdir()
+        cwd.mkdir(exist_ok=True)
         self.cwd = cwd
         self.overrides = overrides
 
@@ -299,8 +299,8 @@ def test_resume_of_a_diverged_run_killed_before_its_status_says_so_ends_as_diver
 
 
 @pytest.fixture
-def quick_reference(tmp_path):
-    return undisturbed(tmp_path / "quick-reference", QUICK)[0]
+def quick_reference(tmp_path_factory):
+    return find_run(once(tmp_path_factory.getbasetemp(), "quick", lambda cwd: undisturbed(cwd, QUICK)))
 
 
 def test_lock_of_a_killed_run_is_free_at_once(tmp_path):

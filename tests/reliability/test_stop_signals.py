@@ -17,7 +17,7 @@ from warm_dlx import server
 
 from dlx.record import checkpoint, layout
 
-OVERRIDES = ["model=cnn", "model.width=8", "regularizer=[dropout]", "batch_size=8", "epochs=6", "metric=[accuracy]"]
+OVERRIDES = ["model=cnn", "model.width=8", "regularizer=[dropout]", "batch_size=8", "epochs=4", "metric=[accuracy]"]
 CODES = {signal.SIGTERM: 143, signal.SIGINT: 130}
 # No checkpoint is due by time, so that the only one is that of the signal.
 NEVER = "checkpoint_seconds=1000"

@@ -12,11 +12,11 @@ import os, pathlib, signal, time
 from os import system  # what a careless module may hold
 import torch
 from torch import nn
-from dlx.split.holdout import Holdout
 
 
 class Net(nn.Module):
-    """An MLP whose forward naps, fails, leaves, dies or diverges while it trains, if it is told to.
+    """An MLP whose forward naps, fails, leaves, dies or diverges while it trains, if it is told to; in the mode "built"
+    its constructor leaves the process, where it is not built without memory, for a check.
 
     Misbehaving and napping need the file `misbehave` in the current folder.
     """
@@ -24,6 +24,8 @@ class Net(nn.Module):
     def __init__(self, input_shape, num_outputs, width: int, mode: str, nap: float):
         super().__init__()
         self.mode, self.nap = mode, nap
+        if mode == "built" and torch.empty(0).device.type != "meta" and pathlib.Path("misbehave").exists():
+            os._exit(9)
         self.layers = nn.Sequential(nn.Flatten(), nn.Linear(64, width), nn.ReLU(), nn.Linear(width, num_outputs))
 
     def forward(self, x):
@@ -42,15 +44,6 @@ class Net(nn.Module):
         return outputs * float("nan") if self.mode == "diverge" and self.training else outputs
 
 
-class Split(Holdout):
-    """A split whose constructor leaves the process for one seed."""
-
-    def __init__(self, val_fraction: float, test_fraction: float, seed: int, exit_at: int):
-        if seed == exit_at and pathlib.Path("misbehave").exists():
-            os._exit(9)
-        super().__init__(val_fraction, test_fraction, seed)
-
-
 class Leaves:
     """A loss whose constructor leaves the process."""
 
@@ -65,8 +58,6 @@ class Leaves:
 '''
 OPTIONS = {
     "model/net.yaml": f"_target_: {MODULE}.Net\nwidth: 16\nmode: fine\nnap: 0.0\n",
-    "split/mine.yaml": f"_target_: {MODULE}.Split\nval_fraction: 0.2\ntest_fraction: 0.2\nexit_at: -1\n"
-    "seed: ${seed}\n",
     "loss/leaves.yaml": f"_target_: {MODULE}.Leaves\nleave: false\n",
 }
 
