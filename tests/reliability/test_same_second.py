@@ -107,7 +107,7 @@ def test_second_process_on_a_run_is_refused_and_names_the_first(training, tmp_pa
 def test_of_two_resumes_at_once_one_goes_on_and_the_other_names_it(training, tmp_path):
     run, child = training
     child.kill()
-    for _ in range(5):
+    for _ in range(3):
         at = time.monotonic() + 0.1
         pair = [server().start("resume", str(run), cwd=tmp_path, at=at) for _ in range(2)]
         while all(one.poll() is None for one in pair):

@@ -27,7 +27,7 @@ CONFIGS = {
         "optimizer.lr=0.05",
         "regularizer=[dropout,l2]",
         "batch_size=8",
-        "epochs=6",
+        "epochs=4",
     ],
     "cnn-adam-dropout": [
         "model=cnn",
@@ -244,7 +244,12 @@ MOMENTS = {
 }
 
 
-@pytest.mark.parametrize("moment", MOMENTS)
+SELDOM = {"running", "initial", "metrics", "predictions"}
+
+
+@pytest.mark.parametrize(
+    "moment", [pytest.param(moment, marks=pytest.mark.slow) if moment in SELDOM else moment for moment in MOMENTS]
+)
 def test_resume_after_a_sigkill_when_a_file_appears_gives_the_same_bytes(moment, tmp_path, quick_reference):
     positions = kill_repeatedly(tmp_path, QUICK, quick_reference, 1, kill_when(MOMENTS[moment]))
     assert len(positions) == 1, f"the run ended before {moment} was seen"

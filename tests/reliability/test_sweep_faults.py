@@ -25,7 +25,7 @@ from dlx.record import layout
 
 GRID = [
     "seed=0,1,2",
-    "epochs=40",
+    "epochs=25",
     "batch_size=16",
     "regularizer=[],[l2]",
     "metric=[accuracy]",
