@@ -1,4 +1,4 @@
-"""One run from configuration to report: the sequence that `dlx train`, `resume` and a sweep's worker share."""
+"""Runs from configuration to report: the sequence that `dlx train`, `resume` and a sweep's worker share."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from dlx.config.saved import config_hash
 from dlx.core.errors import (
     ArtefactError,
     ConfigError,
-    DivergedError,
     DlxError,
     InterruptedRunError,
     StorageError,
@@ -29,6 +28,7 @@ from dlx.record.safe_yaml import read_json, read_yaml
 if TYPE_CHECKING:
     from dlx.engine.parts import Parts
     from dlx.engine.recorder import Observer
+    from dlx.engine.run import Limits
 
 MAX_CONFIG_BYTES = 2**18
 CACHE = "~/.cache/dlx"
@@ -79,22 +79,45 @@ def execute(parts: Parts, saved: dict[str, Any], folder: RunFolder, surroundings
     Raises:
         DlxError: of the kind that says how it ended; status.json and dlx.log say it too.
     """
-    from dlx.engine.run import train
-    from dlx.engine.signals import stop_on_signals
-
-    with _logged(folder), _status(folder), stop_on_signals() as stop:
-        if not (folder.path / layout.SUMMARY).is_file():
-            with contextlib.suppress(DivergedError):
-                train(parts, saved, folder, surroundings.data_dir, observer, stop)
-        conclude(folder)
+    execute_together([(parts, saved, folder)], surroundings, observer)
+    status = folder.status()
+    if status["status"] == "diverged":
+        raise TrainingError(status["reason"])
 
 
-def conclude(folder: RunFolder) -> None:
-    """Write report and final status of a run whose training is over.
+def execute_together(runs: Sequence[tuple[Parts, dict[str, Any], RunFolder]], surroundings: Surroundings,
+                     observer: Observer, limits: Limits | None = None, with_report: bool = True) -> None:
+    """Train or go on training in folders that this process holds: several as members of a fused run.
+
+    A run that diverges is over, and no error. Whatever else ends training ends it for all of them that are not over.
+
+    Args:
+        with_report: write the report of each run as it ends.
 
     Raises:
-        TrainingError: it had diverged.
+        DlxError: of the kind that says how it ended; status.json and dlx.log of each say it too.
     """
+    from dlx.engine.run import Limits, Run, train
+    from dlx.engine.signals import stop_on_signals
+
+    folders = [folder for *_, folder in runs]
+    with contextlib.ExitStack() as stack:
+        logs = [stack.enter_context(_logged(folder, number)) for number, folder in enumerate(folders)]
+        stack.enter_context(_status(folders, logs))
+        stop = stack.enter_context(stop_on_signals())
+        trained = [Run(parts, saved, folder, log)
+                   for (parts, saved, folder), log in zip(runs, logs, strict=True)
+                   if not (folder.path / layout.SUMMARY).is_file()]
+        for folder in folders:
+            if folder not in [run.folder for run in trained]:
+                conclude(folder, with_report)
+        if trained:
+            train(trained, surroundings.data_dir, observer, stop, lambda run: conclude(run.folder, with_report),
+                  limits=limits or Limits())
+
+
+def conclude(folder: RunFolder, with_report: bool = True) -> None:
+    """Write report and final status of a run whose training is over."""
     from dlx.record.store import CheckpointStore
     from dlx.report.render import render
 
@@ -107,48 +130,44 @@ def conclude(folder: RunFolder) -> None:
         status = "diverged" if summary["status"] == "diverged" else "done"
         facts = {"epoch": summary["epochs_run"], **(summary["divergence"] or {}), "reason": summary["stop_reason"]}
         folder.set_status(status, **facts)
-    render(folder.path)
-    if status == "diverged":
-        raise TrainingError(folder.status()["reason"])
+    if with_report:
+        render(folder.path)
 
 
 @contextlib.contextmanager
-def _status(folder: RunFolder) -> Iterator[None]:
+def _status(folders: Sequence[RunFolder], logs: Sequence[logging.Logger]) -> Iterator[None]:
+    from dlx.engine.budget import out_of_memory
+
     try:
         yield
     except InterruptedRunError as error:
-        folder.set_status("interrupted", reason=str(error))
+        _end(folders, "interrupted", str(error))
         raise
     except DlxError as error:
-        if folder.status()["status"] != "diverged":
-            _fail(folder, "failed", str(error))
+        _end(folders, "failed", str(error))
         raise
     except Exception as error:
-        log.exception("the run crashed")
+        for own in logs:
+            own.exception("the run crashed")
         if out_of_memory(error):
-            _fail(folder, "oom", str(error))
+            _end(folders, "oom", str(error))
             reason = str(error).split("\n")[0] or "no more can be had"
             raise TrainingError(f"out of memory: {reason}; try a smaller batch_size or model.width") from error
-        _fail(folder, "failed", "".join(traceback.format_exception_only(error)).strip())
+        _end(folders, "failed", "".join(traceback.format_exception_only(error)).strip())
         raise
 
 
-def out_of_memory(error: Exception) -> bool:
-    """Say whether an exception means that memory ran out, on the device or the host."""
-    import torch
-
-    words = ("out of memory", "can't allocate memory", "not enough memory")
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(word in str(error) for word in words)
-
-
-def _fail(folder: RunFolder, status: Status, reason: str) -> None:
+def _end(folders: Sequence[RunFolder], status: Status, reason: str) -> None:
     # On a full disk the status cannot be written either; the error that is on its way says so.
     with contextlib.suppress(StorageError):
-        folder.set_status(status, reason=reason)
+        for folder in folders:
+            if folder.status()["status"] not in FINAL:
+                folder.set_status(status, reason=reason)
 
 
 @contextlib.contextmanager
-def _logged(folder: RunFolder) -> Iterator[None]:
+def _logged(folder: RunFolder, number: int) -> Iterator[logging.Logger]:
+    own = log.getChild(str(number))
     try:
         if (folder.path / layout.LOG).is_symlink():
             raise ArtefactError(f"{folder.path / layout.LOG} refused: it is a link")
@@ -160,13 +179,13 @@ def _logged(folder: RunFolder) -> Iterator[None]:
     warnings.setLevel(logging.WARNING)
     warnings.addFilter(lambda record: record.exc_info is None)
     warnings.setFormatter(logging.Formatter("dlx: %(message)s"))
-    log.addHandler(handler)
-    log.addHandler(warnings)
-    log.setLevel(logging.INFO)
+    own.addHandler(handler)
+    own.addHandler(warnings)
+    own.setLevel(logging.INFO)
     try:
-        yield
+        yield own
     finally:
-        log.removeHandler(handler)
-        log.removeHandler(warnings)
+        own.removeHandler(handler)
+        own.removeHandler(warnings)
         with contextlib.suppress(OSError):
             handler.close()

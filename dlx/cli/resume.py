@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 from pathlib import Path
 
 from dlx.cli.arguments import add_json, add_trust, command_parser
@@ -38,7 +37,7 @@ def resume_run(path: Path, config: dict[str, object], trust: list[str], as_json:
     """Go on with one run; one that is over is only shown."""
     from dlx.cli.outcome import print_outcome, show_outcome
     from dlx.cli.progress import observe
-    from dlx.core.errors import ConfigError, TrainingError
+    from dlx.core.errors import ConfigError
     from dlx.record.folder import FINAL, RunFolder
     from dlx.run import Surroundings, build_saved, conclude, execute, read_config
 
@@ -46,8 +45,7 @@ def resume_run(path: Path, config: dict[str, object], trust: list[str], as_json:
     with RunFolder(path) as folder:
         status = folder.status()
         if status["status"] in FINAL and not (path / layout.REPORT / layout.REPORT_HTML).is_file():
-            with contextlib.suppress(TrainingError):
-                conclude(folder)
+            conclude(folder)
         if status["status"] == "diverged":
             raise ConfigError(f"{path} diverged and cannot go on: {status.get('reason')}")
         if status["status"] == "done":

@@ -1,9 +1,10 @@
-"""Layers that models share: keyed dropout, activations, normalization, initialization. B batch, D features."""
+"""Layers that models share: keyed dropout, activations, normalization, initialization. B batch, D features,
+R members."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import torch
@@ -28,7 +29,7 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 class Dropout(nn.Module):
     """Sets each unit to zero with probability `rate` and scales the rest by 1 / (1 - rate), in training mode.
 
-    Masks come from `generator`, which the engine seeds anew at every step, never from torch's global generator.
+    Masks come from generators that the engine seeds anew at every step, never from torch's global generator.
 
     Args:
         rate: in [0, 1); a regularizer may change it.
@@ -37,16 +38,21 @@ class Dropout(nn.Module):
     def __init__(self, rate: float) -> None:
         super().__init__()
         self.rate = rate
-        self.generator: torch.Generator | None = None
+        # Each member's rate and generator; bound by the engine.
+        self.draws: Sequence[tuple[float, torch.Generator]] = ()
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map x [B, ...] to the same shape."""
-        if not self.training or self.rate == 0.0:
+        """Map x [R·B, ...] to the same shape."""
+        if not self.training or not (self.draws or self.rate):
             return x
-        assert self.generator is not None, "the engine binds a generator before training"
-        keep = 1.0 - self.rate
-        mask = torch.empty_like(x).bernoulli_(keep, generator=self.generator)
-        return x * mask.div_(keep)
+        assert self.draws, "the engine binds generators before training"
+        mask = torch.empty_like(x)
+        for own, (rate, generator) in zip(mask.chunk(len(self.draws)), self.draws, strict=True):
+            if rate > 0:
+                own.bernoulli_(1.0 - rate, generator=generator).div_(1.0 - rate)
+            else:
+                own.fill_(1.0)
+        return x * mask
 
     def extra_repr(self) -> str:
         """Show the rate."""

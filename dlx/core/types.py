@@ -1,4 +1,10 @@
-"""The words that parts and engine share. Shape letters: N examples, B batch, C classes, D features."""
+"""The words that parts and engine share.
+
+Shape letters: N examples, B batch, C classes, D features, R members: runs that train together, 1 for a run alone.
+What R members have of one kind lies one after the other, [R·B, ...]: whatever treats examples one by one need not know
+of members. A part that declares MEMBER_VALUES, names of its constructor's arguments, lets members differ in them: in a
+fused run the attribute of that name is a tensor [R] wherever the members' values differ.
+"""
 
 from __future__ import annotations
 
@@ -65,7 +71,7 @@ class Split(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """One step's examples: inputs [B, ...], targets [B], ids [B]."""
+    """One step's examples, member after member: inputs [R·B, ...], targets [R·B], ids [R·B]."""
 
     inputs: Tensor
     targets: Tensor
@@ -130,7 +136,7 @@ class Loss(Protocol):
     kinds: ClassVar[tuple[Kind, ...]]
 
     def __call__(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Map outputs [B, C] and targets [B] to losses [B]."""
+        """Map outputs [R·B, C] and targets [R·B] to losses [R·B]."""
 
 
 class Metric(Protocol):
@@ -185,10 +191,10 @@ class OnModel(Protocol):
 
 @runtime_checkable
 class OnBatch(Protocol):
-    """A regularizer that changes training batches."""
+    """A regularizer that changes training batches. It is asked for each member by itself: R is 1."""
 
     def on_batch(self, batch: Batch, generator: torch.Generator) -> Batch:
-        """Return the batch to train on; draws come from the generator of this step alone."""
+        """Return the batch to train on; draws come from the generator of this member and step alone."""
 
 
 @runtime_checkable
@@ -196,7 +202,7 @@ class Penalty(Protocol):
     """A regularizer that adds to the minimised loss."""
 
     def penalty(self, params: Sequence[Tensor]) -> Tensor:
-        """Return a scalar to add to the mean loss; params are the model's, in order."""
+        """Return what is added to each member's mean loss, [R]; params [R, ...] are the models', in order."""
 
 
 @runtime_checkable
@@ -204,7 +210,7 @@ class OnGradient(Protocol):
     """A regularizer that changes the gradient before the update."""
 
     def on_gradient(self, params: Sequence[Tensor], norm: Tensor) -> None:
-        """Change `.grad` of the parameters in place; norm is the total L2 norm, a scalar tensor."""
+        """Change `.grad` of the parameters [R, ...] in place; norm [R] is each member's L2 norm over all of them."""
 
 
 @runtime_checkable

@@ -8,17 +8,13 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from dlx.core import lean
 from dlx.core.device import Placement
 from dlx.core.errors import ConfigError
 from dlx.core.random import keyed_global
-from dlx.core.types import OnBatch, OnGradient, OnHistory, OnModel, Penalty, ScalesTarget, TaskSpec
+from dlx.core.types import OnHistory, OnModel, ScalesTarget, TaskSpec
 from dlx.engine import history
-from dlx.engine.data import Prepared
-from dlx.engine.evaluate import Evaluator, eval_mode
-from dlx.engine.flat import flatten
+from dlx.engine.evaluate import eval_mode
 from dlx.engine.parts import Parts
-from dlx.engine.step import Step, bind_noise
 
 Hook = TypeVar("Hook")
 
@@ -83,35 +79,6 @@ def place_model(parts: Parts, spec: TaskSpec, threads: int | None = None) -> tup
     placement = parts.device.place(flops_per_step(model, spec, parts.settings.batch_size), threads)
     placement.enter()
     return model.to(placement.device, placement.dtype), placement
-
-
-def build_step(parts: Parts, model: nn.Module, placement: Placement) -> Step:
-    """Join model, loss, optimizer and regularizers into a step."""
-    params = [param for param in model.parameters() if param.requires_grad]
-    vector = flatten(params)
-    if not placement.compile:
-        lean.skip_dynamo_import()
-    optimizer = parts.optimizer([vector])
-    return Step(
-        seed=parts.settings.seed,
-        forward=torch.compile(model) if placement.compile else model,
-        params=params,
-        vector=vector,
-        loss=parts.loss,
-        optimizer=optimizer,
-        update=lean.bare_step(optimizer),
-        precision=placement.precision,
-        noise=bind_noise(model, placement.device),
-        on_batch=hooks(parts, OnBatch),
-        penalties=[hook for _, hook in hooks(parts, Penalty)],
-        on_gradient=[hook for _, hook in hooks(parts, OnGradient)],
-    )
-
-
-def build_evaluator(parts: Parts, model: nn.Module, data: Prepared, placement: Placement) -> Evaluator:
-    """Join model, loss and metrics into the one evaluation."""
-    return Evaluator(model, parts.loss, history.streamed(parts.metrics), data.spec, data.targets,
-                     data.target_shift, data.target_scale, placement.precision)
 
 
 def part_problems(parts: Parts, broken: Collection[str] = ()) -> list[str]:

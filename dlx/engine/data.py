@@ -1,13 +1,17 @@
-"""From a dataset to tensors on the device: split, preprocessing fitted on train, target scale. N examples."""
+"""From a dataset to tensors on the device: split, preprocessing fitted on train, target scale.
+
+N examples of one member's split, R members, S distinct sources among their data.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from dlx.core.device import Placement
 from dlx.core.errors import ArtefactError
@@ -34,10 +38,72 @@ class Prepared(NamedTuple):
     fingerprint: str
 
 
+class Feed(NamedTuple):
+    """One split of R members.
+
+    inputs [S·N, ...], targets [S·N]: of the distinct sources, one after the other; ids [S, N]; sources: which of them
+    is each member's, R indices.
+    """
+
+    inputs: Tensor
+    targets: Tensor
+    ids: Tensor
+    sources: tuple[int, ...]
+
+    def windows(self, rows: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield (inputs [R·n, ...], targets [R·n]) of the next n ≤ rows examples of every member, until the end."""
+        num_sources, num_examples = self.ids.shape
+        inputs = self.inputs.view(num_sources, num_examples, *self.inputs.shape[1:])
+        targets = self.targets.view(num_sources, num_examples)
+        each = self.sources == tuple(range(num_sources))
+        for low in range(0, num_examples, rows):
+            window = (slice(None) if each else list(self.sources), slice(low, low + rows))
+            yield inputs[window].flatten(0, 1), targets[window].flatten()
+
+
+def feed(splits: Sequence[Split]) -> Feed:
+    """Join the same split of R members, of equal size; what several members share is kept once."""
+    distinct = list({id(split): split for split in splits}.values())
+    numbers = {id(split): index for index, split in enumerate(distinct)}
+    sources = tuple(numbers[id(split)] for split in splits)
+    inputs, targets = ([getattr(split, name) for split in distinct] for name in ("inputs", "targets"))
+    return Feed(_joined(inputs), _joined(targets), torch.stack([split.ids for split in distinct]), sources)
+
+
+def _joined(tensors: Sequence[Tensor]) -> Tensor:
+    return tensors[0] if len(tensors) == 1 else torch.cat(list(tensors))
+
+
+class Shelf:
+    """Data of several runs in one process: what they have in common is read, split and preprocessed once."""
+
+    def __init__(self) -> None:
+        self._prepared: dict[object, Prepared] = {}
+        self._arrays: dict[object, tuple[Arrays, str]] = {}
+
+    def arrays(self, name: object, read: Callable[[], Arrays]) -> tuple[Arrays, str]:
+        """Return a dataset by name with its fingerprint; it is read the first time."""
+        if name not in self._arrays:
+            arrays = read()
+            self._arrays[name] = arrays, fingerprint(arrays)
+        return self._arrays[name]
+
+    def prepared(self, name: object, make: Callable[[], Prepared]) -> Prepared:
+        """Return prepared data by name; it is made the first time."""
+        if name not in self._prepared:
+            self._prepared[name] = make()
+        return self._prepared[name]
+
+
 def load(parts: Parts, data_dir: str) -> tuple[Arrays, SplitIds]:
     """Read the data and divide its rows."""
     arrays = parts.dataset.load(data_dir)
-    return arrays, parts.split(arrays.targets, parts.dataset.spec().kind, arrays.test_ids)
+    return arrays, divide(parts, arrays)
+
+
+def divide(parts: Parts, arrays: Arrays) -> SplitIds:
+    """Divide the rows of a dataset."""
+    return parts.split(arrays.targets, parts.dataset.spec().kind, arrays.test_ids)
 
 
 def prepare(parts: Parts, data_dir: str, placement: Placement, statistics: Statistics | None = None) -> Prepared:
@@ -46,8 +112,14 @@ def prepare(parts: Parts, data_dir: str, placement: Placement, statistics: Stati
     Args:
         statistics: those of a saved run, instead of fitting them on train.
     """
-    arrays, ids = load(parts, data_dir)
-    spec = parts.dataset.spec()
+    arrays = parts.dataset.load(data_dir)
+    return prepare_arrays(parts, arrays, fingerprint(arrays), placement, statistics)
+
+
+def prepare_arrays(parts: Parts, arrays: Arrays, digest: str, placement: Placement, statistics: Statistics | None
+                   ) -> Prepared:
+    """Split, preprocess and place a dataset that was read; digest is its fingerprint."""
+    ids, spec = divide(parts, arrays), parts.dataset.spec()
     if statistics is None:
         statistics = fit(parts.preprocessing, arrays, ids.train, spec)
     inputs = apply(parts.preprocessing, arrays.inputs, statistics)
@@ -56,7 +128,7 @@ def prepare(parts: Parts, data_dir: str, placement: Placement, statistics: Stati
     if spec.kind == "regression":
         targets = (targets.astype(np.float64) - shift) / scale
     splits = {name: _place(inputs, targets, rows, spec, placement) for name, rows in ids._asdict().items()}
-    return Prepared(spec, splits, statistics, shift, scale, arrays.targets, fingerprint(arrays))
+    return Prepared(spec, splits, statistics, shift, scale, arrays.targets, digest)
 
 
 def fit(preprocessing: Mapping[str, Preprocessing], arrays: Arrays, train: np.ndarray, spec: TaskSpec) -> Statistics:

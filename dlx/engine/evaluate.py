@@ -1,7 +1,11 @@
-"""The one evaluation, for every split: eval mode, clean inputs, no penalty. N examples, C classes."""
+"""The one evaluation, for every split: eval mode, clean inputs, no penalty.
+
+N examples, C classes, R members: 1 in a run alone.
+"""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, NamedTuple
@@ -10,7 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from dlx.core.types import Loss, Outcome, Split, StreamedMetric, TaskSpec
+from dlx.core.types import Loss, Outcome, StreamedMetric, TaskSpec
+from dlx.engine.data import Feed
+from dlx.engine.stack import watch_flat
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,24 +26,23 @@ CHUNK_ELEMENTS = 2**20
 
 
 class Evaluator(NamedTuple):
-    """What every evaluation of a run has in common.
+    """What every evaluation of R members has in common.
 
-    streamed: the metrics that are functions of a mean over examples; targets: of every row of the dataset, as it gave
-    them; shift, scale: an output times scale plus shift is in the target's own units (regression).
+    model: plain (R is 1) or stacked; streamed: the metrics that are functions of a mean over examples; shifts, scales:
+    [R], an output times scale plus shift is in the target's own units (regression).
     """
 
     model: nn.Module
     loss: Loss
     streamed: Mapping[str, StreamedMetric]
     spec: TaskSpec
-    targets: np.ndarray
-    shift: float
-    scale: float
+    shifts: Tensor
+    scales: Tensor
     precision: Callable[[], AbstractContextManager[object]]
 
 
-def measure(evaluator: Evaluator, split: Split) -> dict[str, float]:
-    """Return the loss and every streamed metric over a split, in a fixed order, loss first.
+def measure(evaluator: Evaluator, split: Feed) -> list[dict[str, float]]:
+    """Return each member's loss and every streamed metric over a split, in a fixed order, loss first.
 
     Sums over examples are divided once, so that a short last chunk is exact.
     """
@@ -46,12 +51,12 @@ def measure(evaluator: Evaluator, split: Split) -> dict[str, float]:
         values = [evaluator.loss(outputs, targets)]
         own, truth = in_own_units(evaluator, outputs, targets)
         values += [metric.per_example(own, truth) for metric in evaluator.streamed.values()]
-        sums = torch.stack([value.sum(dtype=torch.float64) for value in values])
+        sums = torch.stack([value.view(len(split.sources), -1).sum(dim=1, dtype=torch.float64) for value in values])
         totals = sums if totals is None else totals + sums
     assert totals is not None, "a split is never empty"
-    loss, *means = (totals / len(split.targets)).tolist()
-    metrics = zip(evaluator.streamed.items(), means, strict=True)
-    return {"loss": loss, **{name: metric.from_mean(mean) for (name, metric), mean in metrics}}
+    rows = (totals / split.ids.shape[1]).T.tolist()
+    return [{"loss": loss, **{name: metric.from_mean(mean) for (name, metric), mean
+                              in zip(evaluator.streamed.items(), means, strict=True)}} for loss, *means in rows]
 
 
 class Examples(NamedTuple):
@@ -61,35 +66,44 @@ class Examples(NamedTuple):
     outcome: Outcome
 
 
-def predict(evaluator: Evaluator, split: Split) -> Examples:
-    """Return loss and probabilities [N, C], or predictions [N] in the target's own units, of every example."""
+def predict(evaluator: Evaluator, split: Feed, targets_of: np.ndarray) -> Examples:
+    """Return loss and probabilities [N, C], or predictions [N] in the target's own units, of every example.
+
+    Args:
+        evaluator: of one member.
+        targets_of: the targets of every row of the dataset, as it gave them: scaling one and back changes its digits.
+    """
     losses, scores = [], []
     for outputs, targets in outputs_of(evaluator, split):
         losses.append(evaluator.loss(outputs, targets))
         own, _ = in_own_units(evaluator, outputs.double(), targets)
         scores.append(own.softmax(dim=-1) if evaluator.spec.kind == "classification" else own)
-    # As the dataset gave them: scaling a target and back would change its last digits.
-    truths = evaluator.targets[split.ids.numpy()]
+    truths = targets_of[split.ids[0].numpy()]
     if evaluator.spec.kind == "regression":
         truths = truths.astype(np.float64)
     return Examples(_numpy(losses), Outcome(_numpy(scores), truths))
 
 
-def outputs_of(evaluator: Evaluator, split: Split) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield (outputs, targets) chunk by chunk, with the model in eval mode and without gradients."""
+def outputs_of(evaluator: Evaluator, split: Feed) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield (outputs [R·n, ...], targets [R·n]) chunk by chunk, with the model in eval mode and without gradients."""
     rows = max(1, CHUNK_ELEMENTS // max(1, split.inputs[0].numel()))
     with eval_mode(evaluator.model), torch.inference_mode():
-        for inputs, targets in zip(torch.split(split.inputs, rows), torch.split(split.targets, rows), strict=True):
+        for inputs, targets in split.windows(rows):
             with evaluator.precision():
                 outputs = evaluator.model(inputs)
             yield outputs.to(inputs.dtype), targets
 
 
 def in_own_units(evaluator: Evaluator, outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-    """Return logits [B, C] as they are; predictions [B] and targets [B] of a regression in original units."""
+    """Return logits [R·n, C] as they are; predictions [R·n] and targets [R·n] of a regression in original units."""
     if evaluator.spec.kind == "classification":
         return outputs, targets
-    return outputs[:, 0] * evaluator.scale + evaluator.shift, targets * evaluator.scale + evaluator.shift
+    return _rescaled(evaluator, outputs[:, 0]), _rescaled(evaluator, targets)
+
+
+def _rescaled(evaluator: Evaluator, values: Tensor) -> Tensor:
+    scales, shifts = (tensor[:, None].to(values) for tensor in (evaluator.scales, evaluator.shifts))
+    return (values.view(len(scales), -1) * scales + shifts).flatten()
 
 
 @contextmanager
@@ -106,19 +120,22 @@ def eval_mode(model: nn.Module) -> Iterator[None]:
 
 
 @contextmanager
-def dead_units(model: nn.Module) -> Iterator[list[Tensor]]:
+def dead_units(model: nn.Module, num_members: int) -> Iterator[list[Tensor]]:
     """Watch the ReLU layers while the block evaluates.
 
     Yields:
-        A list that holds, after the block, the number of units and the number of those that were 0 on every input, as
-        one tensor [2]; empty where the model has no ReLU. A unit of a convolution is a channel.
+        A list that holds, after the block, each member's share of units that were 0 on every input, [R]; empty where
+        the model has no ReLU. A unit of a convolution is a channel.
     """
     alive: dict[nn.Module, Tensor] = {}
 
-    def watch(layer: nn.Module, _: object, output: Tensor) -> None:
-        axes = [axis for axis in range(output.ndim) if axis != 1]
-        active = output.amax(dim=axes) > 0
+    def note(layer: nn.Module, output: Tensor) -> None:
+        members = output.reshape(num_members, -1, *output.shape[1:])
+        active = members.amax(dim=[axis for axis in range(members.ndim) if axis not in (0, 2)]) > 0
         alive[layer] = active if layer not in alive else alive[layer] | active
+
+    def watch(layer: nn.Module, _: object, output: Tensor) -> None:
+        watch_flat(layer, output, functools.partial(note, layer))
 
     handles = [layer.register_forward_hook(watch) for layer in model.modules() if isinstance(layer, nn.ReLU)]
     result: list[Tensor] = []
@@ -128,8 +145,8 @@ def dead_units(model: nn.Module) -> Iterator[list[Tensor]]:
         for handle in handles:
             handle.remove()
     if alive:
-        units = torch.cat(list(alive.values()))
-        result.append(torch.stack([torch.tensor(len(units), device=units.device), (~units).sum()]))
+        units = torch.cat(list(alive.values()), dim=1)
+        result.append((~units).sum(dim=1, dtype=torch.float64) / units.shape[1])
 
 
 def _numpy(chunks: list[Tensor]) -> np.ndarray:

@@ -1,53 +1,79 @@
-"""Training: epochs, batches, one step. N examples, B batch."""
+"""Training: epochs, batches, one step, for R members at once. N examples, B batch."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
+from typing import Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from dlx.core.errors import DivergedError
 from dlx.core.random import torch_generator
-from dlx.core.types import Batch, OnHistory, Split
+from dlx.core.types import Batch
 from dlx.engine import history
-from dlx.engine.evaluate import Evaluator, dead_units, eval_mode, measure
+from dlx.engine.data import Feed
+from dlx.engine.evaluate import dead_units, eval_mode, measure
+from dlx.engine.flat import Flat
+from dlx.engine.group import Group, Member, moved, without
 from dlx.engine.history import Gradients, Row
-from dlx.engine.recorder import Recorder
-from dlx.engine.state import Progress, weights_of
-from dlx.engine.step import Step
+from dlx.engine.state import Position
 
 # Rows are gathered this many bytes at a time: once for many steps where examples are small, and no more than the
 # cache of a core holds.
 GATHER_BYTES = 2**20
+ALL_EPOCHS = "all epochs done"
 
 
-@dataclass(frozen=True)
-class Job:
-    """What training needs.
+class Witness(Protocol):
+    """Whoever writes down what training does."""
+
+    def before_step(self, fit: Fit, step: int) -> None:
+        """A step is about to be taken. Raises InterruptedRunError to end training."""
+
+    def after_epoch(self, member: Member, row: Row, train_seconds: float, measure_seconds: float) -> None:
+        """A member's epoch was measured; the seconds are its share of the group's."""
+
+    def leaves(self, fit: Fit, number: int, why: str | DivergedError) -> None:
+        """The training of a member of the group ended."""
+
+
+@dataclass
+class Fit:
+    """Training in progress, the one mutable thing of it beside weights and optimizer state.
 
     Args:
-        lr_at: learning rate by step.
-        bounds: where batches start within an epoch, and its end.
-        columns: of the history that rules may read, with whether greater is better.
-        selection: the named rule that picks the weights kept.
+        group: the members that still train.
+        position: of all of them within the epoch.
+        epochs: after which all end.
     """
 
-    seed: int
+    group: Group
+    position: Position
     epochs: int
-    bounds: Sequence[int]
-    step: Step
-    evaluator: Evaluator
-    train: Split
-    val: Split
-    lr_at: Callable[[int], float]
-    columns: Mapping[str, bool]
-    selection: str
-    stopping: Sequence[OnHistory]
+    bounds: Sequence[int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.bounds = batch_bounds(self.group.feeds["train"].ids.shape[1],
+                                   self.group.members[0].parts.settings.batch_size)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Batches of one epoch."""
+        return len(self.bounds) - 1
+
+    @property
+    def epoch(self) -> int:
+        """Epochs completed."""
+        return self.group.members[0].progress.epoch
+
+    def lrs_at(self) -> Callable[[int], list[float]]:
+        """Return the function from a step to the learning rates."""
+        return self.group.optimization.lrs_at(self.steps_per_epoch, self.steps_per_epoch * self.epochs)
 
 
 def batch_bounds(num_examples: int, batch_size: int) -> list[int]:
@@ -61,104 +87,142 @@ def batch_bounds(num_examples: int, batch_size: int) -> list[int]:
     return bounds
 
 
-def fit(job: Job, progress: Progress, recorder: Recorder) -> str:
-    """Train until all epochs are done or a rule ends it; return why it ended.
+def fit(state: Fit, witness: Witness, until: int) -> None:
+    """Train until every member's rules or epochs end it, or until an epoch at which all pause.
+
+    A member that ends, by its own rules or because it diverged, leaves the group; the others go on without it.
 
     Raises:
-        DivergedError: the loss was not finite.
-        InterruptedRunError: a signal asked to stop; a checkpoint was written.
+        InterruptedRunError: the witness had a reason.
     """
-    reason = history.stop_reason(progress.rows, job.stopping, job.columns)
-    while reason is None and progress.epoch < job.epochs:
+    dismiss(state, witness, [stop_reason(member, state.epochs) for member in state.group.members])
+    while state.group.members and state.epoch < until:
         started = time.perf_counter()
-        train_epoch(job, progress, recorder)
+        train_epoch(state, witness)
         trained = time.perf_counter()
-        row = measure_epoch(job, progress)
-        keep_best(job, progress, row)
-        recorder.after_epoch(row, trained - started, time.perf_counter() - trained)
-        reason = history.stop_reason(progress.rows, job.stopping, job.columns)
-    return reason or "all epochs done"
+        outcomes = measure_epoch(state)
+        share = len(outcomes)
+        train_seconds, measure_seconds = (trained - started) / share, (time.perf_counter() - trained) / share
+        endings: list[str | DivergedError | None] = []
+        for number, (member, outcome) in enumerate(zip(state.group.members, outcomes, strict=True)):
+            if not isinstance(outcome, DivergedError):
+                keep_best(state.group, number, outcome)
+                witness.after_epoch(member, outcome, train_seconds, measure_seconds)
+            endings.append(outcome if isinstance(outcome, DivergedError) else stop_reason(member, state.epochs))
+        dismiss(state, witness, endings)
 
 
-def train_epoch(job: Job, progress: Progress, recorder: Recorder) -> None:
+def stop_reason(member: Member, epochs: int) -> str | None:
+    """Return why a member's training is over, or None."""
+    reason = history.stop_reason(member.progress.rows, member.rules, member.columns)
+    return reason or (ALL_EPOCHS if member.progress.epoch >= epochs else None)
+
+
+def dismiss(state: Fit, witness: Witness, endings: Sequence[str | DivergedError | None]) -> None:
+    """Let members that ended leave; endings: of every member, why, or None."""
+    leaving = [number for number, why in enumerate(endings) if why is not None]
+    for number in leaving:
+        why = endings[number]
+        assert why is not None
+        witness.leaves(state, number, why)
+    if leaving:
+        staying = [number for number in range(len(endings)) if number not in leaving]
+        state.position = moved(state.position, staying)
+        state.group = without(state.group, leaving) if staying else replace(state.group, members=())
+
+
+def train_epoch(state: Fit, witness: Witness) -> None:
     """Take the steps of one epoch that are not yet taken. Nothing here waits for the device."""
-    first = progress.epoch * (len(job.bounds) - 1)
-    for batch in batches(job.train, job.bounds, job.seed, progress.epoch, progress.step_in_epoch):
-        step = first + progress.step_in_epoch
-        recorder.before_step(step)
-        loss, norm = job.step(batch, step, job.lr_at(step))
-        progress.losses.append(loss)
-        progress.norms.append(norm)
-        progress.step_in_epoch += 1
+    group, position = state.group, state.position
+    seeds = [member.parts.settings.seed for member in group.members]
+    lrs_at = state.lrs_at()
+    first = state.epoch * state.steps_per_epoch
+    for batch in batches(group.feeds["train"], state.bounds, seeds, state.epoch, position.step_in_epoch):
+        step = first + position.step_in_epoch
+        witness.before_step(state, step)
+        losses, norms = group.step(batch, step, lrs_at(step))
+        position.losses.append(losses)
+        position.norms.append(norms)
+        position.step_in_epoch += 1
 
 
-def batches(split: Split, bounds: Sequence[int], seed: int, epoch: int, start: int) -> Iterator[Batch]:
-    """Yield an epoch's batches from number `start` on; the order is a function of (seed, epoch) alone."""
-    order = torch.randperm(len(split.ids), generator=torch_generator(seed, "order", epoch))
+def batches(split: Feed, bounds: Sequence[int], seeds: Sequence[int], epoch: int, start: int) -> Iterator[Batch]:
+    """Yield an epoch's batches from number `start` on; a member's order is a function of its (seed, epoch) alone."""
+    num_examples = split.ids.shape[1]
+    orders = torch.stack([torch.randperm(num_examples, generator=torch_generator(seed, "order", epoch))
+                          for seed in seeds])
+    orders += torch.tensor(split.sources)[:, None] * num_examples
+    ids, device = split.ids.flatten(), split.inputs.device
     row_bytes = split.inputs[0].numel() * split.inputs.element_size()
-    per_gather = max(1, GATHER_BYTES // max(1, row_bytes * (bounds[1] - bounds[0])))
+    per_gather = max(1, GATHER_BYTES // max(1, row_bytes * (bounds[1] - bounds[0]) * len(seeds)))
     for low in range(start, len(bounds) - 1, per_gather):
-        edges = bounds[low : low + per_gather + 1]
-        rows = order[edges[0] : edges[-1]]
-        placed = rows.to(split.inputs.device)
-        inputs, targets, ids = split.inputs[placed], split.targets[placed], split.ids[rows]
-        for begin, end in pairwise(edge - edges[0] for edge in edges):
-            yield Batch(inputs[begin:end], targets[begin:end], ids[begin:end])
+        parts = [orders[:, begin:end].flatten() for begin, end in pairwise(bounds[low : low + per_gather + 1])]
+        rows = parts[0] if len(parts) == 1 else torch.cat(parts)
+        placed = rows.to(device)
+        sizes = [len(part) for part in parts]
+        gathered = (split.inputs[placed], split.targets[placed], ids[rows])
+        for inputs, targets, numbers in zip(*(torch.split(tensor, sizes) for tensor in gathered), strict=True):
+            yield Batch(inputs, targets, numbers)
 
 
-def measure_epoch(job: Job, progress: Progress) -> Row:
-    """Close the epoch: measure train_eval and val, make the row, and advance the progress.
+def measure_epoch(state: Fit) -> list[Row | DivergedError]:
+    """Close the epoch: measure train_eval and val and make each member's row, or say that it diverged."""
+    group, steps = state.group, state.steps_per_epoch
+    last_step = (state.epoch + 1) * steps - 1
+    losses, norms = (torch.stack(values).double().cpu() for values in (state.position.losses, state.position.norms))
+    sizes = torch.tensor([end - begin for begin, end in pairwise(state.bounds)], dtype=torch.float64)
+    with eval_mode(group.model):
+        with dead_units(group.model, len(group.members)) as dead:
+            train_eval = measure(group.evaluator, group.feeds["train"])
+        val = measure(group.evaluator, group.feeds["val"])
+    lrs = state.lrs_at()
+    ratios, weight_norms = gradient_ratios(group.flat), torch.linalg.vector_norm(group.flat.values, dim=1).tolist()
+    dead_fractions = dead[0].tolist() if dead else [None] * len(group.members)
+    outcomes: list[Row | DivergedError] = []
+    for number in range(len(group.members)):
+        own_lr = group.optimization.group_of(number)
+        bad = non_finite_step(losses[:, number], train_eval[number], val[number])
+        if bad is not None:
+            step = last_step - steps + 1 + bad
+            outcomes.append(DivergedError(step, lrs(step)[own_lr]))
+            continue
+        gradients = Gradients(norms[:, number].mean().item(), norms[:, number].max().item(), ratios[number])
+        train_loss = float(losses[:, number] @ sizes / sizes.sum())
+        row = history.make_row(state.epoch + 1, last_step + 1, lrs(last_step)[own_lr], train_loss, train_eval[number],
+                               val[number], gradients, weight_norms[number], dead_fractions[number])
+        outcomes.append(row)
+    for member, outcome in zip(group.members, outcomes, strict=True):
+        if not isinstance(outcome, DivergedError):
+            member.progress.rows.append(outcome)
+    state.position = Position()
+    return outcomes
 
-    Raises:
-        DivergedError: naming the first step whose loss was not finite.
-    """
-    steps = len(job.bounds) - 1
-    last_step = (progress.epoch + 1) * steps - 1
-    losses = torch.stack(progress.losses).double().cpu()
-    refuse_non_finite(losses, last_step - steps + 1, job.lr_at)
-    sizes = torch.tensor([end - begin for begin, end in pairwise(job.bounds)], dtype=torch.float64)
-    norms = torch.stack(progress.norms).double().cpu()
-    gradients = Gradients(norms.mean().item(), norms.max().item(), gradient_ratio(job.step.params))
-    with eval_mode(job.evaluator.model):
-        with dead_units(job.evaluator.model) as dead:
-            train_eval = measure(job.evaluator, job.train)
-        val = measure(job.evaluator, job.val)
-    if not (math.isfinite(train_eval["loss"]) and math.isfinite(val["loss"])):
-        raise DivergedError(last_step, job.lr_at(last_step))
-    train_loss = float(losses @ sizes / sizes.sum())
-    weight_norm = torch.linalg.vector_norm(job.step.vector.detach()).item()
-    dead_fraction = float(dead[0][1] / dead[0][0]) if dead else None
-    row = history.make_row(progress.epoch + 1, last_step + 1, job.lr_at(last_step), train_loss, train_eval, val,
-                           gradients, weight_norm, dead_fraction)
-    progress.rows.append(row)
-    progress.losses, progress.norms = [], []
-    progress.epoch, progress.step_in_epoch = progress.epoch + 1, 0
-    return row
 
-
-def refuse_non_finite(losses: Tensor, first_step: int, lr_at: Callable[[int], float]) -> None:
-    """Raise DivergedError at the first of an epoch's losses [steps] that is not finite."""
+def non_finite_step(losses: Tensor, *measured: dict[str, float]) -> int | None:
+    """Return the first step of an epoch whose loss [steps] is not finite; the last where an evaluation's is not."""
     bad = (~losses.isfinite()).nonzero()
     if len(bad):
-        step = first_step + int(bad[0])
-        raise DivergedError(step, lr_at(step))
+        return int(bad[0])
+    return None if all(math.isfinite(values["loss"]) for values in measured) else len(losses) - 1
 
 
-def keep_best(job: Job, progress: Progress, row: Row) -> None:
-    """Copy the weights where the selection rule prefers the new row; the earliest of equals stays."""
+def keep_best(group: Group, number: int, row: Row) -> None:
+    """Copy a member's weights where its selection rule prefers the new row; the earliest of equals stays."""
+    member = group.members[number]
+    progress, rule = member.progress, member.parts.settings.selection
     best = None if progress.best_row is None else progress.rows[progress.best_row]
-    if history.prefers(job.selection, job.columns, row, best):
+    if history.prefers(rule, member.columns, row, best):
         progress.best_row = len(progress.rows) - 1
-        progress.best = weights_of(job.evaluator.model)
+        progress.best = group.weights(number)
 
 
-def gradient_ratio(params: Sequence[nn.Parameter]) -> float | None:
-    """Return the gradient norm of the first weight over that of the last, of the last step; None for one weight.
+def gradient_ratios(flat: Flat) -> list[float | None]:
+    """Return each member's gradient norm of the first weight over that of the last, of the last step; None for one.
 
     Far below 1 the gradient vanishes on its way down (Glorot and Bengio 2010).
     """
-    weights = [param.grad for param in params if param.ndim > 1 and param.grad is not None]
-    if len(weights) < 2:
-        return None
-    first, last = (torch.linalg.vector_norm(grad).item() for grad in (weights[0], weights[-1]))
-    return first / last if last > 0 else None
+    grads = [param.grad for param in flat.params if param.ndim > 2 and param.grad is not None]
+    if len(grads) < 2:
+        return [None] * len(flat.values)
+    first, last = (torch.linalg.vector_norm(grad.flatten(1), dim=1).tolist() for grad in (grads[0], grads[-1]))
+    return [one / other if other > 0 else None for one, other in zip(first, last, strict=True)]

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import copy
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
+
+import torch
 
 from dlx.core.device import Device
 from dlx.core.schedule import Schedule
@@ -42,3 +46,15 @@ class Parts:
     schedule: Schedule
     regularizers: Mapping[str, object]
     device: Device
+
+
+def join(parts: Sequence[Any], device: torch.device, dtype: torch.dtype) -> Any:
+    """Make one part of the same part of R members: where their MEMBER_VALUES differ, the attribute is a tensor [R]."""
+    names = [name for name in getattr(parts[0], "MEMBER_VALUES", ())
+             if any(getattr(part, name) != getattr(parts[0], name) for part in parts)]
+    joined = copy.copy(parts[0]) if names else parts[0]
+    for name in names:
+        values = [getattr(part, name) for part in parts]
+        if all(isinstance(value, int | float) for value in values):
+            setattr(joined, name, torch.tensor(values, dtype=dtype, device=device))
+    return joined

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol, Self
 
-from dlx.core.errors import ArtefactError, InterruptedRunError
+from dlx.core.errors import ArtefactError
 from dlx.engine.history import Row
 from dlx.engine.signals import StopRequest
 from dlx.engine.state import Progress
 from dlx.record import layout
-from dlx.record.checkpoint import Checkpoint
 from dlx.record.folder import RunFolder
 from dlx.record.store import CheckpointStore
 from dlx.record.table import EpochTable, read_rows
-
-log = logging.getLogger("dlx")
 
 
 class Observer(Protocol):
@@ -31,7 +28,7 @@ class Observer(Protocol):
         """An epoch was measured."""
 
 
-def past_timing(path: Path, epochs: int) -> list[Row]:
+def past_timing(path: Path, epochs: int, log: logging.Logger) -> list[Row]:
     """Return the rows of the epochs that are done; a damaged timing.csv, which no result needs, has none."""
     try:
         return [dict(row) for row in read_rows(path) if 0 < (row.get("epoch") or 0) <= epochs]
@@ -41,28 +38,22 @@ def past_timing(path: Path, epochs: int) -> list[Row]:
 
 
 class Recorder:
-    """Writes the files that grow during training. Use as a context manager.
+    """Writes the files of one run that grow during training. Use as a context manager.
 
     Args:
         folder: the run's.
         observer: is told of every epoch.
-        stop: whether a signal asked to stop.
-        checkpoint_seconds: between two checkpoints.
-        snapshot: makes a checkpoint of the training state.
         progress: where training starts; its rows replace those in the files.
+        log: of the run.
     """
 
-    def __init__(self, folder: RunFolder, observer: Observer, stop: StopRequest, checkpoint_seconds: float,
-                 snapshot: Callable[[], Checkpoint], progress: Progress) -> None:
+    def __init__(self, folder: RunFolder, observer: Observer, progress: Progress, log: logging.Logger) -> None:
         self.folder = folder
         self.store = CheckpointStore(folder.checkpoints)
         self._observer = observer
-        self._stop = stop
-        self._interval = checkpoint_seconds
-        self._due = time.monotonic() + checkpoint_seconds
-        self._snapshot = snapshot
         self._metrics = EpochTable(folder.path / layout.METRICS, progress.rows)
-        self._timing = EpochTable(folder.path / layout.TIMING, past_timing(folder.path / layout.TIMING, progress.epoch))
+        timing = folder.path / layout.TIMING
+        self._timing = EpochTable(timing, past_timing(timing, progress.epoch, log))
 
     def __enter__(self) -> Self:
         self._metrics.__enter__()
@@ -70,23 +61,12 @@ class Recorder:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the files, also before the block ends."""
         self._metrics.__exit__()
         self._timing.__exit__()
-
-    def before_step(self, step: int) -> None:
-        """Write a checkpoint where one is due or a signal asked to stop.
-
-        Raises:
-            InterruptedRunError: after the checkpoint that a signal asked for.
-        """
-        if not self._stop and time.monotonic() < self._due:
-            return
-        self.store.save_step(step, self._snapshot())
-        self._due = time.monotonic() + self._interval
-        if self._stop.signal_number is not None:
-            raise InterruptedRunError(
-                self._stop.signal_number,
-                f"interrupted at step {step}; nothing is lost: dlx resume {self.folder.path}")
 
     def after_epoch(self, row: Row, train_seconds: float, measure_seconds: float) -> None:
         """Append the row of an epoch, and its wall-clock seconds to timing.csv."""
@@ -94,3 +74,24 @@ class Recorder:
         self._timing.append({"epoch": row["epoch"], "train_seconds": train_seconds,
                              "measure_seconds": measure_seconds})
         self._observer.epoch(row)
+
+
+class Clock:
+    """Says when checkpoints are due.
+
+    Args:
+        stop: whether a signal asked to stop.
+        seconds: between two checkpoints.
+    """
+
+    def __init__(self, stop: StopRequest, seconds: float) -> None:
+        self.stop = stop
+        self._interval = seconds
+        self._due = time.monotonic() + seconds
+
+    def is_due(self) -> bool:
+        """Say whether checkpoints are due; if so, the next ones are an interval later."""
+        if not self.stop and time.monotonic() < self._due:
+            return False
+        self._due = time.monotonic() + self._interval
+        return True

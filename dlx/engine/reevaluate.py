@@ -10,8 +10,10 @@ from dlx.core.device import Device
 from dlx.engine import build
 from dlx.engine.data import prepare
 from dlx.engine.evaluate import predict
+from dlx.engine.group import evaluator_of
 from dlx.engine.parts import Parts
-from dlx.engine.run import check_fingerprint, split_of
+from dlx.engine.run import split_of
+from dlx.engine.start import check_fingerprint
 from dlx.engine.state import check_shapes, restore_model, restore_statistics, section
 from dlx.engine.summary import as_record, measure_all
 from dlx.record.checkpoint import Checkpoint
@@ -35,10 +37,10 @@ def reevaluate(parts: Parts, checkpoint: Checkpoint, data_dir: str, device: Mapp
     check_shapes(build.meta_model(parts, spec), section(checkpoint, "model"))
     model, placement = build.place_model(parts, spec)
     data = prepare(parts, data_dir, placement, restore_statistics(checkpoint))
-    check_fingerprint(data, checkpoint)
+    check_fingerprint(data.fingerprint, checkpoint)
     restore_model(model, checkpoint)
-    evaluator = build.build_evaluator(parts, model, data, placement)
-    examples = {name: predict(evaluator, split_of(data, name)) for name in splits}
+    evaluator = evaluator_of(parts, [data], model, placement)
+    examples = {name: predict(evaluator, split_of(data, name), data.targets) for name in splits}
     rows = measure_all(parts.metrics, {name: split.losses for name, split in examples.items()},
                        {name: split.outcome for name, split in examples.items()}, level, parts.settings.seed)
     return {"level": level, "metrics": [as_record(row, level) for row in rows]}

@@ -1,206 +1,264 @@
-"""One run, from parts to a finished run folder."""
+"""Runs from parts to finished run folders: one alone, or several as members of a fused run."""
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import logging
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
+from typing import Any, NamedTuple, Self
 
-from torch import nn
-
-from dlx.core.device import Placement
-from dlx.core.errors import ArtefactError, DivergedError
-from dlx.core.types import OnHistory, Split
-from dlx.engine import build, history
-from dlx.engine.data import Prepared, prepare
-from dlx.engine.evaluate import Evaluator, predict
-from dlx.engine.fit import Job, batch_bounds, fit
+from dlx.core.errors import DivergedError, InterruptedRunError
+from dlx.engine.budget import TooManyMembersError, out_of_memory
+from dlx.engine.data import Feed, Prepared, feed
+from dlx.engine.evaluate import predict
+from dlx.engine.fit import Fit, dismiss, fit
+from dlx.engine.group import Group, Member, evaluator_of, moved
+from dlx.engine.history import Row
 from dlx.engine.parts import Parts
-from dlx.engine.recorder import Observer, Recorder
+from dlx.engine.recorder import Clock, Observer, Recorder
 from dlx.engine.signals import StopRequest
-from dlx.engine.state import (
-    Progress,
-    check_shapes,
-    model_checkpoint,
-    restore_statistics,
-    restore_training,
-    section,
-    training_checkpoint,
-    weights_of,
-)
-from dlx.engine.step import Step
-from dlx.engine.summary import HELD_OUT, SPLITS, measure_all, summarize
+from dlx.engine.start import start
+from dlx.engine.state import model_checkpoint, training_checkpoint
+from dlx.engine.summary import HELD_OUT, SPLITS, TRAIN_EVAL, measure_all, summarize
 from dlx.record import atomic, checkpoint, layout
 from dlx.record.checkpoint import Checkpoint
 from dlx.record.folder import RunFolder
 from dlx.record.predictions import write_predictions
-from dlx.record.store import CheckpointStore
-
-MAX_THREADS = 4096
-log = logging.getLogger("dlx")
+from dlx.record.store import CheckpointStore, Found, newest_common
 
 
-class Session(NamedTuple):
-    """The built state of one run in progress."""
+class Run(NamedTuple):
+    """One run to train, in a described and locked folder.
+
+    config: the configuration as saved, to be written into checkpoints; log: of this run alone.
+    """
 
     parts: Parts
-    data: Prepared
-    placement: Placement
-    model: nn.Module
-    step: Step
-    evaluator: Evaluator
-    facts: dict[str, Any]
+    config: Mapping[str, Any]
+    folder: RunFolder
+    log: logging.Logger = logging.getLogger("dlx")
+
+    @property
+    def store(self) -> CheckpointStore:
+        """Its checkpoints."""
+        return CheckpointStore(self.folder.checkpoints)
 
 
-def train(parts: Parts, config: Mapping[str, Any], folder: RunFolder, data_dir: str, observer: Observer,
-          stop: StopRequest) -> None:
-    """Train, or go on training, in a described and locked run folder, until summary.json stands.
+class Limits(NamedTuple):
+    """What bounds training from outside.
+
+    pause_epoch: go no further than this epoch, and keep a checkpoint to go on from; end_reason: train no further,
+    finish with this reason; memory_share: of the machine's memory that is this process's, in (0, 1].
+    """
+
+    pause_epoch: int | None = None
+    end_reason: str | None = None
+    memory_share: float = 1.0
+
+
+UNBOUNDED = Limits()
+
+
+def train(runs: Sequence[Run], data_dir: str, observer: Observer, stop: StopRequest, ended: Callable[[Run], None],
+          limits: Limits = UNBOUNDED) -> None:
+    """Train runs, or go on training them, until each has its summary.json. Several train as members of a fused run.
+
+    More members than memory holds are divided and train one part after the other.
 
     Args:
-        config: the configuration as saved, to be written into checkpoints.
         stop: whether a signal asked to stop.
+        ended: is called for each run as its training is over and summary.json stands; of one that diverged before its
+            first epoch there is none.
 
     Raises:
-        DivergedError: after the best finite weights and their summary were written, if there are any.
-        InterruptedRunError: after a durable checkpoint.
-        ArtefactError: no checkpoint of the run is valid, or they are of another configuration.
+        InterruptedRunError: after durable checkpoints.
+        ArtefactError: no checkpoint of a run is valid, or they are of another configuration.
         StorageError: the file system refused.
     """
     # What imports made lives as long as the process; without it, garbage collection takes no noticeable time.
     gc.freeze()
-    store = CheckpointStore(folder.checkpoints)
-    store.clean()
-    found = store.newest()
-    for skipped in [] if found is None else found.skipped:
-        log.warning("skipped a checkpoint: %s", skipped)
-    saved = None if found is None else found.checkpoint
-    session = start(parts, config, data_dir, saved)
-    progress = Progress()
-    if found is None:
-        initial = model_checkpoint(weights_of(session.model), session.data.statistics, session.facts)
-        checkpoint.save(folder.checkpoints / layout.INITIAL, initial)
-    else:
-        progress = restore_training(session.model, session.step.optimizer, found.checkpoint)
-        if progress.step_in_epoch >= len(make_job(session).bounds):
-            raise ArtefactError(f"{found.path} refused: an epoch has no step {progress.step_in_epoch}")
-        log.info("resumed from %s", found.path.name)
-    log.info("training on %s, threads %d, from epoch %d", session.placement.device, session.placement.threads,
-             progress.epoch)
-    folder.set_status("running", epoch=progress.epoch)
-    observer.started(parts.settings.epochs, progress.epoch, {"threads": session.placement.threads,
-                                                             "device": str(session.placement.device)})
-    finish(session, progress, folder, store, train_session(session, progress, folder, observer, stop))
+    for run in runs:
+        run.store.clean()
+    over: set[RunFolder] = set()
 
+    def note(run: Run) -> None:
+        over.add(run.folder)
+        ended(run)
 
-def start(parts: Parts, config: Mapping[str, Any], data_dir: str, saved: Checkpoint | None) -> Session:
-    """Build everything, from the beginning or to go on from a checkpoint."""
-    spec = parts.dataset.spec()
-    if saved is None:
-        model, placement = build.place_model(parts, spec)
-        data = prepare(parts, data_dir, placement)
-    else:
-        if saved.state.get("config") != config:
-            raise ArtefactError("the checkpoints are of another configuration than config.yaml: one was altered")
-        check_shapes(build.meta_model(parts, spec), section(saved, "model"))
-        threads = saved.state.get("threads")
-        if type(threads) is not int or not 1 <= threads <= MAX_THREADS:
-            raise ArtefactError(f"the checkpoint is refused: threads must be in [1, {MAX_THREADS}], got {threads!r}")
-        model, placement = build.place_model(parts, spec, threads)
-        data = prepare(parts, data_dir, placement, restore_statistics(saved))
-        check_fingerprint(data, saved)
-    facts = {"config": dict(config), "threads": placement.threads, "device": placement.device.type,
-             "data_fingerprint": data.fingerprint}
-    return Session(parts, data, placement, model, build.build_step(parts, model, placement),
-                   build.build_evaluator(parts, model, data, placement), facts)
-
-
-def check_fingerprint(data: Prepared, saved: Checkpoint) -> None:
-    """Raise ArtefactError where the data is not that of the checkpoint."""
-    if data.fingerprint != saved.state.get("data_fingerprint"):
-        raise ArtefactError("the data differs from what the run was trained on (its fingerprint does not match); "
-                            "point data_dir to the original")
-
-
-def make_job(session: Session) -> Job:
-    """Say what training needs of a session."""
-    parts, data, settings = session.parts, session.data, session.parts.settings
-    bounds = batch_bounds(len(data.splits["train"].ids), settings.batch_size)
-    steps_per_epoch = len(bounds) - 1
-    num_steps = steps_per_epoch * settings.epochs
-    base_lr = session.step.optimizer.param_groups[0]["lr"]
-    return Job(
-        seed=settings.seed, epochs=settings.epochs, bounds=bounds, step=session.step, evaluator=session.evaluator,
-        train=data.splits["train"], val=data.splits["val"],
-        lr_at=lambda step: base_lr * parts.schedule.factor(step, steps_per_epoch, num_steps),
-        columns=history.directions(parts.metrics), selection=settings.selection,
-        stopping=[rule for _, rule in build.hooks(parts, OnHistory)])
-
-
-def train_session(session: Session, progress: Progress, folder: RunFolder, observer: Observer, stop: StopRequest
-                  ) -> str | DivergedError:
-    """Fit; return why training ended, or how it diverged."""
-    def snapshot() -> Checkpoint:
-        return training_checkpoint(session.model, session.step.optimizer, progress, session.data.statistics,
-                                   session.facts)
-
-    session.model.train()
-    seconds = session.parts.settings.checkpoint_seconds
-    with Recorder(folder, observer, stop, seconds, snapshot, progress) as recorder:
+    trained = [run for run in runs if len(runs) > 1 and run.store.is_trained()]
+    waiting = [*([run] for run in trained), [run for run in runs if run not in trained]]
+    while waiting:
+        together = [run for run in waiting.pop(0) if run.folder not in over]
         try:
-            return fit(make_job(session), progress, recorder)
-        except DivergedError as error:
-            return error
+            if together:
+                train_together(together, data_dir, observer, stop, note, len(runs) > 1, limits)
+        except TooManyMembersError as error:
+            waiting[:0] = divided(together, error.most)
+        except (RuntimeError, MemoryError) as error:
+            if not out_of_memory(error) or len(together) == 1:
+                raise
+            waiting[:0] = divided(together, len(together) // 2)
+        gc.collect()
 
 
-def finish(session: Session, progress: Progress, folder: RunFolder, store: CheckpointStore, ended: str | DivergedError
-           ) -> None:
-    """Keep the selected weights, open test once, write predictions and summary.
+def divided(runs: Sequence[Run], most: int) -> list[list[Run]]:
+    """Divide runs evenly into parts of at most `most`, and say so in their logs."""
+    count = -(-len(runs) // most)
+    bounds = [round(number * len(runs) / count) for number in range(count + 1)]
+    for run in runs:
+        run.log.info("%d runs train in %d parts: memory holds %d", len(runs), count, most)
+    return [list(runs[low:high]) for low, high in pairwise(bounds)]
 
-    Raises:
-        DivergedError: that training ended with.
+
+def train_together(runs: Sequence[Run], data_dir: str, observer: Observer, stop: StopRequest,
+                   ended: Callable[[Run], None], fused: bool, limits: Limits) -> None:
+    """Train runs from the newest checkpoint that they have in common."""
+    found = newest_common([run.store for run in runs])
+    state = start([(run.parts, run.config) for run in runs], data_dir,
+                  [None if own is None else own.checkpoint for own in found], fused, limits.memory_share)
+    for number, run in enumerate(runs):
+        open_run(run, found[number], state)
+    placement = state.group.placement
+    observer.started(state.epochs, state.epoch, {"threads": placement.threads, "device": str(placement.device)})
+    clock = Clock(stop, runs[0].parts.settings.checkpoint_seconds)
+    with Scribe(runs, state.group, observer, clock, ended) as scribe:
+        if limits.end_reason is not None:
+            dismiss(state, scribe, [limits.end_reason] * len(state.group.members))
+        fit(state, scribe, state.epochs if limits.pause_epoch is None else limits.pause_epoch)
+        scribe.pause(state)
+
+
+def open_run(run: Run, found: Found | None, state: Fit) -> None:
+    """Say in the run's folder from where it trains; a new one keeps its initial weights."""
+    for skipped in [] if found is None else found.skipped:
+        run.log.warning("skipped a checkpoint: %s", skipped)
+    placement, members = state.group.placement, state.group.members
+    if found is None:
+        own = next(index for index, member in enumerate(members) if run.config is member.facts["config"])
+        member = members[own]
+        initial = model_checkpoint(state.group.weights(own), member.data.statistics, member.facts)
+        checkpoint.save(run.folder.checkpoints / layout.INITIAL, initial)
+    else:
+        run.log.info("resumed from %s", found.path.name)
+    run.log.info("training on %s, threads %d, members %d, from epoch %d", placement.device, placement.threads,
+                 len(members), state.epoch)
+    run.folder.set_status("running", epoch=state.epoch)
+
+
+class Scribe(contextlib.ExitStack):
+    """Writes down what training does, in the folder of each run. Use as a context manager.
+
+    Args:
+        runs: by the numbers of their members.
+        group: as training starts.
+        ended: is called for each run whose training is over.
     """
-    log.info("training ended after epoch %d: %s", progress.epoch, ended)
-    diverged = isinstance(ended, DivergedError)
-    statistics = session.data.statistics
+
+    def __init__(self, runs: Sequence[Run], group: Group, observer: Observer, clock: Clock,
+                 ended: Callable[[Run], None]) -> None:
+        super().__init__()
+        self._runs = runs
+        self._clock = clock
+        self._ended = ended
+        self._recorders = {member.number: Recorder(runs[member.number].folder, observer, member.progress,
+                                                    runs[member.number].log) for member in group.members}
+
+    def __enter__(self) -> Self:
+        super().__enter__()
+        for recorder in self._recorders.values():
+            self.enter_context(recorder)
+        return self
+
+    def before_step(self, state: Fit, step: int) -> None:
+        """Write checkpoints where they are due or a signal asked to stop.
+
+        Raises:
+            InterruptedRunError: after the checkpoints that a signal asked for.
+        """
+        if not self._clock.is_due():
+            return
+        self._save(state, step)
+        signal_number = self._clock.stop.signal_number
+        if signal_number is not None:
+            folder = self._runs[0].folder.path
+            again = folder if len(self._runs) == 1 else folder.parent.parent
+            raise InterruptedRunError(signal_number, f"interrupted at step {step}; nothing is lost: dlx resume {again}")
+
+    def after_epoch(self, member: Member, row: Row, train_seconds: float, measure_seconds: float) -> None:
+        """Append the row of an epoch."""
+        self._recorders[member.number].after_epoch(row, train_seconds, measure_seconds)
+
+    def leaves(self, state: Fit, number: int, why: str | DivergedError) -> None:
+        """Finish a run whose training is over."""
+        member = state.group.members[number]
+        run = self._runs[member.number]
+        self._recorders[member.number].close()
+        finish(run, state, number, why)
+        self._ended(run)
+
+    def pause(self, state: Fit) -> None:
+        """Keep checkpoints of the members whose training is not over, and say so."""
+        if state.group.members:
+            self._save(state, state.epoch * state.steps_per_epoch)
+        for member in state.group.members:
+            self._runs[member.number].folder.set_status("interrupted", epoch=state.epoch,
+                                                        reason=f"paused at epoch {state.epoch}")
+
+    def _save(self, state: Fit, step: int) -> None:
+        for number, member in enumerate(state.group.members):
+            self._runs[member.number].store.save_step(step, snapshot(state, number))
+
+
+def snapshot(state: Fit, number: int) -> Checkpoint:
+    """Make a checkpoint of a member to resume from."""
+    group, member = state.group, state.group.members[number]
+    return training_checkpoint(group.weights(number), group.optimization.state(number), member.progress,
+                               moved(state.position, [number]), member.data.statistics, member.facts)
+
+
+def finish(run: Run, state: Fit, number: int, why: str | DivergedError) -> None:
+    """Keep the selected weights, open test once, write predictions and summary."""
+    member = state.group.members[number]
+    progress, diverged = member.progress, isinstance(why, DivergedError)
+    run.log.info("training ended after epoch %d: %s", progress.epoch, why)
     if progress.best_row is not None:
-        last = training_checkpoint(session.model, session.step.optimizer, progress, statistics, session.facts)
-        facts = {**session.facts, "selected": progress.rows[progress.best_row]}
-        store.keep(model_checkpoint(progress.best, statistics, facts), None if diverged else last)
-        session.model.load_state_dict(progress.best)
-        summary = measure_selected(session, progress, folder, ended)
-        atomic.write_json(folder.path / layout.SUMMARY, summary)
-    if isinstance(ended, DivergedError):
-        folder.set_status("diverged", epoch=progress.epoch, step=ended.step, lr=ended.lr, reason=str(ended))
-    store.drop_rolling()
-    if isinstance(ended, DivergedError):
-        raise ended
+        facts = {**member.facts, "selected": progress.rows[progress.best_row]}
+        run.store.keep(model_checkpoint(progress.best, member.data.statistics, facts),
+                       None if diverged else snapshot(state, number))
+        state.group.plain.load_state_dict(progress.best)
+        summary = measure_selected(run, state.group, member, why)
+        atomic.write_json(run.folder.path / layout.SUMMARY, summary)
+    if isinstance(why, DivergedError):
+        run.folder.set_status("diverged", epoch=progress.epoch, step=why.step, lr=why.lr, reason=str(why))
+    run.store.drop_rolling()
 
 
-def measure_selected(session: Session, progress: Progress, folder: RunFolder, ended: str | DivergedError
-                     ) -> dict[str, Any]:
-    """Measure the selected weights on every split and write predictions.csv; return the summary."""
-    parts, data, settings = session.parts, session.data, session.parts.settings
-    examples = {name: predict(session.evaluator, split_of(data, name)) for name in SPLITS}
+def measure_selected(run: Run, group: Group, member: Member, why: str | DivergedError) -> dict[str, Any]:
+    """Measure the weights of the plain model on every split and write predictions.csv; return the summary."""
+    parts, data, settings = member.parts, member.data, member.parts.settings
+    evaluator = evaluator_of(parts, [data], group.plain, group.placement)
+    examples = {name: predict(evaluator, split_of(data, name), data.targets) for name in SPLITS}
     rows = measure_all(parts.metrics, {name: split.losses for name, split in examples.items()},
                        {name: split.outcome for name, split in examples.items()}, settings.level, settings.seed)
     held_out = {name: (data.splits[name].ids.numpy(), examples[name].outcome) for name in HELD_OUT}
-    write_predictions(folder.path / layout.PREDICTIONS, held_out, data.spec.class_names)
+    write_predictions(run.folder.path / layout.PREDICTIONS, held_out, data.spec.class_names)
+    progress = member.progress
     assert progress.best_row is not None
     selected = progress.rows[progress.best_row]
-    divergence = {"step": ended.step, "lr": ended.lr} if isinstance(ended, DivergedError) else None
+    divergence = {"step": why.step, "lr": why.lr} if isinstance(why, DivergedError) else None
     return summarize(
         rows, settings.level, status="done" if divergence is None else "diverged",
         task=data.spec.kind, class_names=list(data.spec.class_names), name=settings.name,
-        dataset=session.facts["config"]["dataset"]["part"], model=session.facts["config"]["model"]["part"],
-        seed=settings.seed, num_parameters=sum(param.numel() for param in session.model.parameters()),
+        dataset=member.facts["config"]["dataset"]["part"], model=member.facts["config"]["model"]["part"],
+        seed=settings.seed, num_parameters=sum(param.numel() for param in group.plain.parameters()),
         num_examples={name: len(split.ids) for name, split in data.splits.items()},
         selection={"rule": settings.selection, "epoch": selected["epoch"], "step": selected["step"]},
-        epochs_run=progress.epoch, stop_reason=str(ended), divergence=divergence, test_openings=1,
-        data_fingerprint=data.fingerprint,
-        device=session.placement.device.type, threads=session.placement.threads)
+        epochs_run=progress.epoch, stop_reason=str(why), divergence=divergence, test_openings=1,
+        data_fingerprint=data.fingerprint, device=group.placement.device.type, threads=group.placement.threads)
 
 
-def split_of(data: Prepared, name: str) -> Split:
-    """Return a split by name; train_eval is the train examples, measured as val and test are."""
-    return data.splits["train" if name == "train_eval" else name]
+def split_of(data: Prepared, name: str) -> Feed:
+    """Return a split of one run by name; train_eval is the train examples, measured as val and test are."""
+    return feed([data.splits["train" if name == TRAIN_EVAL else name]])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -19,29 +19,44 @@ Weights = dict[str, Tensor]
 
 @dataclass
 class Progress:
-    """Where training is. The one mutable thing of a run beside model and optimizer.
+    """How far one run is: what it measured, and the weights to keep.
 
     Args:
-        epoch: epochs completed.
-        step_in_epoch: steps taken in the epoch after those.
-        losses, norms: minimised loss and gradient norm of each of these steps, scalars on the device.
         rows: one per epoch completed.
         best_row: index of the row whose weights are kept, or None.
         best: those weights, in memory.
     """
 
-    epoch: int = 0
-    step_in_epoch: int = 0
-    losses: list[Tensor] = field(default_factory=list)
-    norms: list[Tensor] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
     best_row: int | None = None
     best: Weights = field(default_factory=dict)
 
+    @property
+    def epoch(self) -> int:
+        """Epochs completed."""
+        return len(self.rows)
 
-def weights_of(model: nn.Module) -> Weights:
-    """Copy parameters and buffers."""
-    return {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
+
+@dataclass
+class Position:
+    """Where R members are within an epoch.
+
+    Args:
+        step_in_epoch: steps taken in the epoch after those completed.
+        losses, norms: each member's minimised loss and gradient norm of each of these steps, [R] on the device.
+    """
+
+    step_in_epoch: int = 0
+    losses: list[Tensor] = field(default_factory=list)
+    norms: list[Tensor] = field(default_factory=list)
+
+
+class Resumed(NamedTuple):
+    """What a checkpoint of one run says: its progress, its place within an epoch, the state of its optimizer."""
+
+    progress: Progress
+    position: Position
+    optimizer: Weights
 
 
 def model_checkpoint(weights: Mapping[str, Tensor], statistics: Statistics, facts: Mapping[str, Any]) -> Checkpoint:
@@ -56,19 +71,23 @@ def model_checkpoint(weights: Mapping[str, Tensor], statistics: Statistics, fact
     return Checkpoint(tensors, dict(facts))
 
 
-def training_checkpoint(model: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress, statistics: Statistics,
-                        facts: Mapping[str, Any]) -> Checkpoint:
-    """Make a checkpoint to resume from."""
-    tensors, state = model_checkpoint(model.state_dict(), statistics, facts)
-    for index, values in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer/{index}/{name}": value for name, value in values.items() if value is not None}
+def training_checkpoint(weights: Mapping[str, Tensor], optimizer: Mapping[str, Tensor], progress: Progress,
+                        position: Position, statistics: Statistics, facts: Mapping[str, Any]) -> Checkpoint:
+    """Make a checkpoint to resume from.
+
+    Args:
+        optimizer: its state by name: of the shape of all parameters as one vector [P], or scalars.
+        position: of this run alone: R is 1.
+    """
+    tensors, state = model_checkpoint(weights, statistics, facts)
+    tensors |= {f"optimizer/0/{name}": value for name, value in optimizer.items()}
     tensors |= {f"best/{name}": tensor for name, tensor in progress.best.items()}
-    for name, scalars in (("losses", progress.losses), ("norms", progress.norms)):
+    for name, scalars in (("losses", position.losses), ("norms", position.norms)):
         if scalars:
-            tensors[f"progress/{name}"] = torch.stack(scalars)
+            tensors[f"progress/{name}"] = torch.cat(scalars)
     if progress.rows:
         tensors["progress/rows"], tensors["progress/known"] = rows_to_tensors(progress.rows)
-    state["progress"] = {"epoch": progress.epoch, "step_in_epoch": progress.step_in_epoch,
+    state["progress"] = {"epoch": progress.epoch, "step_in_epoch": position.step_in_epoch,
                          "best_row": progress.best_row, "columns": list(progress.rows[0]) if progress.rows else []}
     return Checkpoint(tensors, state)
 
@@ -114,60 +133,46 @@ def check_shapes(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
                             f"expected {expected.get(name)} ({len(wrong)} such)")
 
 
-def restore_training(model: nn.Module, optimizer: torch.optim.Optimizer, checkpoint: Checkpoint) -> Progress:
-    """Load weights and optimizer state, and return the progress. Raises ArtefactError where they do not fit."""
+def restore_training(model: nn.Module, checkpoint: Checkpoint, steps_per_epoch: int) -> Resumed:
+    """Load weights into a plain model and return the rest. Raises ArtefactError where anything does not fit."""
     restore_model(model, checkpoint)
     try:
-        progress = _progress(model, checkpoint)
-        _restore_optimizer(optimizer, checkpoint)
+        resumed = _resumed(model, checkpoint)
+        wrong = _contradiction(resumed, checkpoint.state["progress"]["epoch"], steps_per_epoch)
     except (KeyError, TypeError, ValueError, IndexError, OverflowError, AttributeError, RuntimeError) as error:
         raise ArtefactError(f"the checkpoint's training state does not fit: {error!r}") from error
-    wrong = _contradiction(progress)
     if wrong is not None:
         raise ArtefactError(f"the checkpoint's training state does not fit: {wrong}")
-    if progress.best_row is not None:
-        check_shapes(model, progress.best)
-    return progress
+    if resumed.progress.best_row is not None:
+        check_shapes(model, resumed.progress.best)
+    return resumed
 
 
-def _progress(model: nn.Module, checkpoint: Checkpoint) -> Progress:
+def _resumed(model: nn.Module, checkpoint: Checkpoint) -> Resumed:
     device = next(model.parameters()).device
     taken = {name: tensor.to(device) for name, tensor in section(checkpoint, "progress").items()}
     saved = checkpoint.state["progress"]
     numbers = [saved["epoch"], saved["step_in_epoch"], *([] if saved["best_row"] is None else [saved["best_row"]])]
     if any(type(number) is not int or number < 0 for number in numbers):
         raise ValueError(f"positions {numbers}")
-    return Progress(
-        epoch=saved["epoch"], step_in_epoch=saved["step_in_epoch"],
-        losses=list(taken["losses"].unbind()) if "losses" in taken else [],
-        norms=list(taken["norms"].unbind()) if "norms" in taken else [],
-        rows=rows_from_tensors(taken["rows"], taken["known"], saved["columns"]) if "rows" in taken else [],
-        best_row=saved["best_row"],
-        best={name: tensor.to(device) for name, tensor in section(checkpoint, "best").items()},
-    )
+    rows = rows_from_tensors(taken["rows"], taken["known"], saved["columns"]) if "rows" in taken else []
+    best = {name: tensor.to(device) for name, tensor in section(checkpoint, "best").items()}
+    losses, norms = (list(torch.split(taken[name], 1)) if name in taken else [] for name in ("losses", "norms"))
+    optimizer = {name: tensor.to(device) for name, tensor in section(checkpoint, "optimizer/0").items()}
+    return Resumed(Progress(rows, saved["best_row"], best), Position(saved["step_in_epoch"], losses, norms), optimizer)
 
 
-def _contradiction(progress: Progress) -> str | None:
-    if len(progress.rows) != progress.epoch:
-        return f"{len(progress.rows)} rows after {progress.epoch} epochs"
-    if not len(progress.losses) == len(progress.norms) == progress.step_in_epoch:
-        return f"{len(progress.losses)} losses after {progress.step_in_epoch} steps"
+def _contradiction(resumed: Resumed, epoch: int, steps_per_epoch: int) -> str | None:
+    progress, position = resumed.progress, resumed.position
+    if progress.epoch != epoch:
+        return f"{len(progress.rows)} rows after {epoch} epochs"
+    if not len(position.losses) == len(position.norms) == position.step_in_epoch:
+        return f"{len(position.losses)} losses after {position.step_in_epoch} steps"
+    if position.step_in_epoch >= steps_per_epoch:
+        return f"an epoch has no step {position.step_in_epoch}"
     if progress.best_row is not None and progress.best_row >= len(progress.rows):
         return f"best row {progress.best_row} of {len(progress.rows)}"
     return None
-
-
-def _restore_optimizer(optimizer: torch.optim.Optimizer, checkpoint: Checkpoint) -> None:
-    state: dict[int, dict[str, Tensor]] = {}
-    groups = optimizer.state_dict()["param_groups"]
-    params = [param for group in optimizer.param_groups for param in group["params"]]
-    for name, tensor in section(checkpoint, "optimizer").items():
-        index, _, value = name.partition("/")
-        param = params[int(index)]
-        if tensor.ndim > 0 and tensor.shape != param.shape:
-            raise ValueError(f"{name} has shape {tuple(tensor.shape)}")
-        state.setdefault(int(index), {})[value] = tensor
-    optimizer.load_state_dict({"state": state, "param_groups": groups})
 
 
 def section(checkpoint: Checkpoint, name: str) -> Weights:

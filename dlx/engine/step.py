@@ -1,4 +1,4 @@
-"""One training step. B batch."""
+"""One training step of R members, 1 in a run alone. B batch."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from dlx.core.layers import Dropout
 from dlx.core.random import key, torch_generator
 from dlx.core.types import Batch, Loss, OnBatch, OnGradient, Penalty
+from dlx.engine.flat import Flat
 
 
 @dataclass(frozen=True)
@@ -19,70 +20,95 @@ class Step:
     """Forward, loss, backward, update; hooks of regularizers in their four places.
 
     Args:
-        seed: of the run.
-        forward: the model in training mode, or its compiled form.
-        params: its parameters, in order, views of `vector`.
-        vector: all parameters as one, see `dlx.engine.flat`.
+        seeds: of the members.
+        forward: the model in training mode, or its compiled form: inputs [R·B, ...] to outputs [R·B, ...].
+        flat: the parameters, see `dlx.engine.flat`.
         loss: per example.
-        optimizer: over the vector; `update` is its step.
+        optimizer: over rows of the parameters, one parameter group for members with equal settings; `update` is its
+            step.
         precision: makes the context of the forward pass.
-        noise: the generator that dropout layers draw from, seeded anew at every step; None where there are none.
-        on_batch, penalties, on_gradient: the hooks, on_batch by name.
+        noise: each member's generator that dropout layers draw from, seeded anew at every step; empty where there are
+            none.
+        on_batch: each member's hooks, by name.
+        penalties, on_gradient: the hooks of all members together.
     """
 
-    seed: int
+    seeds: Sequence[int]
     forward: Callable[[Tensor], Tensor]
-    params: Sequence[nn.Parameter]
-    vector: nn.Parameter
+    flat: Flat
     loss: Loss
     optimizer: torch.optim.Optimizer
     update: Callable[[], object]
     precision: Callable[[], AbstractContextManager[object]]
-    noise: torch.Generator | None
-    on_batch: Sequence[tuple[str, OnBatch]]
+    noise: Sequence[torch.Generator]
+    on_batch: Sequence[Sequence[tuple[str, OnBatch]]]
     penalties: Sequence[Penalty]
     on_gradient: Sequence[OnGradient]
 
-    def __call__(self, batch: Batch, step: int, lr: float) -> tuple[Tensor, Tensor]:
-        """Update the parameters once.
+    def __call__(self, batch: Batch, step: int, lrs: Sequence[float]) -> tuple[Tensor, Tensor]:
+        """Update the parameters once. What happens in one member never reaches another.
 
         Args:
-            batch: B examples.
+            batch: B examples of each member.
             step: counted from 0 over the whole run.
-            lr: the learning rate of this step.
+            lrs: the learning rate of this step, by parameter group.
 
         Returns:
-            The minimised loss (mean over B plus penalties, before the update) and the L2 norm of its gradient before
-            clipping: two scalar tensors on the device.
+            Each member's minimised loss (mean over B plus penalties, before the update) and the L2 norm of its gradient
+            before clipping: two tensors [R] on the device.
         """
-        if self.noise is not None:
-            self.noise.manual_seed(key(self.seed, "dropout", step))
-        for name, hook in self.on_batch:
-            batch = hook.on_batch(batch, torch_generator(self.seed, name, step))
-        gradient = self.vector.grad
-        assert gradient is not None, "the vector keeps its gradient"
-        gradient.zero_()
+        for seed, generator in zip(self.seeds, self.noise, strict=False):
+            generator.manual_seed(key(seed, "dropout", step))
+        if any(self.on_batch):
+            batch = self._changed(batch, step)
+        self.flat.gradient.zero_()
         with self.precision():
-            loss = self.loss(self.forward(batch.inputs), batch.targets).mean()
-        for penalty in self.penalties:
-            loss = loss + penalty.penalty(self.params)
-        loss.backward()  # type: ignore[no-untyped-call]
-        norm: Tensor = torch.linalg.vector_norm(gradient)
+            losses = self.loss(self.forward(batch.inputs), batch.targets).view(len(self.seeds), -1).mean(dim=1)
+        if self.penalties:
+            params = self._differentiable()
+            for penalty in self.penalties:
+                losses = losses + penalty.penalty(params)
+        losses.sum().backward()  # type: ignore[no-untyped-call]
+        norms: Tensor = torch.linalg.vector_norm(self.flat.gradient, dim=1)
         for clip in self.on_gradient:
-            clip.on_gradient(self.params, norm)
-        for group in self.optimizer.param_groups:
+            clip.on_gradient(self.flat.params, norms)
+        for group, lr in zip(self.optimizer.param_groups, lrs, strict=True):
             group["lr"] = lr
         with torch.no_grad():
             self.update()
-        return loss.detach(), norm
+        return losses.detach(), norms
+
+    def _differentiable(self) -> Sequence[Tensor]:
+        # As [R, *shape], with the model's own parameters behind them.
+        return [leaf.view(param.shape) for leaf, param in zip(self.flat.leaves, self.flat.params, strict=True)]
+
+    def _changed(self, batch: Batch, step: int) -> Batch:
+        members = zip(*(tensor.chunk(len(self.seeds)) for tensor in batch), strict=True)
+        changed = []
+        for own, seed, hooks in zip(members, self.seeds, self.on_batch, strict=True):
+            one = Batch(*own)
+            for name, hook in hooks:
+                one = hook.on_batch(one, torch_generator(seed, name, step))
+            changed.append(one)
+        return changed[0] if len(changed) == 1 else Batch(*map(torch.cat, zip(*changed, strict=True)))
 
 
-def bind_noise(model: nn.Module, device: torch.device) -> torch.Generator | None:
-    """Give the dropout layers that are on one generator on the device; return it, or None where there are none."""
-    layers = [module for module in model.modules() if isinstance(module, Dropout) and module.rate > 0]
-    if not layers:
-        return None
-    generator = torch.Generator(device)
-    for layer in layers:
-        layer.generator = generator
-    return generator
+def bind_noise(model: nn.Module, rates: Sequence[Sequence[float]], device: torch.device) -> list[torch.Generator]:
+    """Give the dropout layers that are on one generator per member, on the device; none where all are off.
+
+    Args:
+        model: plain or stacked.
+        rates: each member's rates, by layer in the order of `model.modules()`.
+    """
+    layers = [module for module in model.modules() if isinstance(module, Dropout)]
+    if not any(map(any, rates)):
+        return []
+    generators = [torch.Generator(device) for _ in rates]
+    for layer, own in zip(layers, zip(*rates, strict=True), strict=True):
+        layer.draws = list(zip(own, generators, strict=True)) if any(own) else ()
+    return generators
+
+
+def dropout_rates(model: nn.Module) -> list[float]:
+    """Return the rate of every dropout layer, in the order of `model.modules()`."""
+    return [module.rate for module in model.modules() if isinstance(module, Dropout)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from dlx.core.likelihood import negative_log_likelihood
+from dlx.core.ranges import Rate
 from dlx.core.types import Kind
 
 if TYPE_CHECKING:
@@ -12,15 +13,32 @@ if TYPE_CHECKING:
 
 
 class CrossEntropy:
-    """-log softmax(logits)[target], in nats, per example."""
+    """-Σ_c q_c · log softmax(logits)_c, in nats, per example; q is 1 at the target, or smoothed in training.
+
+    With label smoothing s, q is (1 - s) at the target plus s / C everywhere (Szegedy et al., Rethinking the Inception
+    architecture, 2016, section 7). Evaluation never smooths: train_eval, val and test are measured against the labels.
+
+    Args:
+        label_smoothing: s, in [0, 1).
+    """
 
     kinds: ClassVar[tuple[Kind, ...]] = ("classification",)
+    MEMBER_VALUES: ClassVar[tuple[str, ...]] = ("label_smoothing",)
+
+    def __init__(self, label_smoothing: Rate) -> None:
+        self.label_smoothing: float | Tensor = label_smoothing
 
     def __call__(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Map logits [B, C] and class indices [B] to losses [B]."""
+        """Map logits [R·B, C] and class indices [R·B] to losses [R·B]."""
         import torch
         from torch.nn.functional import cross_entropy
 
-        if torch.is_grad_enabled():
-            return cross_entropy(outputs, targets, reduction="none")
-        return negative_log_likelihood(outputs, targets)
+        smoothing = self.label_smoothing
+        if not torch.is_grad_enabled():
+            return negative_log_likelihood(outputs, targets)
+        if isinstance(smoothing, float | int):
+            return cross_entropy(outputs, targets, reduction="none", label_smoothing=smoothing)
+        share = smoothing.repeat_interleave(len(targets) // len(smoothing))
+        log_probs = outputs.log_softmax(dim=1)
+        truth = log_probs.gather(1, targets[:, None])[:, 0]
+        return (share - 1) * truth - share * log_probs.mean(dim=1)

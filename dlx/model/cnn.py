@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from torch import Tensor, nn
 
@@ -33,6 +33,8 @@ class CNN(nn.Module):
     Raises:
         ConfigError: inputs are no images, or the last block would have more than 65,536 channels.
     """
+
+    MEMBER_VALUES: ClassVar[tuple[str, ...]] = ("dropout_rate",)
 
     def __init__(self, input_shape: tuple[int, ...], num_outputs: int, width: Width, depth: Blocks,
                  activation: Activation, norm: Norm, dropout_rate: Rate, init: Init) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import ClassVar
 
 from torch import Tensor, nn
 
@@ -23,6 +24,8 @@ class MLP(nn.Module):
         dropout_rate: after each activation, in [0, 1).
         init: of the weights, see `dlx.core.layers.initialize`.
     """
+
+    MEMBER_VALUES: ClassVar[tuple[str, ...]] = ("dropout_rate",)
 
     def __init__(self, input_shape: tuple[int, ...], num_outputs: int, width: Width, depth: Depth,
                  activation: Activation, norm: Norm, dropout_rate: Rate, init: Init) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from dlx.core.ranges import Length, NonNegative, Positive, Rate
 
@@ -23,6 +23,8 @@ class AdamW:
         eps: in (0, inf).
         weight_decay: decoupled, in [0, inf).
     """
+
+    MEMBER_VALUES: ClassVar[tuple[str, ...]] = ("lr", "betas", "eps", "weight_decay")
 
     def __init__(self, lr: Positive, betas: Annotated[list[Rate], Length(2)], eps: Positive, weight_decay: NonNegative
                  ) -> None:

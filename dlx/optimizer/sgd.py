@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from dlx.core.errors import ConfigError
 from dlx.core.ranges import NonNegative, Positive, Rate
@@ -28,6 +28,8 @@ class SGD:
     Raises:
         ConfigError: nesterov without momentum.
     """
+
+    MEMBER_VALUES: ClassVar[tuple[str, ...]] = ("lr", "momentum", "nesterov", "weight_decay")
 
     def __init__(self, lr: Positive, momentum: Rate, nesterov: bool, weight_decay: NonNegative) -> None:
         if nesterov and momentum == 0:

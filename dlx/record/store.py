@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -79,3 +80,30 @@ class CheckpointStore:
         if skipped:
             raise ArtefactError("no valid checkpoint is left:\n" + "\n".join(skipped))
         return None
+
+    def is_trained(self) -> bool:
+        """Say whether the run had ended its training, well, before it was stopped."""
+        return (self.folder / layout.LAST).exists()
+
+
+def newest_common(stores: Sequence[CheckpointStore]) -> list[Found | None]:
+    """Return every run's checkpoint of the newest step of which all have a valid one, to go on together.
+
+    Runs that train together write theirs one after the other: a kill between two leaves the later ones a step behind,
+    and the one before it is still there. Where no step is common, all begin at the beginning.
+
+    Raises:
+        ArtefactError: no common step has only valid ones.
+    """
+    if len(stores) == 1:
+        return [stores[0].newest()]
+    names = set.intersection(*({path.name for path in store.rolling()} for store in stores))
+    skipped: list[str] = []
+    for name in sorted(names, reverse=True):
+        try:
+            return [Found(store.folder / name, files.load(store.folder / name), skipped) for store in stores]
+        except ArtefactError as error:
+            skipped.append(str(error))
+    if skipped:
+        raise ArtefactError("no valid checkpoint is left:\n" + "\n".join(skipped))
+    return [None] * len(stores)

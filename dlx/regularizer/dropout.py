@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from dlx.core.errors import ConfigError
 from dlx.core.ranges import Rate
@@ -20,6 +20,8 @@ class DropoutRate:
     Args:
         rate: probability of dropping a unit, in [0, 1).
     """
+
+    MEMBER_VALUES: ClassVar[tuple[str, ...]] = ("rate",)
 
     def __init__(self, rate: Rate) -> None:
         self.rate = rate

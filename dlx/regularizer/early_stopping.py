@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from dlx.core.ranges import Count, NonNegative
 from dlx.core.types import History
 
@@ -17,6 +19,8 @@ class EarlyStopping:
         patience: epochs without improvement, at least 1.
         min_delta: what counts as improvement, in units of the column, in [0, inf).
     """
+
+    MEMBER_VALUES: ClassVar[tuple[str, ...]] = ("monitor", "patience", "min_delta")
 
     def __init__(self, monitor: str, patience: Count, min_delta: NonNegative) -> None:
         self.monitor = monitor

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from dlx.core.ranges import Positive
 
@@ -20,12 +20,14 @@ class GradientClip:
         max_norm: in (0, inf).
     """
 
+    MEMBER_VALUES: ClassVar[tuple[str, ...]] = ("max_norm",)
+
     def __init__(self, max_norm: Positive) -> None:
         self.max_norm = max_norm
 
     def on_gradient(self, params: Sequence[Tensor], norm: Tensor) -> None:
-        """Scale `.grad` of the parameters in place; a gradient within the bound keeps its bits."""
+        """Scale `.grad` of the parameters [R, ...] in place; a gradient within the bound keeps its bits."""
         factor = (self.max_norm / norm).clamp(max=1.0)
         for param in params:
             if param.grad is not None:
-                param.grad.mul_(factor)
+                param.grad.mul_(factor.view(-1, *[1] * (param.ndim - 1)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from dlx.core.ranges import NonNegative
 
@@ -21,12 +21,14 @@ class L2:
         strength: in [0, inf).
     """
 
+    MEMBER_VALUES: ClassVar[tuple[str, ...]] = ("strength",)
+
     def __init__(self, strength: NonNegative) -> None:
         self.strength = strength
 
     def penalty(self, params: Sequence[Tensor]) -> Tensor:
-        """Return the penalty, a scalar; parameters with fewer than two axes are left out."""
+        """Return the penalty [R]; parameters [R, ...] with fewer than two axes of their own are left out."""
         import torch
 
-        squares = [param.square().sum() for param in params if param.ndim > 1]
-        return 0.5 * self.strength * torch.stack(squares).sum()
+        squares = [param.flatten(1).square().sum(dim=1) for param in params if param.ndim > 2]
+        return 0.5 * self.strength * torch.stack(squares).sum(dim=0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 
 from dlx.core.errors import ConfigError
@@ -23,6 +25,8 @@ class Holdout:
     Raises:
         ConfigError: the fractions leave nothing to train on.
     """
+
+    MEMBER_VALUES: ClassVar[tuple[str, ...]] = ("seed",)
 
     def __init__(self, val_fraction: Fraction, test_fraction: Fraction, seed: Seed) -> None:
         if val_fraction + test_fraction >= 1:

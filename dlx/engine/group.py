@@ -1,0 +1,171 @@
+"""R members that train together: one model, one step, one evaluation. A run alone is a group of one."""
+
+from __future__ import annotations
+
+import copy
+import functools
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import nn
+
+from dlx.core import lean
+from dlx.core.device import Placement
+from dlx.core.types import OnBatch, OnGradient, OnHistory, Penalty
+from dlx.engine import build, history
+from dlx.engine.data import Feed, Prepared, feed
+from dlx.engine.evaluate import Evaluator
+from dlx.engine.flat import Flat, flatten
+from dlx.engine.optimize import Optimization, Setting, optimize
+from dlx.engine.parts import Parts, join
+from dlx.engine.stack import keep, stack
+from dlx.engine.state import Position, Progress, Weights
+from dlx.engine.step import Step, bind_noise
+
+
+@dataclass(frozen=True)
+class Form:
+    """How members are computed: decided once, and kept by checkpoints, because it changes the last digits.
+
+    Args:
+        stacked: as one stacked model, also when only one member is left; else as a plain one.
+        convolution: of a stacked model, "loop" or "grouped".
+    """
+
+    stacked: bool = False
+    convolution: str = "loop"
+
+
+@dataclass(frozen=True)
+class Member:
+    """What one run has of its own.
+
+    Args:
+        number: of the run, among those that were started together.
+        facts: of the run, for its checkpoints: configuration, device, threads, form.
+        rates: of its dropout layers.
+    """
+
+    number: int
+    parts: Parts
+    data: Prepared
+    facts: Mapping[str, Any]
+    rates: Sequence[float]
+    progress: Progress = field(default_factory=Progress)
+
+    @functools.cached_property
+    def rules(self) -> list[OnHistory]:
+        """What may end its training early."""
+        return [rule for _, rule in build.hooks(self.parts, OnHistory)]
+
+    @functools.cached_property
+    def columns(self) -> dict[str, bool]:
+        """The columns of its history that rules may read, with whether greater is better."""
+        return history.directions(self.parts.metrics)
+
+    @functools.cached_property
+    def setting(self) -> Setting:
+        """How it is optimized."""
+        name = json.dumps([self.facts["config"].get(group) for group in ("optimizer", "schedule")], sort_keys=True)
+        return Setting(name, self.parts.optimizer, self.parts.schedule)
+
+
+@dataclass(frozen=True)
+class Group:
+    """The built state of R members. Immutable but for what it refers to: weights, optimizer state, progress.
+
+    Args:
+        plain: a model alone, in evaluation mode, to measure a member's selected weights.
+        model: plain or stacked, on the device.
+        feeds: by split, train and val.
+    """
+
+    members: Sequence[Member]
+    form: Form
+    placement: Placement
+    plain: nn.Module
+    model: nn.Module
+    flat: Flat
+    optimization: Optimization
+    step: Step
+    evaluator: Evaluator
+    feeds: Mapping[str, Feed]
+
+    def weights(self, member: int) -> Weights:
+        """Copy a member's parameters and buffers by name."""
+        tensors = self.model.state_dict()
+        return {name: (tensor[member] if self.form.stacked else tensor).detach().clone()
+                for name, tensor in tensors.items()}
+
+
+def group_of(members: Sequence[Member], models: Sequence[nn.Module], placement: Placement, form: Form) -> Group:
+    """Join members, those with equal optimizer settings side by side, with their models' weights."""
+    plain = copy.deepcopy(models[0]).eval()
+    model = stack(models, form.convolution) if form.stacked else models[0]
+    return assemble(members, plain, model, placement, form)
+
+
+def assemble(members: Sequence[Member], plain: nn.Module, model: nn.Module, placement: Placement, form: Form) -> Group:
+    """Build everything around a model that holds the members' weights."""
+    if not placement.compile:
+        lean.skip_dynamo_import()
+    model.train()
+    flat = flatten([leaf for leaf in model.parameters() if leaf.requires_grad], len(members) if form.stacked else None)
+    optimization = optimize([member.setting for member in members], flat)
+    return Group(members, form, placement, plain, model, flat, optimization,
+                 build_step(members, model, flat, optimization.optimizer, placement),
+                 evaluator_of(members[0].parts, [member.data for member in members], model, placement),
+                 {name: feed([member.data.splits[name] for member in members]) for name in ("train", "val")})
+
+
+def build_step(members: Sequence[Member], model: nn.Module, flat: Flat, optimizer: torch.optim.Optimizer,
+               placement: Placement) -> Step:
+    """Join model, loss, optimizer and regularizers into a step."""
+    parts = [member.parts for member in members]
+    joined = functools.partial(join, device=placement.device, dtype=placement.dtype)
+    together = [joined(own) for own in zip(*(part.regularizers.values() for part in parts), strict=True)]
+    return Step(
+        seeds=[part.settings.seed for part in parts],
+        forward=torch.compile(model) if placement.compile else model,
+        flat=flat,
+        loss=joined([part.loss for part in parts]),
+        optimizer=optimizer,
+        update=lean.bare_step(optimizer),
+        precision=placement.precision,
+        noise=bind_noise(model, [member.rates for member in members], placement.device),
+        on_batch=[build.hooks(part, OnBatch) for part in parts],
+        penalties=[hook for hook in together if isinstance(hook, Penalty)],
+        on_gradient=[hook for hook in together if isinstance(hook, OnGradient)],
+    )
+
+
+def evaluator_of(parts: Parts, data: Sequence[Prepared], model: nn.Module, placement: Placement) -> Evaluator:
+    """Join model, loss and metrics into the one evaluation of members, which differ in their data alone."""
+    shifts, scales = (torch.tensor(values, dtype=torch.float64)
+                      for values in ([own.target_shift for own in data], [own.target_scale for own in data]))
+    return Evaluator(model, parts.loss, history.streamed(parts.metrics), data[0].spec, shifts, scales,
+                     placement.precision)
+
+
+def without(group: Group, leaving: Sequence[int]) -> Group:
+    """Return the group of the other members, going on from where all are."""
+    rows = [member for member in range(len(group.members)) if member not in leaving]
+    states = [group.optimization.state(member) for member in rows]
+    index = torch.tensor(rows, device=group.placement.device)
+    for leaf in group.flat.leaves:
+        leaf.grad = None
+        leaf.data = leaf.data[index]
+    keep(group.model, index)
+    smaller = assemble([group.members[member] for member in rows], group.plain, group.model, group.placement,
+                       group.form)
+    smaller.optimization.restore(states)
+    return smaller
+
+
+def moved(position: Position, rows: Sequence[int]) -> Position:
+    """Return the position of some members of a group."""
+    return replace(position, losses=[loss[list(rows)] for loss in position.losses],
+                   norms=[norm[list(rows)] for norm in position.norms])

@@ -1,0 +1,187 @@
+"""The built state of runs, from the beginning or from checkpoints."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import torch
+from torch import nn
+
+from dlx.core.device import Placement
+from dlx.core.errors import ArtefactError, ConfigError
+from dlx.core.random import torch_generator
+from dlx.engine import build
+from dlx.engine.budget import TooManyMembersError, most_members
+from dlx.engine.data import Prepared, Shelf, prepare_arrays
+from dlx.engine.fit import Fit, batch_bounds
+from dlx.engine.group import Form, Group, Member, group_of
+from dlx.engine.parts import Parts
+from dlx.engine.probe import convolution_form
+from dlx.engine.stack import problem
+from dlx.engine.state import (
+    Position,
+    Progress,
+    Resumed,
+    check_shapes,
+    restore_statistics,
+    restore_training,
+    section,
+)
+from dlx.engine.step import dropout_rates
+from dlx.record.checkpoint import Checkpoint
+
+MAX_THREADS = 4096
+# Examples on which a stacked model is compared with the models alone.
+TRIED = 8
+FORMS = [asdict(Form()), *(asdict(Form(True, convolution)) for convolution in ("loop", "grouped"))]
+Described = tuple[Parts, Mapping[str, Any]]
+
+
+def start(runs: Sequence[Described], data_dir: str, saved: Sequence[Checkpoint | None], fused: bool,
+          memory_share: float = 1.0) -> Fit:
+    """Build everything that members need to train.
+
+    Args:
+        runs: parts and saved configuration of each.
+        saved: the checkpoint of each, of one step, or None for all.
+        fused: compute them as a stacked model; of one run with a checkpoint, the checkpoint says it.
+        memory_share: of the machine's memory that is this process's, in (0, 1].
+
+    Raises:
+        ArtefactError: a checkpoint that does not fit its configuration or the data.
+        ConfigError: runs that cannot train together.
+        TooManyMembersError: memory does not hold so many.
+    """
+    for (_, config), own in zip(runs, saved, strict=True):
+        check_config(config, own)
+    models, placement = place_models([parts for parts, _ in runs], saved)
+    data = prepare_all(runs, saved, data_dir, placement)
+    batch_size = runs[0][0].settings.batch_size
+    most = len(runs) if len(runs) == 1 else most_members(models[0], data[0], batch_size, placement, memory_share)
+    if len(runs) > most:
+        raise TooManyMembersError(most)
+    steps = len(batch_bounds(len(data[0].splits["train"].ids), batch_size)) - 1
+    resumed = [None if own is None else restore_training(model, own, steps)
+               for model, own in zip(models, saved, strict=True)]
+    form = form_of(saved[0], fused, models, data[0], batch_size)
+    members = [Member(number, parts, own_data, facts_of(config, own_data, placement, form), dropout_rates(model),
+                      Progress() if own is None else own.progress)
+               for number, ((parts, config), own_data, model, own)
+               in enumerate(zip(runs, data, models, resumed, strict=True))]
+    order = sorted(range(len(runs)), key=lambda number: members[number].setting.name)
+    group = group_of([members[number] for number in order], [models[number] for number in order], placement, form)
+    going_on = [own for own in (resumed[number] for number in order) if own is not None]
+    if going_on:
+        restore_optimizer(group, going_on)
+    return Fit(group, joined([own.position for own in going_on]), runs[0][0].settings.epochs)
+
+
+def check_config(config: Mapping[str, Any], saved: Checkpoint | None) -> None:
+    """Raise ArtefactError where a checkpoint is of another configuration."""
+    if saved is not None and saved.state.get("config") != config:
+        raise ArtefactError("the checkpoints are of another configuration than config.yaml: one was altered")
+
+
+def place_models(runs: Sequence[Parts], saved: Sequence[Checkpoint | None]) -> tuple[list[nn.Module], Placement]:
+    """Make every run's model and put it where it will compute: on the device of the first."""
+    for parts, own in zip(runs, saved, strict=True):
+        if own is not None:
+            check_shapes(build.meta_model(parts, parts.dataset.spec()), section(own, "model"))
+    first, spec = runs[0], runs[0].dataset.spec()
+    model, placement = build.place_model(first, spec, None if saved[0] is None else saved_threads(saved[0]))
+    others = [build.build_model(parts, spec).to(placement.device, placement.dtype) for parts in runs[1:]]
+    return [model, *others], placement
+
+
+def saved_threads(saved: Checkpoint) -> int:
+    """Return the number of threads that a run was computed with."""
+    threads = saved.state.get("threads")
+    if type(threads) is not int or not 1 <= threads <= MAX_THREADS:
+        raise ArtefactError(f"the checkpoint is refused: threads must be in [1, {MAX_THREADS}], got {threads!r}")
+    return threads
+
+
+def prepare_all(runs: Sequence[Described], saved: Sequence[Checkpoint | None], data_dir: str, placement: Placement
+                ) -> list[Prepared]:
+    """Prepare every run's data; what several have in common is read and preprocessed once."""
+    shelf = Shelf()
+    data = [prepare_run(shelf, run, own, data_dir, placement) for run, own in zip(runs, saved, strict=True)]
+    sizes = {tuple(len(split.ids) for split in own.splits.values()) for own in data}
+    if len(sizes) > 1:
+        raise ConfigError(f"runs with splits of different sizes cannot train together: {sorted(sizes)}")
+    return data
+
+
+def prepare_run(shelf: Shelf, run: Described, saved: Checkpoint | None, data_dir: str, placement: Placement
+                ) -> Prepared:
+    """Prepare one run's data, with the statistics of its checkpoint if it has one."""
+    parts, config = run
+    names = [json.dumps(config.get(group)) for group in ("dataset", "split", "preprocessing")]
+    arrays, digest = shelf.arrays(names[0], lambda: parts.dataset.load(data_dir))
+    if saved is None:
+        return shelf.prepared(tuple(names), lambda: prepare_arrays(parts, arrays, digest, placement, None))
+    check_fingerprint(digest, saved)
+    return shelf.prepared(tuple(names), lambda: prepare_arrays(parts, arrays, digest, placement,
+                                                               restore_statistics(saved)))
+
+
+def check_fingerprint(digest: str, saved: Checkpoint) -> None:
+    """Raise ArtefactError where the data is not that of the checkpoint."""
+    if digest != saved.state.get("data_fingerprint"):
+        raise ArtefactError("the data differs from what the run was trained on (its fingerprint does not match); "
+                            "point data_dir to the original")
+
+
+def form_of(saved: Checkpoint | None, fused: bool, models: Sequence[nn.Module], data: Prepared, batch_size: int
+            ) -> Form:
+    """Decide how members are computed; a checkpoint has decided it before.
+
+    Raises:
+        ConfigError: models that cannot be stacked.
+        ArtefactError: a checkpoint that names no such form.
+    """
+    if saved is not None:
+        form = saved.state.get("form", asdict(Form()))
+        if form not in FORMS:
+            raise ArtefactError(f"the checkpoint is refused: form {str(form)[:80]}")
+        return Form(**form)
+    if not fused:
+        return Form()
+    inputs = data.splits["train"].inputs[:TRIED]
+    wrong = problem(models, inputs)
+    if wrong is not None:
+        raise ConfigError(f"these runs cannot train together: {wrong}")
+    return Form(True, convolution_form(models, data.splits["train"].inputs[:batch_size]))
+
+
+def stacking_problem(runs: Sequence[Parts]) -> str | None:
+    """Say why the models of runs cannot be stacked, or None, without their data."""
+    spec = runs[0].dataset.spec()
+    inputs = torch.randn(TRIED, *spec.input_shape, generator=torch_generator(0, "stacking"))
+    return problem([build.build_model(parts, spec) for parts in runs], inputs)
+
+
+def facts_of(config: Mapping[str, Any], data: Prepared, placement: Placement, form: Form) -> dict[str, Any]:
+    """Say what a checkpoint keeps beside tensors."""
+    return {"config": config, "threads": placement.threads, "device": placement.device.type, "form": asdict(form),
+            "data_fingerprint": data.fingerprint}
+
+
+def restore_optimizer(group: Group, resumed: Sequence[Resumed]) -> None:
+    """Load the optimizer state of every member. Raises ArtefactError where it does not fit."""
+    try:
+        group.optimization.restore([own.optimizer for own in resumed])
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, RuntimeError) as error:
+        raise ArtefactError(f"the checkpoint's training state does not fit: {error!r}") from error
+
+
+def joined(positions: Sequence[Position]) -> Position:
+    """Return the position of members that are at the same step. Raises ArtefactError where they are not."""
+    if len({position.step_in_epoch for position in positions}) > 1:
+        raise ArtefactError("checkpoints of one step disagree about it: one was altered")
+    losses, norms = ([torch.cat(own) for own in zip(*(getattr(position, name) for position in positions), strict=True)]
+                     for name in ("losses", "norms"))
+    return Position(positions[0].step_in_epoch if positions else 0, losses, norms)

@@ -1,0 +1,112 @@
+"""Which runs train together, as members of one fused run."""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from itertools import pairwise
+from typing import Any, Literal, NamedTuple
+
+from dlx.config import options
+from dlx.config.build import ANY_PACKAGE, build, lookup
+from dlx.config.saved import PART
+from dlx.core.errors import ConfigError
+
+# More members of one step gain little: what they need no longer fits the cache.
+MOST_MEMBERS = 64
+
+
+class Grouping(NamedTuple):
+    """Groups of runs by their index, and why each run that trains alone does so."""
+
+    groups: tuple[tuple[int, ...], ...]
+    alone: dict[int, str]
+
+
+def make_groups(runs: Sequence[Mapping[str, Any]], workers: int, members: Literal["auto"] | int,
+                trust: Sequence[str] = (ANY_PACKAGE,)) -> Grouping:
+    """Divide runs into groups that train together.
+
+    Args:
+        runs: saved configurations.
+        workers: groups that train at the same time; there are at least as many groups, if there are runs enough.
+        members: of a group, at most; 1 trains every run alone.
+        trust: packages of the user whose code may be asked what it can vary.
+    """
+    alike: dict[str, list[int]] = {}
+    alone: dict[int, str] = {}
+    for index, saved in enumerate(runs):
+        reason = "members=1" if members == 1 else reason_alone(saved)
+        if reason is not None:
+            alone[index] = reason
+        else:
+            alike.setdefault(shape(saved, tuple(trust)), []).append(index)
+    limit = MOST_MEMBERS if members == "auto" else members
+    wanted = math.ceil(workers / max(1, len(alike)))
+    groups: list[tuple[int, ...]] = []
+    for indices in alike.values():
+        reason = "no other run has its shape" if len(indices) == 1 else problem(runs, indices, trust)
+        if reason is not None:
+            alone |= dict.fromkeys(indices, reason)
+        else:
+            groups += divided(sorted(indices, key=lambda index: near(runs[index])), wanted, limit)
+    alone |= {group[0]: f"a worker has one run: {workers} workers" for group in groups if len(group) == 1}
+    solo = [(index,) for index in sorted(alone) if (index,) not in groups]
+    return Grouping(tuple(sorted([*groups, *solo])), alone)
+
+
+def reason_alone(saved: Mapping[str, Any]) -> str | None:
+    """Say why a run by itself cannot be a member, or None."""
+    if saved["device"].get("compile"):
+        return "device.compile=true compiles one model"
+    return None
+
+
+def shape(saved: Mapping[str, Any], trust: tuple[str, ...]) -> str:
+    """Return what has to be equal among members: the configuration without seed and values that members may vary."""
+    rest = copy.copy(dict(saved))
+    for key in ("seed", "name", "schedule"):
+        rest.pop(key, None)
+    for group in options.PART_GROUPS:
+        if group in rest:
+            many = group in options.LIST_GROUPS
+            rest[group] = [(name, fixed(group, part, trust)) for name, part in rest[group].items()] if many else \
+                fixed(group, rest[group], trust)
+    return json.dumps(rest, sort_keys=True)
+
+
+def fixed(group: str, part: Mapping[str, Any], trust: tuple[str, ...]) -> dict[str, Any]:
+    """Return a part's values without those that members may vary."""
+    varying = member_values(group, part[PART], trust)
+    return {name: value for name, value in part.items() if name not in varying}
+
+
+@lru_cache(maxsize=1024)
+def member_values(group: str, name: str, trust: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the values that members may vary, as the part's code declares them in MEMBER_VALUES."""
+    return tuple(getattr(lookup(group, name, trust), "MEMBER_VALUES", ()))
+
+
+def near(saved: Mapping[str, Any]) -> str:
+    """Return what brings together runs on the same data, and among them those that are optimized alike."""
+    return json.dumps([saved[group] for group in ("dataset", "split", "preprocessing", "optimizer", "schedule")])
+
+
+def divided(indices: Sequence[int], wanted: int, limit: int) -> list[tuple[int, ...]]:
+    """Divide runs evenly into at least `wanted` groups of at most `limit`."""
+    count = min(len(indices), max(wanted, math.ceil(len(indices) / limit)))
+    bounds = [round(number * len(indices) / count) for number in range(count + 1)]
+    return [tuple(sorted(indices[low:high])) for low, high in pairwise(bounds)]
+
+
+def problem(runs: Sequence[Mapping[str, Any]], indices: Sequence[int], trust: Sequence[str]) -> str | None:
+    """Say why runs of one shape cannot be stacked, or None; the first and the last are tried."""
+    from dlx.engine.start import stacking_problem
+
+    try:
+        return stacking_problem([build(runs[index], trust) for index in (indices[0], indices[-1])])
+    except ConfigError as error:
+        return str(error)
