@@ -3,7 +3,7 @@
 Shape letters: N examples, B batch, C classes, D features, R members: runs that train together, 1 for a run alone.
 What R members have of one kind lies one after the other, [R·B, ...]: whatever treats examples one by one need not know
 of members. A part that declares MEMBER_VALUES, names of its constructor's arguments, lets members differ in them: in a
-fused run the attribute of that name is a tensor [R] wherever the members' values differ.
+fused run a number among them is, as the attribute of that name, a tensor [R].
 """
 
 from __future__ import annotations

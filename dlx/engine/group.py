@@ -116,22 +116,26 @@ def assemble(members: Sequence[Member], plain: nn.Module, model: nn.Module, plac
     flat = flatten([leaf for leaf in model.parameters() if leaf.requires_grad], len(members) if form.stacked else None)
     optimization = optimize([member.setting for member in members], flat)
     return Group(members, form, placement, plain, model, flat, optimization,
-                 build_step(members, model, flat, optimization.optimizer, placement),
+                 build_step(members, model, flat, optimization.optimizer, placement, form),
                  evaluator_of(members[0].parts, [member.data for member in members], model, placement),
                  {name: feed([member.data.splits[name] for member in members]) for name in ("train", "val")})
 
 
 def build_step(members: Sequence[Member], model: nn.Module, flat: Flat, optimizer: torch.optim.Optimizer,
-               placement: Placement) -> Step:
+               placement: Placement, form: Form) -> Step:
     """Join model, loss, optimizer and regularizers into a step."""
     parts = [member.parts for member in members]
-    joined = functools.partial(join, device=placement.device, dtype=placement.dtype)
-    together = [joined(own) for own in zip(*(part.regularizers.values() for part in parts), strict=True)]
+    together = list(parts[0].regularizers.values())
+    loss = parts[0].loss
+    if form.stacked:
+        joined = functools.partial(join, device=placement.device, dtype=placement.dtype)
+        together = [joined(own) for own in zip(*(part.regularizers.values() for part in parts), strict=True)]
+        loss = joined([part.loss for part in parts])
     return Step(
         seeds=[part.settings.seed for part in parts],
         forward=torch.compile(model) if placement.compile else model,
         flat=flat,
-        loss=joined([part.loss for part in parts]),
+        loss=loss,
         optimizer=optimizer,
         update=lean.bare_step(optimizer),
         precision=placement.precision,

@@ -49,11 +49,12 @@ class Parts:
 
 
 def join(parts: Sequence[Any], device: torch.device, dtype: torch.dtype) -> Any:
-    """Make one part of the same part of R members: where their MEMBER_VALUES differ, the attribute is a tensor [R]."""
-    names = [name for name in getattr(parts[0], "MEMBER_VALUES", ())
-             if any(getattr(part, name) != getattr(parts[0], name) for part in parts)]
-    joined = copy.copy(parts[0]) if names else parts[0]
-    for name in names:
+    """Make one part of the same part of R members: numbers among its MEMBER_VALUES become tensors [R].
+
+    Also where they are equal, so that a member computes the same with whomever it trains.
+    """
+    joined = copy.copy(parts[0])
+    for name in getattr(joined, "MEMBER_VALUES", ()):
         values = [getattr(part, name) for part in parts]
         if all(isinstance(value, int | float) for value in values):
             setattr(joined, name, torch.tensor(values, dtype=dtype, device=device))

@@ -38,7 +38,6 @@ class CrossEntropy:
             return negative_log_likelihood(outputs, targets)
         if isinstance(smoothing, float | int):
             return cross_entropy(outputs, targets, reduction="none", label_smoothing=smoothing)
-        share = smoothing.repeat_interleave(len(targets) // len(smoothing))
-        log_probs = outputs.log_softmax(dim=1)
-        truth = log_probs.gather(1, targets[:, None])[:, 0]
-        return (share - 1) * truth - share * log_probs.mean(dim=1)
+        from dlx.core.smoothed import smoothed_cross_entropy
+
+        return smoothed_cross_entropy(outputs, targets, smoothing)
