@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import select
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -81,6 +82,8 @@ class Host:
 
 def serve() -> None:
     """Start a worker for each job that standard input brings, and say how it ended, until standard input closes."""
+    # A cluster that ends a job sends SIGTERM to each of its processes: the worker has its own.
+    signal.signal(signal.SIGTERM, lambda *_: None)
     reply = os.fdopen(os.dup(1), "w")
     # Whatever a worker prints before it has a log must not look like a reply.
     os.dup2(2, 1)
@@ -94,15 +97,19 @@ def serve() -> None:
 
 
 def _wait(worker: BaseProcess) -> int:
-    while worker.exitcode is None:
-        if select.select([0, worker.sentinel], [], [])[0] == [worker.sentinel]:
-            worker.join()
-            break
-        worker.terminate()
-        if _read() is None:
+    """Wait for a worker; stop it kindly when that is asked for, or when nobody is left to ask."""
+    asked = False
+    while worker.sentinel not in select.select([0, worker.sentinel], [], [])[0]:
+        is_alone = _read() is None
+        if not asked:
+            # Once: a second SIGTERM would end it without a checkpoint.
+            worker.terminate()
+            asked = True
+        if is_alone:
             worker.join(GRACE_SECONDS)
             worker.kill()
-            worker.join()
+            break
+    worker.join()
     assert worker.exitcode is not None
     return worker.exitcode
 

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 PRELOAD = ["torch", "dlx.engine.run", "dlx.engine.reevaluate", "dlx.report.render", "sklearn.datasets",
            "sklearn.model_selection", "sklearn.metrics", "matplotlib.figure", "matplotlib.backends.backend_agg"]
 # How long a worker that lost its driver may take for its checkpoints, and how long another waits for it to leave.
-GRACE_SECONDS = 60.0
-LOCK_SECONDS = 90.0
+GRACE_SECONDS = 20.0
+LOCK_SECONDS = 60.0
 LOCK_POLL_SECONDS = 0.1
 
 

@@ -63,6 +63,7 @@ def launcher_factory(chosen: Mapping[str, Any], trust: Collection[str]) -> Calla
     module = getattr(code, "needs", None)
     if module is not None and importlib.util.find_spec(module) is None:
         problems.append(f"{GROUP}={part} needs the extra: pip install 'dlx[{part}]'")
+    problems += getattr(code, "problems", lambda _: [])(values)
     if problems:
         raise ConfigError(*problems)
 
