@@ -23,7 +23,7 @@ ALLOWED = {
     "config": {"core", "record", "engine"},
     "run": {"core", "record", "engine", "config", "report"},
     "sweep": {"core", "record", "engine", "config", "run"},
-    "launcher": {"core", "sweep"},
+    "launcher": {"core", "record", "sweep"},
     "cli": {"core", "record", "engine", "config", "run", "sweep", "report"},
     "__main__": {"cli"},
     "__init__": set(),
