@@ -23,6 +23,7 @@ ALLOWED = {
     "config": {"core", "record", "engine"},
     "run": {"core", "record", "engine", "config", "report"},
     "sweep": {"core", "record", "engine", "config", "run"},
+    "launcher": {"core", "record", "sweep"},
     "cli": {"core", "record", "engine", "config", "run", "sweep", "report"},
     "__main__": {"cli"},
     "__init__": set(),
@@ -78,7 +79,7 @@ def test_every_file_of_a_group_has_an_option(group: str) -> None:
 
 
 @pytest.mark.parametrize("module", ["dlx", "dlx.cli.main", "dlx.cli.list", "dlx.config.compose", "dlx.config.build",
-                                    "dlx.sweep.pool", "dlx.run"])
+                                    "dlx.sweep.drive", "dlx.sweep.launch", "dlx.launcher.local", "dlx.run"])
 def test_importing_the_command_line_imports_nothing_heavy(module: str) -> None:
     code = f"import sys, {module}; print(*sorted({HEAVY!r} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

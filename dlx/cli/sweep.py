@@ -6,8 +6,6 @@ import argparse
 import contextlib
 import json
 import math
-import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +13,9 @@ from dlx.cli.arguments import add_json, command_parser
 
 if TYPE_CHECKING:
     from dlx.run import Surroundings
+    from dlx.sweep.drive import Policy
+    from dlx.sweep.launch import Launcher
     from dlx.sweep.plan import Plan
-    from dlx.sweep.pool import Ended
     from dlx.sweep.run import Outcome
     from dlx.sweep.tables import Standing
 
@@ -37,20 +36,25 @@ def run(args: argparse.Namespace) -> int:
     from dlx.record import atomic, layout
     from dlx.record.folder import RunFolder
     from dlx.run import Surroundings
+    from dlx.sweep.drive import Policy
+    from dlx.sweep.launch import launcher_factory
     from dlx.sweep.plan import make_plan, write_plan
 
     plan = make_plan(args.overrides, args.config_dir)
     check(plan, [ANY_PACKAGE])
+    config = compose("sweep", plan.runs[0].overrides, args.config_dir)
+    make_launcher = launcher_factory(config["launcher"], [ANY_PACKAGE])
     if args.dry_run:
         print_plan(plan, args.json)
         return 0
-    config = compose("sweep", plan.runs[0].overrides, args.config_dir)
     name = "sweep" if config["name"] == "auto" else f"{config['name']}-sweep"
     folder = RunFolder.create(Path(config["runs_dir"]), name, plan_hash(plan))
     with folder:
         atomic.write_text(folder.path / layout.OVERRIDES, "".join(f"{line}\n" for line in args.overrides))
         write_plan(folder.path, plan)
-        return run_and_print(folder.path, plan, Surroundings.of(config), config["workers"], [ANY_PACKAGE], args.json)
+        launcher = make_launcher(folder.path, config["workers"])
+        return run_and_print(folder.path, plan, Surroundings.of(config), Policy.of(config), launcher, [ANY_PACKAGE],
+                             args.json)
 
 
 def check(plan: Plan, trust: list[str]) -> None:
@@ -86,26 +90,33 @@ def resume_sweep(path: Path, config: dict[str, Any], trust: list[str], as_json: 
     from dlx.record import layout
     from dlx.record.folder import RunFolder
     from dlx.run import Surroundings
+    from dlx.sweep.drive import Policy
+    from dlx.sweep.launch import launcher_factory
     from dlx.sweep.plan import read_plan
 
+    make_launcher = launcher_factory(config["launcher"], trust)
     plan = read_plan(path)
     try:
         check(plan, trust)
     except ConfigError as error:
         raise ArtefactError(f"{path / layout.SWEEP} is refused:\n{error}") from error
     with RunFolder(path):
-        return run_and_print(path, plan, Surroundings.of(config), config["workers"], trust, as_json)
+        launcher = make_launcher(path, config["workers"])
+        return run_and_print(path, plan, Surroundings.of(config), Policy.of(config), launcher, trust, as_json)
 
 
-def run_and_print(path: Path, plan: Plan, surroundings: Surroundings, workers: int | str, trust: list[str],
-                  as_json: bool) -> int:
+def run_and_print(path: Path, plan: Plan, surroundings: Surroundings, policy: Policy, launcher: Launcher,
+                  trust: list[str], as_json: bool) -> int:
     """Run a plan, print its leaderboard, and fail where runs failed."""
+    from dlx.cli.sweep_progress import watching
     from dlx.core.errors import RunsFailedError
-    from dlx.sweep.run import how_it_left, log_tail, missing, run_plan, worker_count
+    from dlx.sweep.run import how_it_left, log_tail, missing, run_plan
 
-    todo, count = missing(path, plan), worker_count(workers)
-    with progress(path, len(plan.runs), len(plan.runs) - len(todo), count, as_json) as ended:
-        outcome = run_plan(path, plan, surroundings, count, trust, ended)
+    todo = missing(path, plan)
+    with contextlib.closing(launcher):
+        slots = launcher.slots() if todo else 0
+        with watching(path, len(plan.runs), len(plan.runs) - len(todo), slots, as_json) as watch:
+            outcome = run_plan(path, plan, surroundings, policy, launcher, trust, watch)
     print_outcome(path, outcome, as_json)
     failed = [result for result in outcome.results if result.status != "done"]
     if failed:
@@ -113,34 +124,10 @@ def run_and_print(path: Path, plan: Plan, surroundings: Surroundings, workers: i
         lines = [f"{len(failed)} of {len(outcome.results)} runs failed;{rest} dlx resume {path} "
                  f"tries again those that can succeed"]
         for result in failed:
-            lines += [f"runs/{result.run.hash}  {how_it_left(result, outcome.exits.get(result.run.hash))}"]
+            lines += [f"runs/{result.run.hash}  {how_it_left(result, outcome.failures.get(result.run.hash))}"]
             lines += [f"    {line}" for line in log_tail(path, result.run.hash)]
         raise RunsFailedError("\n".join(lines))
     return 0
-
-
-@contextlib.contextmanager
-def progress(path: Path, total: int, done: int, workers: int, quiet: bool) -> Iterator[Callable[[Ended], None]]:
-    """Show runs done and failed while a sweep runs."""
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True, quiet=quiet)
-    console.print(f"[bold]sweep[/]  {total} runs, {done} done before, {workers} at a time  →  "
-                  f"{escape(str(path))}", highlight=False, soft_wrap=True)
-    columns = (TextColumn("runs"), MofNCompleteColumn(), BarColumn(bar_width=30), TextColumn("{task.description}"),
-               TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=quiet or not sys.stderr.isatty()) as bar:
-        task = bar.add_task("", total=total, completed=done)
-        failed = 0
-
-        def ended(end: Ended) -> None:
-            nonlocal failed
-            failed += end.exit_code != 0
-            bar.update(task, advance=1, description=f"{failed} failed" if failed else "")
-
-        yield ended
 
 
 def print_plan(plan: Plan, as_json: bool) -> None:

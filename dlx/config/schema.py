@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from dlx.core.ranges import Count, Fraction, NonNegative, Range, Seed, problem, shown
+from dlx.core.ranges import Count, Fraction, NonNegative, Positive, Range, Seed, problem, shown
 from dlx.record.folder import NAME
 
 ROOT: dict[str, Any] = {
@@ -18,9 +18,14 @@ ROOT: dict[str, Any] = {
     "runs_dir": str,
     "data_dir": str,
     "workers": Literal["auto"] | Count,
+    "retries": Annotated[int, Range("[0, 1000]")],
+    "on_error": Literal["continue", "stop"],
+    "max_failures": Annotated[int, Range("[0, inf)")] | None,
+    "run_limit_seconds": Positive | None,
 }
 # Where and how often to write; not part of the experiment, so neither saved with it nor hashed.
-SURROUNDINGS = ("runs_dir", "data_dir", "checkpoint_seconds", "workers")
+SURROUNDINGS = ("runs_dir", "data_dir", "checkpoint_seconds", "workers", "launcher", "retries", "on_error",
+                "max_failures", "run_limit_seconds")
 # Saved, but without effect on the numbers.
 UNHASHED = ("name", "device.kind", "device.threads", "device.compile")
 

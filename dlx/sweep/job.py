@@ -1,75 +1,188 @@
-"""One run of a sweep, in a process of its own. Imports of the engine are inside: the pool's driver stays light."""
+"""A job: runs that one worker trains. The engine is imported inside, so that a driver stays light."""
 
 from __future__ import annotations
 
-import multiprocessing
+import contextlib
 import os
 import signal
 import sys
-import threading
+import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from dlx.core.errors import DlxError
+from dlx.core.errors import ArtefactError, DlxError, InterruptedRunError, TrainingError
+from dlx.core.types import History
 from dlx.record import layout
+from dlx.record.folder import FINAL, RunFolder
+from dlx.sweep.progress import Meter
+
+if TYPE_CHECKING:
+    from dlx.engine.parts import Parts
+    from dlx.engine.signals import StopRequest
 
 # What a fresh worker finds imported already.
 PRELOAD = ["torch", "dlx.engine.run", "dlx.engine.reevaluate", "dlx.report.render", "sklearn.datasets",
            "sklearn.model_selection", "sklearn.metrics", "matplotlib.figure", "matplotlib.backends.backend_agg"]
+# How long a worker that lost its driver may take for its checkpoints, and how long another waits for it to leave.
+GRACE_SECONDS = 20.0
+LOCK_SECONDS = 60.0
+LOCK_POLL_SECONDS = 0.1
+
+
+class Task(NamedTuple):
+    """One run: its folder, what was typed for it, its configuration as saved."""
+
+    folder: Path
+    overrides: tuple[str, ...]
+    saved: dict[str, Any]
 
 
 class Job(NamedTuple):
-    """What a worker needs to train one run in its folder."""
+    """Runs that one worker trains.
 
-    folder: Path
-    overrides: Sequence[str]
-    saved: Mapping[str, Any]
+    Args:
+        checkpoint_seconds: between checkpoints.
+        trust: packages of the user whose code may be named.
+        pause_epoch: train to this epoch, then leave a checkpoint.
+        stop_reason: train no further, and finish the runs for this reason.
+    """
+
+    tasks: tuple[Task, ...]
     data_dir: str
     checkpoint_seconds: float
-    trust: Sequence[str]
+    trust: tuple[str, ...]
+    pause_epoch: int | None = None
+    stop_reason: str | None = None
+
+    def plain(self) -> dict[str, Any]:
+        """Return the job as JSON can hold it."""
+        tasks = [task._replace(folder=str(task.folder))._asdict() for task in self.tasks]  # type: ignore[arg-type]
+        return {**self._asdict(), "tasks": tasks}
+
+    @classmethod
+    def of_plain(cls, plain: Mapping[str, Any]) -> Job:
+        """Return the job that `plain` gave."""
+        tasks = (Task(Path(task["folder"]), tuple(task["overrides"]), task["saved"]) for task in plain["tasks"])
+        return cls(**{**plain, "tasks": tuple(tasks), "trust": tuple(plain["trust"])})
 
 
-class Silent:
-    """An observer that shows nothing."""
+class StopNow:
+    """A rule that ends training before its next epoch."""
 
-    def started(self, epochs: int, done: int, facts: Mapping[str, object]) -> None:
-        """Say nothing."""
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
 
-    def epoch(self, row: Mapping[str, object]) -> None:
-        """Say nothing."""
+    def columns(self) -> tuple[str, ...]:
+        """Read nothing."""
+        return ()
+
+    def should_stop(self, history: History) -> str | None:
+        """Return the reason."""
+        return self.reason
+
+
+def pause_reason(epoch: int) -> str:
+    """Return what the status of a run says that paused after an epoch."""
+    return f"paused at epoch {epoch}"
+
+
+def is_over(task: Task, pause_epoch: int | None = None) -> bool:
+    """Say whether a run of a job is over, or paused where it was to pause."""
+    if not (task.folder / layout.STATUS).is_file():
+        return False
+    try:
+        status = RunFolder(task.folder).status()
+    except ArtefactError:
+        return False
+    paused = pause_epoch is not None and status.get("reason") == pause_reason(pause_epoch)
+    return status["status"] in FINAL or (paused and status["status"] == "interrupted")
 
 
 def run_job(job: Job) -> None:
-    """Train or go on with a run and leave the process with its exit code; output goes to dlx.log."""
-    # Ctrl-C at the terminal reaches the driver alone, which then asks its workers to stop.
-    os.setsid()
-    threading.Thread(target=_stop_with_parent, daemon=True).start()
-    job.folder.mkdir(parents=True, exist_ok=True)
-    log = os.open(job.folder / layout.LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-    os.dup2(log, 1)
-    os.dup2(log, 2)
+    """Train or go on with every run of a job that is not over, one after another; each run's output goes to its log.
+
+    Returns where each run is over or paused, a diverged one too; else the process is left with the error's exit code.
+    """
+    from dlx.engine.signals import stop_on_signals
+
+    meter = Meter(job.tasks[0].folder, len(job.tasks), job.pause_epoch)
     try:
-        _train(job)
+        with stop_on_signals() as stop:
+            for task in job.tasks:
+                _refuse_to_go_on(stop)
+                _write_output_to(task.folder)
+                if not is_over(task, job.pause_epoch):
+                    _train(job, task, meter)
+                meter.over()
     except DlxError as error:
         print(f"dlx: {error}", file=sys.stderr, flush=True)
         sys.exit(error.exit_code)
 
 
-def _train(job: Job) -> None:
-    from dlx.record.folder import RunFolder
+def _refuse_to_go_on(stop: StopRequest) -> None:
+    if stop.signal_number is not None:
+        raise InterruptedRunError(stop.signal_number, "interrupted between runs; nothing is lost")
+
+
+def _write_output_to(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    log = os.open(folder / layout.LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    os.close(log)
+
+
+def _train(job: Job, task: Task, meter: Meter) -> None:
     from dlx.run import Surroundings, build_saved, describe, execute
 
-    saved = dict(job.saved)
+    saved = dict(task.saved)
     parts = build_saved(saved, job.trust, job.checkpoint_seconds)
-    with RunFolder.at(job.folder) as folder:
+    if job.stop_reason is not None:
+        parts = _stopping(parts, job.stop_reason)
+    _wait_for_lock(RunFolder(task.folder))
+    with RunFolder.at(task.folder) as folder:
+        # Another worker may have finished it while this one waited.
+        if is_over(task, job.pause_epoch):
+            return
         if not (folder.path / layout.CONFIG).is_file():
-            describe(folder, saved, job.overrides)
-        execute(parts, saved, folder, Surroundings(job.data_dir, job.checkpoint_seconds), Silent())
+            describe(folder, saved, task.overrides)
+        try:
+            execute(parts, saved, folder, Surroundings(job.data_dir, job.checkpoint_seconds), meter)
+        except InterruptedRunError:
+            if not meter.paused:
+                raise
+            assert job.pause_epoch is not None
+            folder.set_status("interrupted", reason=pause_reason(job.pause_epoch))
+        except TrainingError:
+            # A run that diverged is over; the others of its job are not concerned.
+            if folder.status()["status"] not in FINAL:
+                raise
 
 
-def _stop_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os.kill(os.getpid(), signal.SIGTERM)
+def _stopping(parts: Parts, reason: str) -> Parts:
+    return replace(parts, regularizers={**parts.regularizers, "sweep": StopNow(reason)})
+
+
+def _wait_for_lock(folder: RunFolder) -> None:
+    # The worker that had this run may still write its checkpoint: its driver, launcher or node died a moment ago.
+    deadline = time.monotonic() + LOCK_SECONDS
+    with contextlib.suppress(FileNotFoundError):
+        while folder.is_locked() and time.monotonic() < deadline:
+            time.sleep(LOCK_POLL_SECONDS)
+
+
+def stop_and_leave() -> None:
+    """Ask this process to write its checkpoints and end; end it where it cannot."""
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(GRACE_SECONDS)
+    os._exit(128 + signal.SIGTERM)
+
+
+def num_threads(tasks: Sequence[Task]) -> int:
+    """Return how many CPU threads a job of these runs computes with; 0 where a run decides that itself."""
+    threads = [task.saved["device"]["threads"] for task in tasks]
+    return 0 if any(not isinstance(count, int) for count in threads) else max(threads)

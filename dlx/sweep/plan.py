@@ -40,6 +40,7 @@ class Plan(NamedTuple):
 
     runs: tuple[PlannedRun, ...]
     axes: tuple[str, ...]
+    groups: tuple[tuple[int, ...], ...] = ()
 
 
 def make_plan(overrides: Sequence[str], config_dir: Path | None) -> Plan:
@@ -77,7 +78,7 @@ def refuse_axes(parsed: Sequence[Override]) -> None:
     """Refuse what several values cannot be given for, or what would be lost where they are typed out."""
     axes = [override for override in parsed if override.is_sweep_override()]
     problems = [f"{override.input_line}: {override.key_or_group} is one for the whole sweep; give one value"
-                for override in axes if override.key_or_group in SURROUNDINGS]
+                for override in axes if override.key_or_group.partition(".")[0] in SURROUNDINGS]
     problems += [package_problem(override) for override in axes if override.package is not None]
     problems += [add_problem(override.key_or_group) for override in axes
                  if override.is_add() and not override.is_force_add() and "." in override.key_or_group]

@@ -1,9 +1,8 @@
-"""Running a plan: what is missing of it, in workers; then the tables."""
+"""Running a plan: what is missing of it, group by group; then the tables."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,10 +11,12 @@ from dlx.engine.signals import stop_on_signals
 from dlx.record import layout
 from dlx.record.folder import FINAL, RunFolder
 from dlx.run import Surroundings
-from dlx.sweep import tables
-from dlx.sweep.job import Job
+from dlx.sweep import progress, tables
+from dlx.sweep.drive import Driver, Failure, Policy, Watch
+from dlx.sweep.job import Job, Task
+from dlx.sweep.launch import Launcher
 from dlx.sweep.plan import Plan, PlannedRun
-from dlx.sweep.pool import Ended, run_jobs
+from dlx.sweep.progress import Progress
 from dlx.sweep.tables import Result
 
 TAIL_LINES = 12
@@ -26,30 +27,49 @@ class Outcome(NamedTuple):
 
     results: list[Result]
     standings: list[tables.Standing]
-    exits: dict[str, int]
+    failures: dict[str, Failure]
 
 
-def run_plan(folder: Path, plan: Plan, surroundings: Surroundings, workers: int, trust: Sequence[str],
-             ended: Callable[[Ended], None]) -> Outcome:
+class Unwatched:
+    """A watch that shows nothing."""
+
+    def ended(self, tasks: Iterable[Task], num_failed: int) -> None:
+        """Say nothing."""
+
+    def look(self, in_flight: list[Progress]) -> None:
+        """Say nothing."""
+
+
+def run_plan(folder: Path, plan: Plan, surroundings: Surroundings, policy: Policy, launcher: Launcher,
+             trust: Sequence[str], watch: Watch) -> Outcome:
     """Run what is missing of a plan and write runs.csv and leaderboard.csv.
 
     Raises:
         InterruptedRunError: after the runs in progress wrote checkpoints.
     """
-    jobs = [Job(folder / layout.RUNS / run.hash, run.overrides, run.saved, surroundings.data_dir,
-                surroundings.checkpoint_seconds, trust) for run in missing(folder, plan)]
-    exits: dict[str, int] = {}
+    jobs = list(missing_jobs(folder, plan, surroundings, trust))
+    failures: dict[str, Failure] = {}
+    if jobs:
+        progress.clear(folder)
+        with stop_on_signals() as stop:
+            driver = Driver(jobs, launcher, policy, stop, watch)
+            driver.drive()
+            failures = driver.failures
+        progress.clear(folder)
+        if stop.signal_number is not None:
+            raise InterruptedRunError(stop.signal_number,
+                                      f"the sweep was interrupted; nothing is lost: dlx resume {folder}")
+    return write_tables(folder, plan)._replace(failures=failures)
 
-    def note(end: Ended) -> None:
-        exits[end.job.folder.name] = end.exit_code
-        ended(end)
 
-    with stop_on_signals() as stop:
-        try:
-            run_jobs(jobs, workers, note, stop)
-        except InterruptedRunError as error:
-            raise InterruptedRunError(error.signal_number, f"{error}: dlx resume {folder}") from error
-    return write_tables(folder, plan)._replace(exits=exits)
+def missing_jobs(folder: Path, plan: Plan, surroundings: Surroundings, trust: Sequence[str]) -> Iterator[Job]:
+    """Yield a job for each group of the plan, of those of its runs that are not over."""
+    todo = {run.hash for run in missing(folder, plan)}
+    for group in plan.groups or [(number,) for number in range(len(plan.runs))]:
+        tasks = tuple(Task(folder / layout.RUNS / run.hash, run.overrides, run.saved)
+                      for run in (plan.runs[number] for number in group) if run.hash in todo)
+        if tasks:
+            yield Job(tasks, surroundings.data_dir, surroundings.checkpoint_seconds, tuple(trust))
 
 
 def missing(folder: Path, plan: Plan) -> list[PlannedRun]:
@@ -67,21 +87,18 @@ def write_tables(folder: Path, plan: Plan) -> Outcome:
     return Outcome(results, standings, {})
 
 
-def worker_count(workers: int | str) -> int:
-    """Return the number of workers; "auto" is the number of cores."""
-    return (os.cpu_count() or 1) if workers == "auto" else int(workers)
-
-
 def log_tail(folder: Path, run_hash: str) -> list[str]:
     """Return the last lines of a run's log."""
     path = RunFolder(folder / layout.RUNS / run_hash).path / layout.LOG
     return path.read_text(errors="replace").splitlines()[-TAIL_LINES:] if path.is_file() else []
 
 
-def how_it_left(result: Result, exit_code: int | None) -> str:
-    """Say how a run that is not done ended: its own words, or how its process left."""
-    if result.status not in ("interrupted", "created", "running", "missing") or exit_code in (None, 0):
+def how_it_left(result: Result, failure: Failure | None) -> str:
+    """Say how a run that is not done ended: its own words, or how its worker left."""
+    if failure is not None and failure.reason is not None:
+        return f"failed: {failure.reason}"
+    if failure is None or result.status not in ("interrupted", "created", "running", "missing"):
         return f"{result.status}: {result.reason}"
-    assert exit_code is not None, "handled above"
-    left = f"killed by signal {-exit_code}" if exit_code < 0 else f"exit code {exit_code}"
-    return f"failed: its process left with {left}" if exit_code > 0 else f"failed: its process was {left}"
+    code = failure.exit_code
+    return f"failed: its process was killed by signal {-code}" if code < 0 else (
+        f"failed: its process left with exit code {code}")

@@ -90,7 +90,7 @@ def test_complete_offers_groups_and_root_keys_first(offered):
 
 @pytest.mark.parametrize("group", options.groups(CONF))
 def test_complete_offers_every_option_of_a_group(offered, group):
-    assert offered("train", f"{group}=") == [f"{group}={name}" for name in options.options(group, CONF)]
+    assert offered("sweep", f"{group}=") == [f"{group}={name}" for name in options.options(group, CONF)]
 
 
 @pytest.mark.parametrize(("words", "expected"), [
@@ -160,7 +160,9 @@ def test_complete_offers_what_a_saved_checkpoint_is_measured_with(offered):
     assert offered("evaluate", "runs/x", "") == ["checkpoint=", "data_dir=", "device=", "level=", "splits="]
     assert offered("evaluate", "runs/x", "device=c") == ["device=cpu", "device=cuda"]
     assert offered("evaluate", "runs/x", "model=") == []
-    assert offered("resume", "runs/x", "") == ["checkpoint_seconds=", "data_dir=", "workers="]
+    assert offered("resume", "runs/x", "") == [
+        "checkpoint_seconds=", "data_dir=", "launcher=", "max_failures=", "on_error=", "retries=", "run_limit_seconds=",
+        "workers="]
 
 
 def test_complete_offers_run_folders(offered, folders):

@@ -8,15 +8,16 @@ CONFIG_DIR = "--config-dir=conf"
 MODULE = "mymodels"
 CODE = '''
 """What a user might have written."""
-import os, pathlib, signal, time
+import ctypes, os, pathlib, resource, signal, time
 from os import system  # what a careless module may hold
 import torch
 from torch import nn
 
 
 class Net(nn.Module):
-    """An MLP whose forward naps, fails, leaves, dies or diverges while it trains, if it is told to; in the mode "built"
-    its constructor leaves the process, where it is not built without memory, for a check.
+    """An MLP whose forward naps, fails, leaves, dies, hangs or diverges while it trains, if it is told to: "leave" is
+    with exit code 0, "limit" out of memory; in the mode "built" its constructor leaves the process, where it is not
+    built without memory, for a check.
 
     Misbehaving and napping need the file `misbehave` in the current folder.
     """
@@ -38,6 +39,17 @@ class Net(nn.Module):
                 raise MemoryError
             if self.mode == "exit":
                 os._exit(9)
+            if self.mode == "leave":
+                os._exit(0)
+            if self.mode == "segfault":
+                ctypes.string_at(0)
+            if self.mode == "hang":
+                while True:
+                    time.sleep(1)
+            if self.mode == "limit":
+                used = int(pathlib.Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+                resource.setrlimit(resource.RLIMIT_AS, (used + 2**24, resource.RLIM_INFINITY))
+                torch.zeros(2**30)
             if self.mode == "kill":
                 os.kill(os.getpid(), signal.SIGKILL)
         outputs = self.layers(x)
