@@ -18,9 +18,12 @@ ROOT: dict[str, Any] = {
     "runs_dir": str,
     "data_dir": str,
     "workers": Literal["auto"] | Count,
+    "seeds": None | Count,
 }
 # Where and how often to write; not part of the experiment, so neither saved with it nor hashed.
 SURROUNDINGS = ("runs_dir", "data_dir", "checkpoint_seconds", "workers")
+# Which runs a sweep makes; a run of it does not know.
+SWEEPING = ("search", "seeds")
 # Saved, but without effect on the numbers.
 UNHASHED = ("name", "device.kind", "device.threads", "device.compile")
 
