@@ -35,8 +35,8 @@ class CMAES:
 
     adaptive = True
 
-    def __init__(self, num_trials: Count, batch_size: Count, population_size: Population, seed: Seed, objective: Objective,
-                 direction: Directions) -> None:
+    def __init__(self, num_trials: Count, batch_size: Count, population_size: Population, seed: Seed,
+                 objective: Objective, direction: Directions) -> None:
         self.num_trials = num_trials
         self.batch_size = batch_size
         self.population_size = population_size
@@ -45,7 +45,7 @@ class CMAES:
         self.direction = direction
 
     def ask(self, axes: Sequence[Axis], trials: Sequence[Trial], directions: Sequence[Direction]) -> list[Position]:
-        """Return the next batch. The strategy's state is the sequence of its generations, so it lives through all again.
+        """Return the next batch. The sampler lives through all earlier ones again.
 
         Raises:
             ConfigError: several objectives, or no axis of numbers.

@@ -36,7 +36,8 @@ def refuse_axes(parsed: Sequence[Override]) -> None:
 
 def read_axes(parsed: Sequence[Override], folders: Sequence[Path]) -> list[Axis]:
     """Return the axes among parsed overrides, in their order. Raises ConfigError with all that are none."""
-    axes, problems = [], []
+    axes: list[Axis] = []
+    problems: list[str] = []
     for override in parsed:
         if override.is_sweep_override():
             try:
@@ -51,9 +52,10 @@ def read_axes(parsed: Sequence[Override], folders: Sequence[Path]) -> list[Axis]
 def _axis(override: Override, folders: Sequence[Path]) -> Axis:
     from hydra.core.override_parser.types import ChoiceSweep, Glob, Override, RangeSweep
 
-    key, typed, value = override.key_or_group, str(override.input_line), override.value()
+    key, typed = override.key_or_group, str(override.input_line)
+    value: Any = override.value()
     if override.is_interval_sweep():
-        return _interval(key, typed, value)  # type: ignore[arg-type]
+        return _interval(key, typed, value)
     _refuse_tags(typed, getattr(value, "tags", ()), ())
     if isinstance(value, Glob):
         names = value.filter(options.options(key, folders))
@@ -74,7 +76,7 @@ def _axis(override: Override, folders: Sequence[Path]) -> Axis:
 def _interval(key: str, typed: str, interval: IntervalSweep) -> Axis:
     _refuse_tags(typed, interval.tags, ("log",))
     low, high, log = interval.start, interval.end, "log" in interval.tags
-    assert low is not None and high is not None, typed
+    assert None not in (low, high), typed
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
         raise ConfigError(f"{typed}: an interval goes from a finite number to a greater one")
     if log and low <= 0:

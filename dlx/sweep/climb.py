@@ -94,8 +94,8 @@ def at_rung(goal: Goal, row: Mapping[str, float | None]) -> float | None:
     """Return the objective in a row of metrics.csv. Raises ConfigError where it names what no row has."""
     for name in names(goal.expression):
         if name not in row:
-            raise ConfigError(f"search=halving looks at metrics.csv, which has no {name}; choose search.objective among "
-                              f"its columns")
+            raise ConfigError(f"search=halving looks at metrics.csv, which has no {name}; choose search.objective "
+                              f"among its columns")
     return evaluate(goal.expression, row)
 
 

@@ -87,7 +87,7 @@ def goal_values(plan: Plan, results: Sequence[Result]) -> dict[int, tuple[float,
 
 
 def pareto_front(goals: Sequence[Goal], values: Mapping[int, tuple[float, ...] | None]) -> list[int]:
-    """Return the points that no other is better than in one objective and as good in all; of one objective, the best."""
+    """Return the points that no other beats: at least as good in all objectives and better in one."""
     signed = {point: [goal.sign * value for goal, value in zip(goals, own, strict=True)]
               for point, own in values.items() if own is not None}
     return [point for point, own in signed.items()

@@ -65,7 +65,7 @@ def _refuse(node: ast.expr, expression: str, depth: int) -> None:
         case ast.Call(ast.Name(name), arguments, []) if name in _FUNCTIONS:
             _refuse_count(name, len(arguments), expression)
             inner = arguments
-        case ast.Constant(value) if type(value) in (int, float) and abs(value) < 1e300:
+        case ast.Constant(value) if type(value) in (int, float) and -1e300 < value < 1e300:  # type: ignore[operator]
             inner = []
         case ast.Name(name) if name.startswith("test_"):
             raise ConfigError(f"search.objective={expression} uses {name}: selection never sees test, or the test of "
@@ -73,8 +73,8 @@ def _refuse(node: ast.expr, expression: str, depth: int) -> None:
         case ast.Name():
             inner = []
         case _:
-            raise ConfigError(f"search.objective={expression}: {ast.unparse(node)[:60]} is not allowed; an objective is "
-                              f"made of logged names, numbers, + - * / **, {', '.join(_FUNCTIONS)}")
+            raise ConfigError(f"search.objective={expression}: {ast.unparse(node)[:60]} is not allowed; an objective "
+                              f"is made of logged names, numbers, + - * / **, {', '.join(_FUNCTIONS)}")
     for child in inner:
         _refuse(child, expression, depth + 1)
 

@@ -117,7 +117,8 @@ def refuse_together(search: str, axes: Sequence[Axis], seeds: int | None) -> Non
         if seed is not None:
             problems.append(f"{seed.typed}: a seed is no hyperparameter to search for; repeat each point with seeds=5")
         if not axes:
-            problems.append(f"search={search} has nothing to search; give an axis: optimizer.lr=tag(log,interval(1e-4,1))")
+            problems.append(f"search={search} has nothing to search; give an axis, "
+                            f"optimizer.lr=tag(log,interval(1e-4,1)) for one")
         problems += [f"{axis.typed}: shuffle orders a grid, and search={search} has no order" for axis in axes
                      if axis.shuffled]
         keys = [axis.key for axis in axes]
