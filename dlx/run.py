@@ -6,7 +6,7 @@ import contextlib
 import logging
 import os
 import traceback
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -40,6 +40,7 @@ class Surroundings(NamedTuple):
 
     data_dir: str
     checkpoint_seconds: float
+    run_reports: bool = True
 
     @classmethod
     def of(cls, config: dict[str, Any]) -> Surroundings:
@@ -47,7 +48,7 @@ class Surroundings(NamedTuple):
         folder = config["data_dir"]
         if folder == "auto":
             folder = os.environ.get("DLX_DATA_DIR") or os.path.expanduser(CACHE)
-        return cls(folder, config["checkpoint_seconds"])
+        return cls(folder, config["checkpoint_seconds"], config.get("run_reports", True))
 
 
 def describe(folder: RunFolder, saved: dict[str, Any], overrides: Sequence[str]) -> None:
@@ -79,41 +80,47 @@ def execute(parts: Parts, saved: dict[str, Any], folder: RunFolder, surroundings
     Raises:
         DlxError: of the kind that says how it ended; status.json and dlx.log say it too.
     """
-    execute_together([(parts, saved, folder)], surroundings, observer)
+    execute_together([(parts, saved, folder)], surroundings, observer, lambda: None)
     status = folder.status()
     if status["status"] == "diverged":
         raise TrainingError(status["reason"])
 
 
 def execute_together(runs: Sequence[tuple[Parts, dict[str, Any], RunFolder]], surroundings: Surroundings,
-                     observer: Observer, limits: Limits | None = None, with_report: bool = True) -> None:
+                     observer: Observer, over: Callable[[], None], fused: bool = False, limits: Limits | None = None
+                     ) -> None:
     """Train or go on training in folders that this process holds: several as members of a fused run.
 
     A run that diverges is over, and no error. Whatever else ends training ends it for all of them that are not over.
 
     Args:
-        with_report: write the report of each run as it ends.
+        over: is called as each run is over.
+        fused: compute a run also as a member if it is alone.
 
     Raises:
         DlxError: of the kind that says how it ended; status.json and dlx.log of each say it too.
     """
-    from dlx.engine.run import Limits, Run, train
+    from dlx.engine.run import UNBOUNDED, Run, train
     from dlx.engine.signals import stop_on_signals
+
+    def end(folder: RunFolder) -> None:
+        conclude(folder, surroundings.run_reports)
+        over()
 
     folders = [folder for *_, folder in runs]
     with contextlib.ExitStack() as stack:
         logs = [stack.enter_context(_logged(folder, number)) for number, folder in enumerate(folders)]
         stack.enter_context(_status(folders, logs))
         stop = stack.enter_context(stop_on_signals())
-        trained = [Run(parts, saved, folder, log)
-                   for (parts, saved, folder), log in zip(runs, logs, strict=True)
-                   if not (folder.path / layout.SUMMARY).is_file()]
-        for folder in folders:
-            if folder not in [run.folder for run in trained]:
-                conclude(folder, with_report)
-        if trained:
-            train(trained, surroundings.data_dir, observer, stop, lambda run: conclude(run.folder, with_report),
-                  limits=limits or Limits())
+        waiting: list[Run] = []
+        for (parts, saved, folder), own in zip(runs, logs, strict=True):
+            if (folder.path / layout.SUMMARY).is_file():
+                end(folder)
+            else:
+                waiting.append(Run(parts, saved, folder, own))
+        if waiting:
+            train(waiting, surroundings.data_dir, observer, stop, lambda run: end(run.folder), fused,
+                  limits or UNBOUNDED)
 
 
 def conclude(folder: RunFolder, with_report: bool = True) -> None:

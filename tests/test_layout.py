@@ -12,7 +12,8 @@ import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "dlx"
-PARTS = ("dataset", "split", "preprocessing", "model", "loss", "metric", "optimizer", "schedule", "regularizer")
+PARTS = ("dataset", "split", "preprocessing", "model", "loss", "metric", "optimizer", "schedule", "regularizer",
+         "search")
 # What each room may import from; imports point one way.
 ALLOWED = {
     "core": set(),
@@ -28,7 +29,8 @@ ALLOWED = {
     "__main__": {"cli"},
     "__init__": set(),
 }
-HEAVY = {"torch", "torchvision", "sklearn", "pandas", "matplotlib", "scipy", "numpy", "hydra", "omegaconf"}
+HEAVY = {"torch", "torchvision", "sklearn", "pandas", "matplotlib", "scipy", "numpy", "hydra", "omegaconf", "optuna",
+         "cmaes"}
 
 
 def room(path: Path) -> str:

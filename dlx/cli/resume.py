@@ -51,7 +51,7 @@ def resume_run(path: Path, config: dict[str, object], trust: list[str], as_json:
         if status["status"] == "done":
             print_outcome(path, as_json)
             return 0
-        surroundings = Surroundings.of(config)
+        surroundings = Surroundings.of(config)._replace(run_reports=True)
         parts = build_saved(saved, trust, surroundings.checkpoint_seconds)
         with show_outcome(path, as_json), observe(saved, path, quiet=as_json) as observer:
             execute(parts, saved, folder, surroundings, observer)

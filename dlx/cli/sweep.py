@@ -13,7 +13,8 @@ from dlx.cli.arguments import add_json, command_parser
 
 if TYPE_CHECKING:
     from dlx.run import Surroundings
-    from dlx.sweep.drive import Policy
+    from dlx.sweep.conduct import Conducted
+    from dlx.sweep.drive import Failure, Policy
     from dlx.sweep.launch import Launcher
     from dlx.sweep.plan import Plan
     from dlx.sweep.run import Outcome
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 def parser() -> argparse.ArgumentParser:
     """Return the parser."""
     result = command_parser(
-        "sweep", "Train every point of a grid: a=1,2  'seed=range(5)'  model=mlp,cnn  regularizer=[],[dropout]")
+        "sweep", "Train every point of a grid: a=1,2  model=mlp,cnn  regularizer=[],[dropout]  seeds=5; or search=tpe.")
     result.add_argument("--dry-run", action="store_true", help="show the plan, and stop")
     add_json(result)
     return result
@@ -32,19 +33,20 @@ def parser() -> argparse.ArgumentParser:
 def run(args: argparse.Namespace) -> int:
     """Plan, check every distinct configuration, run, print."""
     from dlx.config.build import ANY_PACKAGE
-    from dlx.config.compose import compose
     from dlx.record import atomic, layout
     from dlx.record.folder import RunFolder
     from dlx.run import Surroundings
     from dlx.sweep.drive import Policy
+    from dlx.sweep.frozen import write_plan
     from dlx.sweep.launch import launcher_factory
-    from dlx.sweep.plan import make_plan, write_plan
+    from dlx.sweep.plan import plan_sweep
 
-    plan = make_plan(args.overrides, args.config_dir)
+    plan, config = plan_sweep(args.overrides, args.config_dir)
     check(plan, [ANY_PACKAGE])
-    config = compose("sweep", plan.runs[0].overrides, args.config_dir)
     make_launcher = launcher_factory(config["launcher"], [ANY_PACKAGE])
     if args.dry_run:
+        from dlx.cli.plan_text import print_plan
+
         print_plan(plan, args.json)
         return 0
     name = "sweep" if config["name"] == "auto" else f"{config['name']}-sweep"
@@ -81,7 +83,8 @@ def plan_hash(plan: Plan) -> str:
     """Return 8 hexadecimal digits that stand for all runs of a plan."""
     import hashlib
 
-    return hashlib.sha256("".join(run.hash for run in plan.runs).encode()).hexdigest()[:8]
+    parts = [*(run.hash for run in plan.runs), "" if plan.space is None else json.dumps([plan.search, plan.goals])]
+    return hashlib.sha256("".join(parts).encode()).hexdigest()[:8]
 
 
 def resume_sweep(path: Path, config: dict[str, Any], trust: list[str], as_json: bool) -> int:
@@ -91,8 +94,9 @@ def resume_sweep(path: Path, config: dict[str, Any], trust: list[str], as_json: 
     from dlx.record.folder import RunFolder
     from dlx.run import Surroundings
     from dlx.sweep.drive import Policy
+    from dlx.sweep.frozen import read_plan
     from dlx.sweep.launch import launcher_factory
-    from dlx.sweep.plan import read_plan
+    from dlx.sweep.same_data import refuse_other_data
 
     make_launcher = launcher_factory(config["launcher"], trust)
     plan = read_plan(path)
@@ -101,6 +105,7 @@ def resume_sweep(path: Path, config: dict[str, Any], trust: list[str], as_json: 
     except ConfigError as error:
         raise ArtefactError(f"{path / layout.SWEEP} is refused:\n{error}") from error
     with RunFolder(path):
+        refuse_other_data(path, plan, Surroundings.of(config).data_dir, trust)
         launcher = make_launcher(path, config["workers"])
         return run_and_print(path, plan, Surroundings.of(config), Policy.of(config), launcher, trust, as_json)
 
@@ -110,14 +115,24 @@ def run_and_print(path: Path, plan: Plan, surroundings: Surroundings, policy: Po
     """Run a plan, print its leaderboard, and fail where runs failed."""
     from dlx.cli.sweep_progress import watching
     from dlx.core.errors import RunsFailedError
+    from dlx.sweep.climb import Stage
+    from dlx.sweep.conduct import conduct
     from dlx.sweep.run import how_it_left, log_tail, missing, run_plan
 
-    todo = missing(path, plan)
+    todo, failures = missing(path, plan), dict[str, Failure]()
+
+    def run_batch(batch: Plan, stage: Stage) -> Outcome:
+        done = run_plan(path, batch, surroundings, policy, launcher, trust, watch, stage)
+        failures.update(done.failures)
+        return done
+
+    total = expected_runs(plan)
     with contextlib.closing(launcher):
         slots = launcher.slots() if todo else 0
-        with watching(path, len(plan.runs), len(plan.runs) - len(todo), slots, as_json) as watch:
-            outcome = run_plan(path, plan, surroundings, policy, launcher, trust, watch)
-    print_outcome(path, outcome, as_json)
+        with watching(path, total, len(plan.runs) - len(todo), slots, as_json) as watch:
+            conducted = conduct(path, plan, run_batch, trust)
+    outcome = conducted.outcome._replace(failures=failures)
+    print_outcome(path, conducted, as_json)
     failed = [result for result in outcome.results if result.status != "done"]
     if failed:
         rest = " the others are complete." if len(failed) < len(outcome.results) else ""
@@ -130,34 +145,27 @@ def run_and_print(path: Path, plan: Plan, surroundings: Surroundings, policy: Po
     return 0
 
 
-def print_plan(plan: Plan, as_json: bool) -> None:
-    """Print the runs that a sweep would make."""
-    from dlx.sweep.tables import cell, settings_of, shown, varying
-
-    keys = varying(plan)
-    rows = [{"run": run.hash, **{shown(key): cell(settings_of(run.saved).get(key)) for key in keys}}
-            for run in plan.runs]
-    if as_json:
-        print(json.dumps(rows))
-        return
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(*rows[0], title=f"{len(rows)} runs", title_justify="left")
-    for row in rows:
-        table.add_row(*row.values())
-    Console().print(table)
+def expected_runs(plan: Plan) -> int:
+    """Return how many runs there will be, of a search that goes on at most."""
+    if plan.space is None:
+        return len(plan.runs)
+    return max(len(plan.runs), int(plan.search.get("num_trials", 0)) * (plan.seeds or 1))
 
 
-def print_outcome(path: Path, outcome: Outcome, as_json: bool) -> None:
-    """Print the leaderboard and the best configuration."""
+def print_outcome(path: Path, conducted: Conducted, as_json: bool) -> None:
+    """Print the leaderboard and the best configuration, by the objective where one was given."""
+    from dlx.cli.front import front_lines, front_rows
+    from dlx.cli.plan_text import bias_lines
     from dlx.record import layout
     from dlx.sweep.tables import ranking
 
+    plan, outcome = conducted
     metric, _ = ranking(outcome.results)
+    front = front_rows(conducted) if plan.goals else []
     if as_json:
         rows = [row._asdict() for row in outcome.standings]
-        print(json.dumps({"folder": str(path), "ranked_by": f"val_{metric}", "leaderboard": _finite(rows)}))
+        found = {"best": _finite(front)} if plan.goals else {}
+        print(json.dumps({"folder": str(path), "ranked_by": f"val_{metric}", "leaderboard": _finite(rows), **found}))
         return
     from rich.console import Console
     from rich.markup import escape
@@ -167,6 +175,12 @@ def print_outcome(path: Path, outcome: Outcome, as_json: bool) -> None:
     best = outcome.standings[0]
     if best.num_done:
         console.print(best_sentence(best, metric), highlight=False, soft_wrap=True)
+    if front:
+        goals = ", ".join(f"{goal.direction} {goal.expression}" for goal in plan.goals)
+        title = "Best" if len(plan.goals) == 1 else "Pareto front"
+        console.print(f"[bold]{title}[/]  {escape(goals)}", highlight=False, soft_wrap=True)
+    for line in [*front_lines(front), *bias_lines(plan)]:
+        console.print(line, highlight=False, soft_wrap=True, markup=False)
     console.print(f"[bold]Sweep folder[/]  {escape(str(path))}  "
                   f"({layout.RUNS_TABLE}, {layout.LEADERBOARD})", highlight=False, soft_wrap=True)
 

@@ -19,6 +19,7 @@ from dlx.core.errors import ArtefactError, ConfigError
 from dlx.core.ranges import problem
 
 if TYPE_CHECKING:
+    from dlx.core.search import Search
     from dlx.engine.parts import Parts
 
 # Stands for what the user has just typed; no package can have this name.
@@ -27,7 +28,8 @@ MAX_PARTS = 64
 # What the code of a group is used for; whatever lacks it is something else.
 USES = {"dataset": ("spec", "load"), "split": ("__call__",), "preprocessing": ("fit", "apply"),
         "loss": ("__call__", "kinds"), "metric": ("value", "interval", "kind", "greater_is_better"),
-        "optimizer": ("__call__",), "schedule": ("factor",), "device": ("place", "check")}
+        "optimizer": ("__call__",), "schedule": ("factor",), "device": ("place", "check"),
+        "search": ("ask", "adaptive", "objective", "direction")}
 
 
 def build(saved: Mapping[str, Any], trust: Collection[str], checkpoint_seconds: float = 20.0) -> Parts:
@@ -67,6 +69,20 @@ def build(saved: Mapping[str, Any], trust: Collection[str], checkpoint_seconds: 
     if problems:
         raise ConfigError(*problems)
     return parts
+
+
+def make_search(part: Any, trust: Collection[str]) -> Search:
+    """Build the part that asks for the points of a sweep.
+
+    Raises:
+        ConfigError: values out of range.
+        ArtefactError: a part that is neither of dlx nor of a trusted package.
+    """
+    problems: list[str] = []
+    search: Search | None = _make("search", "search", part, trust, problems)
+    if problems or search is None:
+        raise ConfigError(*problems)
+    return search
 
 
 def structure_problems(saved: Mapping[str, Any], plain_keys: Collection[str]) -> list[str]:

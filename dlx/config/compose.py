@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from dlx.config import names, options
 from dlx.config.schema import ROOT, root_problems, type_problem
@@ -21,10 +21,27 @@ from dlx.core.errors import ConfigError
 from dlx.core.ranges import shown
 
 if TYPE_CHECKING:
+    from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.core.override_parser.types import Override
 
 Nested = dict[str, Any]
 MAX_LENGTH = 4000
+# An interpolation that is another key, and no more.
+_LINK = re.compile(r"\$\{([A-Za-z_]\w*(?:\.\w+)*)\}")
+
+
+class Composed(NamedTuple):
+    """A configuration and where it comes from.
+
+    Args:
+        config: resolved.
+        defaults: resolved, before values were set.
+        interpolations: texts of the values that stand for others, by dotted key.
+    """
+
+    config: Nested
+    defaults: Nested
+    interpolations: dict[str, str]
 
 
 @dataclass
@@ -40,10 +57,9 @@ class Typed:
 
 def parse(overrides: Sequence[str]) -> list[Override]:
     """Parse overrides with Hydra's grammar. Raises ConfigError listing each that does not parse."""
-    from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException
 
-    parser, parsed, problems = OverridesParser.create(), [], []
+    parser, parsed, problems = _parser(), [], []
     for text in overrides:
         if len(text) > MAX_LENGTH:
             problems.append(f"the override {text[:40]!r}… is longer than {MAX_LENGTH} characters")
@@ -60,6 +76,13 @@ def parse(overrides: Sequence[str]) -> list[Override]:
     return parsed
 
 
+@lru_cache(maxsize=1)
+def _parser() -> OverridesParser:
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    return OverridesParser.create()
+
+
 def compose(root: str, overrides: Sequence[str], config_dir: Path | None = None) -> Nested:
     """Compose, set, resolve and check.
 
@@ -74,6 +97,11 @@ def compose(root: str, overrides: Sequence[str], config_dir: Path | None = None)
     Raises:
         ConfigError: with every problem that shows without importing a part.
     """
+    return compose_all(root, overrides, config_dir).config
+
+
+def compose_all(root: str, overrides: Sequence[str], config_dir: Path | None = None) -> Composed:
+    """Compose as `compose` does, and return what a sweep needs to change values afterwards."""
     folders = search_folders(config_dir)
     names.refuse_unknown(root, overrides, folders)
     typed = sort(parse(overrides), root, folders)
@@ -87,7 +115,7 @@ def compose(root: str, overrides: Sequence[str], config_dir: Path | None = None)
                                      if key in typed.values and not is_interpolation(value)})
     if typed.problems:
         raise ConfigError(*dict.fromkeys(typed.problems))
-    return config
+    return Composed(config, defaults, {key: value for key, value in leaves(base) if is_interpolation(value)})
 
 
 def search_folders(config_dir: Path | None) -> list[Path]:
@@ -113,7 +141,7 @@ def sort(overrides: Sequence[Override], root: str, folders: Sequence[Path]) -> T
         elif key in known:
             _choose(typed, key, override.value(), folders)
         else:
-            typed.values[key] = _plain(override.value())
+            typed.values[key] = plain(override.value())
             if override.is_add() and not override.is_force_add():
                 typed.added.append(key)
     return typed
@@ -226,7 +254,8 @@ def resolve(config: Nested, problems: list[str]) -> Nested:
     from omegaconf.errors import OmegaConfBaseException
 
     resolved = copy.deepcopy(config)
-    wanted = [(key, value) for key, value in leaves(config) if isinstance(value, str) and "${" in value]
+    wanted = [(key, value) for key, value in leaves(config) if is_interpolation(value)]
+    wanted = [(key, text) for key, text in wanted if not _follow(resolved, config, key, text)]
     if not wanted:
         return resolved
     try:
@@ -238,12 +267,30 @@ def resolve(config: Nested, problems: list[str]) -> Nested:
         parent, name = _locate(resolved, key)
         assert parent is not None, key
         try:
-            parent[name] = _plain(OmegaConf.select(source, key, throw_on_missing=True))
+            parent[name] = plain(OmegaConf.select(source, key, throw_on_missing=True))
         except (OmegaConfBaseException, RecursionError, ValueError, TypeError) as error:
             unset = re.search("Environment variable '(.+)' not found", str(error))
             reason = f"environment variable {unset[1]} is not set" if unset else str(error).splitlines()[0]
             problems.append(f"{key}={text} cannot be resolved: {reason}")
     return resolved
+
+
+def _follow(resolved: Nested, config: Nested, key: str, text: str) -> bool:
+    # Most interpolations are the value of another key, and OmegaConf takes milliseconds to say so.
+    source = link_source(text)
+    origin, there = _locate(config, source) if source is not None else (None, "")
+    if origin is None or there not in origin or isinstance(origin[there], dict) or is_interpolation(origin[there]):
+        return False
+    parent, name = _locate(resolved, key)
+    assert parent is not None, key
+    parent[name] = copy.deepcopy(origin[there])
+    return True
+
+
+def link_source(text: str) -> str | None:
+    """Return the key whose value an interpolation stands for, None where it is more than that."""
+    match = _LINK.fullmatch(text)
+    return match[1] if match is not None else None
 
 
 def check_types(config: Nested, defaults: Nested, typed: Typed) -> None:
@@ -253,10 +300,21 @@ def check_types(config: Nested, defaults: Nested, typed: Typed) -> None:
         before, _ = _locate(defaults, key)
         if parent is None or before is None or name not in before or isinstance(before[name], dict) or key in ROOT:
             continue
-        value, default = parent[name], before[name]
-        wrong = None if is_interpolation(value) else type_problem(default, value)
-        if wrong is not None:
-            typed.problems.append(f"{key} must be {wrong}, got {shown(value)} (its default is {shown(default)})")
+        if not is_interpolation(parent[name]):
+            typed.problems += _default_problems(key, parent[name], before[name])
+
+
+def value_problems(key: str, value: Any, defaults: Nested) -> list[str]:
+    """Say what is wrong with a value of a key that exists, as `compose` would."""
+    before, name = _locate(defaults, key)
+    typed_wrong = before is not None and name in before and not isinstance(before[name], dict) and key not in ROOT
+    return (_default_problems(key, value, before[name]) if typed_wrong and before is not None else []
+            ) + root_problems({key: value})
+
+
+def _default_problems(key: str, value: Any, default: Any) -> list[str]:
+    wrong = type_problem(default, value)
+    return [] if wrong is None else [f"{key} must be {wrong}, got {shown(value)} (its default is {shown(default)})"]
 
 
 def is_interpolation(value: Any) -> bool:
@@ -281,11 +339,11 @@ def _locate(config: Nested, key: str) -> tuple[Nested | None, str]:
     return (parent if isinstance(parent, dict) else None), name
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Turn Hydra's and OmegaConf's quoted strings and containers into Python's."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, str):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     text = getattr(value, "text", None)
     return text if isinstance(text, str) else value

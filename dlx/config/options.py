@@ -51,7 +51,17 @@ def find_option(group: str, option: str, folders: Sequence[Path]) -> Path | None
 
 
 def read_option(path: Path) -> dict[str, Any]:
-    """Read the file of an option. Raises ConfigError where it is not a YAML mapping."""
+    """Read the file of an option, once as long as it stays as it is; what is returned is shared and not to be changed.
+
+    Raises:
+        ConfigError: not a YAML mapping.
+    """
+    facts = path.stat()
+    return _read(path, facts.st_mtime_ns, facts.st_size)
+
+
+@lru_cache(maxsize=4096)
+def _read(path: Path, _changed: int, _size: int) -> dict[str, Any]:
     try:
         values = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
     except (yaml.YAMLError, UnicodeDecodeError) as error:

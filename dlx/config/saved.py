@@ -8,7 +8,7 @@ import json
 from typing import Any
 
 from dlx.config import options
-from dlx.config.schema import SURROUNDINGS, UNHASHED
+from dlx.config.schema import SURROUNDINGS, SWEEPING, UNHASHED
 
 PART = "part"
 AUTO_NAME = "{dataset}-{model}"
@@ -21,11 +21,11 @@ def to_saved(config: dict[str, Any]) -> dict[str, Any]:
     again only for packages that are named on the command line then.
     """
     saved = {key: copy.deepcopy(value) for key, value in config.items()
-             if key not in (*SURROUNDINGS, *options.PART_GROUPS, options.PRESETS)}
+             if key not in (*SURROUNDINGS, *SWEEPING, *options.PART_GROUPS, options.PRESETS)}
     for group in options.PART_GROUPS:
         value = config[group]
         many = group in options.LIST_GROUPS
-        saved[group] = {name: _part(group, item) for name, item in value.items()} if many else _part(group, value)
+        saved[group] = {name: to_part(group, item) for name, item in value.items()} if many else to_part(group, value)
     if saved["name"] == "auto":
         saved["name"] = AUTO_NAME.format(dataset=_short(saved["dataset"]), model=_short(saved["model"]))
     return saved
@@ -33,17 +33,19 @@ def to_saved(config: dict[str, Any]) -> dict[str, Any]:
 
 def config_hash(saved: dict[str, Any], digits: int = 8) -> str:
     """Return the first hexadecimal digits of the SHA-256 of what determines the result."""
-    hashed = copy.deepcopy(saved)
+    hashed = {key: value for key, value in saved.items() if key not in UNHASHED}
     for key in UNHASHED:
         group, _, name = key.rpartition(".")
-        (hashed[group] if group else hashed).pop(name, None)
+        if group:
+            hashed[group] = {inner: value for inner, value in hashed[group].items() if inner != name}
     # The order in which parts apply matters, that of keys does not.
     for group in options.LIST_GROUPS:
         hashed[group] = list(hashed[group].items()) if isinstance(hashed[group], dict) else hashed[group]
     return hashlib.sha256(json.dumps(hashed, sort_keys=True).encode()).hexdigest()[:digits]
 
 
-def _part(group: str, value: dict[str, Any]) -> dict[str, Any]:
+def to_part(group: str, value: dict[str, Any]) -> dict[str, Any]:
+    """Turn one part of a configuration into its saved form."""
     target = value.get("_target_")
     name = next((option for option, known in options.targets(group).items() if known == target), target)
     return {PART: name, **{key: copy.deepcopy(item) for key, item in value.items() if key != "_target_"}}

@@ -22,10 +22,15 @@ ROOT: dict[str, Any] = {
     "on_error": Literal["continue", "stop"],
     "max_failures": Annotated[int, Range("[0, inf)")] | None,
     "run_limit_seconds": Positive | None,
+    "seeds": None | Count,
+    "members": Literal["auto"] | Count,
+    "run_reports": bool,
 }
 # Where and how often to write; not part of the experiment, so neither saved with it nor hashed.
 SURROUNDINGS = ("runs_dir", "data_dir", "checkpoint_seconds", "workers", "launcher", "retries", "on_error",
-                "max_failures", "run_limit_seconds")
+                "max_failures", "run_limit_seconds", "members", "run_reports")
+# Which runs a sweep makes; a run of it does not know.
+SWEEPING = ("search", "seeds")
 # Saved, but without effect on the numbers.
 UNHASHED = ("name", "device.kind", "device.threads", "device.compile")
 

@@ -95,3 +95,10 @@ class Device:
             threads = (1 if few else os.cpu_count() or 1) if self.threads == "auto" else self.threads
         dtype = torch.float64 if self.precision == "float64" else torch.float32
         return Placement(torch.device(self.check()), threads, dtype, self.precision == "bfloat16", self.compile)
+
+
+def usable_cores() -> list[int]:
+    """List the cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return sorted(os.sched_getaffinity(0))
+    return list(range(os.cpu_count() or 1))

@@ -62,7 +62,7 @@ UNBOUNDED = Limits()
 
 
 def train(runs: Sequence[Run], data_dir: str, observer: Observer, stop: StopRequest, ended: Callable[[Run], None],
-          limits: Limits = UNBOUNDED) -> None:
+          fused: bool = False, limits: Limits = UNBOUNDED) -> None:
     """Train runs, or go on training them, until each has its summary.json. Several train as members of a fused run.
 
     More members than memory holds are divided and train one part after the other.
@@ -71,6 +71,7 @@ def train(runs: Sequence[Run], data_dir: str, observer: Observer, stop: StopRequ
         stop: whether a signal asked to stop.
         ended: is called for each run as its training is over and summary.json stands; of one that diverged before its
             first epoch there is none.
+        fused: compute a run also as a member if it is alone.
 
     Raises:
         InterruptedRunError: after durable checkpoints.
@@ -93,7 +94,7 @@ def train(runs: Sequence[Run], data_dir: str, observer: Observer, stop: StopRequ
         together = [run for run in waiting.pop(0) if run.folder not in over]
         try:
             if together:
-                train_together(together, data_dir, observer, stop, note, len(runs) > 1, limits)
+                train_together(together, data_dir, observer, stop, note, fused or len(runs) > 1, limits)
         except TooManyMembersError as error:
             waiting[:0] = divided(together, error.most)
         except (RuntimeError, MemoryError) as error:

@@ -11,6 +11,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Annotated, Literal
 
+from dlx.core.device import usable_cores
 from dlx.core.ranges import Count, Range
 from dlx.sweep.job import Job, num_threads
 from dlx.sweep.launch import Ended
@@ -112,10 +113,3 @@ class Local:
             return False
         self._claims.enter_context(claim)
         return True
-
-
-def usable_cores() -> list[int]:
-    """List the cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return sorted(os.sched_getaffinity(0))
-    return list(range(os.cpu_count() or 1))

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from dlx.core.ranges import Count, Positive
-from dlx.launcher.local import usable_cores
+from dlx.core.device import usable_cores
 from dlx.record import layout
 from dlx.sweep.host import POLL_SECONDS, Host, Request
 from dlx.sweep.job import Job

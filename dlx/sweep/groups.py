@@ -5,10 +5,10 @@ from __future__ import annotations
 import copy
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 from itertools import pairwise
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from dlx.config import options
 from dlx.config.build import ANY_PACKAGE, build, lookup
@@ -26,8 +26,8 @@ class Grouping(NamedTuple):
     alone: dict[int, str]
 
 
-def make_groups(runs: Sequence[Mapping[str, Any]], workers: int, members: Literal["auto"] | int,
-                trust: Sequence[str] = (ANY_PACKAGE,)) -> Grouping:
+def make_groups(runs: Sequence[Mapping[str, Any]], workers: int, members: int, trust: Collection[str] = (ANY_PACKAGE,)
+                ) -> Grouping:
     """Divide runs into groups that train together.
 
     Args:
@@ -44,7 +44,6 @@ def make_groups(runs: Sequence[Mapping[str, Any]], workers: int, members: Litera
             alone[index] = reason
         else:
             alike.setdefault(shape(saved, tuple(trust)), []).append(index)
-    limit = MOST_MEMBERS if members == "auto" else members
     wanted = math.ceil(workers / max(1, len(alike)))
     groups: list[tuple[int, ...]] = []
     for indices in alike.values():
@@ -52,8 +51,9 @@ def make_groups(runs: Sequence[Mapping[str, Any]], workers: int, members: Litera
         if reason is not None:
             alone |= dict.fromkeys(indices, reason)
         else:
-            groups += divided(sorted(indices, key=lambda index: near(runs[index])), wanted, limit)
-    alone |= {group[0]: f"a worker has one run: {workers} workers" for group in groups if len(group) == 1}
+            groups += divided(sorted(indices, key=lambda index: near(runs[index])), wanted, members)
+    alone |= {group[0]: f"{workers} workers have no more than one such run each" for group in groups
+              if len(group) == 1}
     solo = [(index,) for index in sorted(alone) if (index,) not in groups]
     return Grouping(tuple(sorted([*groups, *solo])), alone)
 
@@ -102,7 +102,7 @@ def divided(indices: Sequence[int], wanted: int, limit: int) -> list[tuple[int, 
     return [tuple(sorted(indices[low:high])) for low, high in pairwise(bounds)]
 
 
-def problem(runs: Sequence[Mapping[str, Any]], indices: Sequence[int], trust: Sequence[str]) -> str | None:
+def problem(runs: Sequence[Mapping[str, Any]], indices: Sequence[int], trust: Collection[str]) -> str | None:
     """Say why runs of one shape cannot be stacked, or None; the first and the last are tried."""
     from dlx.engine.start import stacking_problem
 

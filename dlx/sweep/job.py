@@ -8,12 +8,10 @@ import signal
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from dlx.core.errors import ArtefactError, DlxError, InterruptedRunError, TrainingError
-from dlx.core.types import History
+from dlx.core.errors import ArtefactError, DlxError, InterruptedRunError
 from dlx.record import layout
 from dlx.record.folder import FINAL, RunFolder
 from dlx.sweep.progress import Meter
@@ -45,6 +43,9 @@ class Job(NamedTuple):
     Args:
         checkpoint_seconds: between checkpoints.
         trust: packages of the user whose code may be named.
+        fused: they train together, as members of a fused run.
+        memory_share: of the machine's memory that is this job's, in (0, 1].
+        run_reports: write the report of each run.
         pause_epoch: train to this epoch, then leave a checkpoint.
         stop_reason: train no further, and finish the runs for this reason.
     """
@@ -53,6 +54,9 @@ class Job(NamedTuple):
     data_dir: str
     checkpoint_seconds: float
     trust: tuple[str, ...]
+    fused: bool = False
+    memory_share: float = 1.0
+    run_reports: bool = False
     pause_epoch: int | None = None
     stop_reason: str | None = None
 
@@ -66,21 +70,6 @@ class Job(NamedTuple):
         """Return the job that `plain` gave."""
         tasks = (Task(Path(task["folder"]), tuple(task["overrides"]), task["saved"]) for task in plain["tasks"])
         return cls(**{**plain, "tasks": tuple(tasks), "trust": tuple(plain["trust"])})
-
-
-class StopNow:
-    """A rule that ends training before its next epoch."""
-
-    def __init__(self, reason: str) -> None:
-        self.reason = reason
-
-    def columns(self) -> tuple[str, ...]:
-        """Read nothing."""
-        return ()
-
-    def should_stop(self, history: History) -> str | None:
-        """Return the reason."""
-        return self.reason
 
 
 def pause_reason(epoch: int) -> str:
@@ -101,21 +90,19 @@ def is_over(task: Task, pause_epoch: int | None = None) -> bool:
 
 
 def run_job(job: Job) -> None:
-    """Train or go on with every run of a job that is not over, one after another; each run's output goes to its log.
+    """Train or go on with every run of a job that is not over; the process's output goes to the log of its first run.
 
     Returns where each run is over or paused, a diverged one too; else the process is left with the error's exit code.
     """
     from dlx.engine.signals import stop_on_signals
 
-    meter = Meter(job.tasks[0].folder, len(job.tasks), job.pause_epoch)
+    meter = Meter(job.tasks[0].folder, len(job.tasks))
     try:
         with stop_on_signals() as stop:
-            for task in job.tasks:
+            for tasks in [job.tasks] if job.fused else [(task,) for task in job.tasks]:
                 _refuse_to_go_on(stop)
-                _write_output_to(task.folder)
-                if not is_over(task, job.pause_epoch):
-                    _train(job, task, meter)
-                meter.over()
+                _write_output_to(tasks[0].folder)
+                _train(job, tasks, meter)
     except DlxError as error:
         print(f"dlx: {error}", file=sys.stderr, flush=True)
         sys.exit(error.exit_code)
@@ -136,35 +123,33 @@ def _write_output_to(folder: Path) -> None:
     os.close(log)
 
 
-def _train(job: Job, task: Task, meter: Meter) -> None:
-    from dlx.run import Surroundings, build_saved, describe, execute
+def _train(job: Job, tasks: Sequence[Task], meter: Meter) -> None:
+    from dlx.engine.run import Limits
+    from dlx.run import Surroundings, execute_together
+
+    with contextlib.ExitStack() as held:
+        runs = [run for task in tasks if (run := _open(job, task, held)) is not None]
+        for _ in range(len(tasks) - len(runs)):
+            meter.over()
+        if runs:
+            execute_together(runs, Surroundings(job.data_dir, job.checkpoint_seconds, job.run_reports), meter,
+                             meter.over, job.fused, Limits(job.pause_epoch, job.stop_reason, job.memory_share))
+
+
+def _open(job: Job, task: Task, held: contextlib.ExitStack) -> tuple[Parts, dict[str, Any], RunFolder] | None:
+    """Make or lock the folder of a run; None where it is over."""
+    from dlx.run import build_saved, describe
 
     saved = dict(task.saved)
     parts = build_saved(saved, job.trust, job.checkpoint_seconds)
-    if job.stop_reason is not None:
-        parts = _stopping(parts, job.stop_reason)
     _wait_for_lock(RunFolder(task.folder))
-    with RunFolder.at(task.folder) as folder:
-        # Another worker may have finished it while this one waited.
-        if is_over(task, job.pause_epoch):
-            return
-        if not (folder.path / layout.CONFIG).is_file():
-            describe(folder, saved, task.overrides)
-        try:
-            execute(parts, saved, folder, Surroundings(job.data_dir, job.checkpoint_seconds), meter)
-        except InterruptedRunError:
-            if not meter.paused:
-                raise
-            assert job.pause_epoch is not None
-            folder.set_status("interrupted", reason=pause_reason(job.pause_epoch))
-        except TrainingError:
-            # A run that diverged is over; the others of its job are not concerned.
-            if folder.status()["status"] not in FINAL:
-                raise
-
-
-def _stopping(parts: Parts, reason: str) -> Parts:
-    return replace(parts, regularizers={**parts.regularizers, "sweep": StopNow(reason)})
+    folder = held.enter_context(RunFolder.at(task.folder))
+    # Another worker may have finished it while this one waited.
+    if is_over(task, job.pause_epoch):
+        return None
+    if not (folder.path / layout.CONFIG).is_file():
+        describe(folder, saved, task.overrides)
+    return parts, saved, folder
 
 
 def _wait_for_lock(folder: RunFolder) -> None:

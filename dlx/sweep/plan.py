@@ -1,164 +1,223 @@
-"""From what was typed to the frozen list of runs of a sweep."""
+"""From what was typed to the list of runs of a sweep."""
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import islice, product
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
-import yaml
+from dlx.config.build import ANY_PACKAGE, build, lookup, make_search
+from dlx.config.compose import parse, search_folders
+from dlx.config.saved import PART, config_hash, to_part
+from dlx.core.device import usable_cores
+from dlx.core.errors import ConfigError
+from dlx.core.search import Axis, Position, Search, Trial
+from dlx.sweep.axes import ends, read_axes, refuse_axes
+from dlx.sweep.groups import MOST_MEMBERS, make_groups
+from dlx.sweep.objective import Goal, make_goals
+from dlx.sweep.space import SEED, Space, Typed, first, make_space
 
-from dlx.config import options
-from dlx.config.compose import add_problem, compose, package_problem, parse, search_folders
-from dlx.config.saved import config_hash, to_saved
-from dlx.config.schema import SURROUNDINGS
-from dlx.core.errors import ArtefactError, ConfigError
-from dlx.record import atomic, layout
-from dlx.record.safe_yaml import read_yaml
-
-if TYPE_CHECKING:
-    from hydra.core.override_parser.types import Override
-
-FORMAT = 1
 HASH_DIGITS = 12
 MAX_RUNS = 100_000
+# Each is composed at the start of an adaptive search, and kept in sweep.yaml.
+MAX_TEMPLATES = 1000
 
 
 class PlannedRun(NamedTuple):
-    """One run: its folder's name, what was typed for it, and its configuration as saved."""
+    """One run: its folder's name, what was typed for it, its configuration as saved, and the number of its point."""
 
     hash: str
     overrides: tuple[str, ...]
     saved: dict[str, Any]
+    point: int = 0
+
+
+class Point(NamedTuple):
+    """A point that an adaptive search asked for, and its runs as indices; none where its parts do not fit together."""
+
+    position: Position
+    runs: tuple[int, ...]
 
 
 class Plan(NamedTuple):
-    """The runs of a sweep, in the order of the grid, and the keys that vary among them."""
+    """The runs of a sweep.
+
+    Args:
+        runs: in the order in which they were asked for; equal ones are one.
+        axes: keys that vary, as typed.
+        groups: runs that are trained together, indices into runs; each run is in one group.
+        search: the part that asks for points, in saved form.
+        goals: what is searched for; empty where nothing but the leaderboard ranks.
+        seeds: of each point, if their number was given.
+        batches: how many points each batch has.
+        points, space: of an adaptive search, which goes on from them; else empty and None.
+        workers: that were planned for, at a time.
+        members: of a group, at most.
+    """
 
     runs: tuple[PlannedRun, ...]
     axes: tuple[str, ...]
     groups: tuple[tuple[int, ...], ...] = ()
+    search: dict[str, Any] = {PART: "grid"}  # noqa: RUF012
+    goals: tuple[Goal, ...] = ()
+    seeds: int | None = None
+    batches: tuple[int, ...] = ()
+    points: tuple[Point, ...] = ()
+    space: Space | None = None
+    workers: int = 1
+    members: int = 1
 
 
 def make_plan(overrides: Sequence[str], config_dir: Path | None) -> Plan:
-    """Expand Hydra's grid grammar and compose every run.
+    """Plan the runs that are known before any is trained: all of a grid, the first batch of an adaptive search.
 
     Points with equal configurations become one run.
 
     Raises:
         ConfigError: with the problems of all points together.
     """
+    return plan_sweep(overrides, config_dir)[0]
+
+
+def plan_sweep(overrides: Sequence[str], config_dir: Path | None) -> tuple[Plan, dict[str, Any]]:
+    """Return the plan, as `make_plan`, and the resolved configuration of its first point, for what surrounds runs."""
     parsed = parse(overrides)
-    folders = search_folders(config_dir)
     refuse_axes(parsed)
-    axes = tuple(override.key_or_group for override in parsed if override.is_sweep_override())
-    choices = [list(islice(_points(override, folders), MAX_RUNS + 1)) for override in parsed]
-    if math.prod(map(len, choices)) > MAX_RUNS:
-        raise ConfigError(f"the grid has more than {MAX_RUNS:,} points; give fewer values")
+    axes = read_axes(parsed, search_folders(config_dir))
     fixed = [] if any(override.key_or_group == "device.threads" for override in parsed) else ["device.threads=1"]
-    runs: dict[str, PlannedRun] = {}
-    problems: list[str] = []
-    for point in product(*choices):
-        try:
-            saved = to_saved(compose("sweep", [*point, *fixed], config_dir))
-        except ConfigError as error:
-            problems += error.problems
-            continue
-        run = PlannedRun(config_hash(saved, HASH_DIGITS), point, saved)
-        runs.setdefault(run.hash, run)
-    if problems:
-        raise ConfigError(*dict.fromkeys(problems))
-    return Plan(tuple(runs.values()), axes)
+    typed = Typed("sweep", parsed, config_dir, fixed)
+    config = _first_config(typed, axes)
+    part = to_part("search", config["search"])
+    search, seeds = make_search(part, [ANY_PACKAGE]), config["seeds"]
+    refuse_together(part[PART], axes, seeds)
+    positions = [] if search.adaptive else _counted(search.ask(axes, [], []), seeds)
+    space = make_space(typed, axes, seeds is not None, MAX_TEMPLATES if search.adaptive else MAX_RUNS)
+    goals: tuple[Goal, ...] = ()
+    if search.adaptive or search.objective is not None:
+        templates = [template.saved for template in space.templates.values()]
+        goals = make_goals(search.objective, search.direction, templates, _better(templates))
+    names = (*(axis.key for axis in axes), *([] if seeds is None else [SEED]))
+    plan = Plan((), names, search=part, goals=goals, seeds=seeds, workers=_workers(config["workers"]),
+                members=MOST_MEMBERS if config["members"] == "auto" else config["members"])
+    if not search.adaptive:
+        return _with_batch(plan, space, positions, [ANY_PACKAGE]), config
+    check_ends(space)
+    return extended(plan._replace(space=space), search, [], [ANY_PACKAGE]), config
 
 
-def refuse_axes(parsed: Sequence[Override]) -> None:
-    """Refuse what several values cannot be given for, or what would be lost where they are typed out."""
-    axes = [override for override in parsed if override.is_sweep_override()]
-    problems = [f"{override.input_line}: {override.key_or_group} is one for the whole sweep; give one value"
-                for override in axes if override.key_or_group.partition(".")[0] in SURROUNDINGS]
-    problems += [package_problem(override) for override in axes if override.package is not None]
-    problems += [add_problem(override.key_or_group) for override in axes
-                 if override.is_add() and not override.is_force_add() and "." in override.key_or_group]
+def _workers(workers: int | str) -> int:
+    return len(usable_cores()) if isinstance(workers, str) else workers
+
+
+def _first_config(typed: Typed, axes: Sequence[Axis]) -> dict[str, Any]:
+    try:
+        return typed.compose(axes, first(axes)).config
+    except ConfigError:
+        # The same error, with the problems of all other points.
+        make_space(typed, axes, False, MAX_RUNS)
+        raise
+
+
+def refuse_together(search: str, axes: Sequence[Axis], seeds: int | None) -> None:
+    """Refuse axes that a search cannot have. Raises ConfigError."""
+    problems = []
+    seed = next((axis for axis in axes if axis.key == SEED), None)
+    if seed is not None and seeds is not None:
+        problems.append(f"seeds={seeds} and {seed.typed} both say which seeds to use; give one of them")
+    if search != "grid":
+        if seed is not None:
+            problems.append(f"{seed.typed}: a seed is no hyperparameter to search for; repeat each point with seeds=5")
+        if not axes:
+            problems.append(f"search={search} has nothing to search; give an axis, "
+                            f"optimizer.lr=tag(log,interval(1e-4,1)) for one")
+        problems += [f"{axis.typed}: shuffle orders a grid, and search={search} has no order" for axis in axes
+                     if axis.shuffled]
+        keys = [axis.key for axis in axes]
+        problems += [f"{key} is an axis twice" for key in dict.fromkeys(keys) if keys.count(key) > 1]
     if problems:
         raise ConfigError(*problems)
 
 
-def _points(override: Override, folders: Sequence[Path]) -> Iterator[str]:
-    from hydra.core.override_parser.types import Glob
-
-    if not override.is_sweep_override():
-        assert override.input_line is not None
-        yield override.input_line
-        return
-    if override.is_interval_sweep():
-        raise ConfigError(f"{override.input_line}: an interval has endless values and needs a random search; "
-                          f"list values, or use range(start,stop,step)")
-    key = override.key_or_group
-    value: Any = override.value()
-    if isinstance(value, Glob):
-        names: list[str] = value.filter(options.options(key, folders))
-        if not names:
-            raise ConfigError(f"{override.input_line} matches no option of {key}")
-        yield from (f"{key}={name}" for name in names)
-        return
-    yield from (f"{key}={text}" for text in override.sweep_string_iterator())
+def _counted(positions: list[Position], seeds: int | None) -> list[Position]:
+    if len(positions) * (seeds or 1) > MAX_RUNS:
+        raise ConfigError(f"the sweep has more than {MAX_RUNS:,} runs; give fewer points or seeds")
+    return positions
 
 
-def write_plan(folder: Path, plan: Plan) -> None:
-    """Freeze a plan in sweep.yaml: what all runs share once, what differs per run, in the order of the keys."""
-    saved = [run.saved for run in plan.runs]
-    common = {key: value for key, value in saved[0].items() if all(_same(other.get(key), value) for other in saved)}
-    # Interpolations and paths are never read from a file; what they came to is in the values.
-    runs = [{"hash": run.hash, "overrides": [text for text in run.overrides if "${" not in text and ".." not in text],
-             "values": {key: value for key, value in run.saved.items() if key not in common}} for run in plan.runs]
-    content = {"format": FORMAT, "axes": list(plan.axes), "keys": list(saved[0]), "common": common, "runs": runs}
-    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
-
-    class Plain(dumper):  # type: ignore[misc, valid-type]
-        """Writes equal objects twice instead of as an alias."""
-
-        def ignore_aliases(self, data: object) -> bool:
-            return True
-
-    atomic.write_text(folder / layout.SWEEP, yaml.dump(content, Dumper=Plain, sort_keys=False, allow_unicode=True))
+def _better(templates: Sequence[Mapping[str, Any]]) -> dict[str, bool]:
+    parts = {name: values[PART] for saved in templates for name, values in saved["metric"].items()}
+    return {"loss": False, **{name: bool(lookup("metric", part, [ANY_PACKAGE]).greater_is_better)  # type: ignore[attr-defined]
+                              for name, part in parts.items()}}
 
 
-def _same(one: Any, other: Any) -> bool:
-    # With the order of parts, which matters.
-    return json.dumps(one) == json.dumps(other)
+def check_ends(space: Space) -> None:
+    """Refuse values, and ends of intervals, that cannot be built with any choice. Raises ConfigError with all.
+
+    A value that some choices take and others do not is left to the search, for which such a point has failed.
+    """
+    lowest, highest = first(space.axes), tuple(ends(axis)[-1] for axis in space.axes)
+    problems: dict[str, None] = {}
+    for moved, axis in enumerate(space.axes):
+        for at in ends(axis):
+            places = [space.at(template, (*others[:moved], at, *others[moved + 1:]))
+                      for template in space.templates for others in (lowest, highest)]
+            places = [place for place in dict.fromkeys(places) if place[moved] == at]
+            wrong = [part_problems(space.saved(place, None), [ANY_PACKAGE]) for place in places]
+            if all(wrong):
+                typed = " ".join(space.overrides(places[0], None))
+                problems |= {f"{typed}: {problem}": None for problem in wrong[0]}
+    if problems:
+        raise ConfigError(*problems)
 
 
-def read_plan(folder: Path) -> Plan:
-    """Read a frozen plan. Raises ArtefactError where sweep.yaml is not one."""
-    path = folder / layout.SWEEP
-    content = read_yaml(path)
-    if content.get("format") != FORMAT:
-        raise ArtefactError(f"{path} refused: format {content.get('format')!r}, this dlx reads {FORMAT}")
+def part_problems(saved: dict[str, Any], trust: Collection[str]) -> tuple[str, ...]:
+    """Say why the parts of a configuration cannot be built, or do not fit together."""
     try:
-        runs = tuple(_planned(path, content, item) for item in content["runs"])
-        plan = Plan(runs, tuple(content["axes"]))
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ArtefactError(f"{path} is not a plan: {error!r}") from error
-    if not runs:
-        raise ArtefactError(f"{path} is not a plan: it has no runs")
-    return plan
+        build(saved, trust)
+    except ConfigError as error:
+        return error.problems
+    return ()
 
 
-def _planned(path: Path, content: Mapping[str, Any], item: Mapping[str, Any]) -> PlannedRun:
-    given = {**content["common"], **item["values"]}
-    saved = {key: given.pop(key) for key in content["keys"]}
-    run = PlannedRun(config_hash(saved, HASH_DIGITS), tuple(map(str, item["overrides"])), saved)
-    if given or run.hash != item["hash"]:
-        raise ArtefactError(f"{path} was altered: run {item['hash']!r} has hash {run.hash}")
-    return run
+def extended(plan: Plan, search: Search, trials: Sequence[Trial], trust: Collection[str]) -> Plan:
+    """Return the plan with the next batch of an adaptive search, the same plan where the search is over.
+
+    Args:
+        trials: what came of every point of the plan, in order.
+    """
+    assert plan.space is not None, "a search that goes on has its space"
+    positions = search.ask(plan.space.axes, trials, [goal.direction for goal in plan.goals])
+    if not positions:
+        return plan
+    possible = [not part_problems(plan.space.saved(position, None), trust) for position in positions]
+    return _with_batch(plan, plan.space, positions, trust, possible)
 
 
-def flatten(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Turn {"a": {"b": 1}} into {"a.b": 1}; an empty mapping stays a value."""
-    flat: dict[str, Any] = {}
-    for key, value in nested.items():
-        flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, dict) and value else {f"{prefix}{key}": value}
-    return flat
+def _with_batch(plan: Plan, space: Space, positions: Sequence[Position], trust: Collection[str],
+                possible: Sequence[bool] | None = None) -> Plan:
+    numbers = {run.hash: index for index, run in enumerate(plan.runs)}
+    runs, points = list(plan.runs), list(plan.points)
+    own = [index for index, axis in enumerate(space.axes) if axis.key != SEED]
+    known: dict[Position, int] = {}
+    for index, position in enumerate(positions):
+        # A seed that is an axis of a grid makes no point of its own.
+        point = known.setdefault(tuple(position[axis] for axis in own), len(known)) + sum(plan.batches)
+        made = _point_runs(space, position, plan.seeds, point) if possible is None or possible[index] else []
+        for run in made:
+            if numbers.setdefault(run.hash, len(runs)) == len(runs):
+                runs.append(run)
+        points.append(Point(position, tuple(numbers[run.hash] for run in made)))
+    first_new = len(plan.runs)
+    made_groups = make_groups([run.saved for run in runs[first_new:]], plan.workers, plan.members, trust).groups
+    groups = (*plan.groups, *(tuple(first_new + index for index in group) for group in made_groups))
+    plan = plan._replace(runs=tuple(runs), groups=groups, batches=(*plan.batches, len(known)))
+    return plan if plan.space is None else plan._replace(points=tuple(points))
+
+
+def _point_runs(space: Space, position: Position, seeds: int | None, point: int) -> list[PlannedRun]:
+    start = 0 if seeds is None else space.seed(position)
+    made = []
+    for seed in [None] if seeds is None else range(start, start + seeds):
+        saved = space.saved(position, seed)
+        made.append(PlannedRun(config_hash(saved, HASH_DIGITS), space.overrides(position, seed), saved, point))
+    return made

@@ -10,7 +10,6 @@ import contextlib
 import json
 import os
 import shutil
-import signal
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -34,7 +33,7 @@ class Progress(NamedTuple):
     @property
     def share(self) -> float:
         """Return how much of the runs is trained, counted in runs."""
-        return self.over + (self.epoch / self.epochs if self.over < self.runs and self.epochs else 0.0)
+        return self.over + ((self.runs - self.over) * self.epoch / self.epochs if self.epochs else 0.0)
 
 
 class Meter:
@@ -43,34 +42,26 @@ class Meter:
     Args:
         first: the folder of the job's first run.
         runs: how many runs the job has.
-        pause_epoch: after which a run is asked to leave a checkpoint and end.
     """
 
-    def __init__(self, first: Path, runs: int, pause_epoch: int | None = None) -> None:
-        self.paused = False
+    def __init__(self, first: Path, runs: int) -> None:
         self._path = path_of(first)
-        self._pause_epoch = pause_epoch
         self._progress = Progress(runs, 0, 0, 0)
         self._next = 0.0
         self._write()
 
     def started(self, epochs: int, done: int, facts: Mapping[str, object]) -> None:
-        """A run starts or goes on."""
-        self.paused = False
+        """Runs start or go on."""
         self._progress = self._progress._replace(epoch=done, epochs=epochs)
 
     def epoch(self, row: Mapping[str, Any]) -> None:
         """An epoch was measured."""
         self._progress = self._progress._replace(epoch=int(row["epoch"]))
-        if row["epoch"] == self._pause_epoch and self._progress.epoch < self._progress.epochs:
-            self.paused = True
-            # As if somebody asked it to: the same way to a checkpoint as every other stop.
-            os.kill(os.getpid(), signal.SIGTERM)
         self._write()
 
     def over(self) -> None:
-        """A run is over or paused."""
-        self._progress = self._progress._replace(over=self._progress.over + 1, epoch=0)
+        """A run is over."""
+        self._progress = self._progress._replace(over=self._progress.over + 1)
         self._write()
 
     def _write(self) -> None:

@@ -12,6 +12,7 @@ from dlx.record import layout
 from dlx.record.folder import FINAL, RunFolder
 from dlx.run import Surroundings
 from dlx.sweep import progress, tables
+from dlx.sweep.climb import WHOLE, Stage
 from dlx.sweep.drive import Driver, Failure, Policy, Watch
 from dlx.sweep.job import Job, Task
 from dlx.sweep.launch import Launcher
@@ -41,13 +42,13 @@ class Unwatched:
 
 
 def run_plan(folder: Path, plan: Plan, surroundings: Surroundings, policy: Policy, launcher: Launcher,
-             trust: Sequence[str], watch: Watch) -> Outcome:
-    """Run what is missing of a plan and write runs.csv and leaderboard.csv.
+             trust: Sequence[str], watch: Watch, stage: Stage = WHOLE) -> Outcome:
+    """Run what is missing of a plan, as far as a stage goes, and write runs.csv and leaderboard.csv.
 
     Raises:
         InterruptedRunError: after the runs in progress wrote checkpoints.
     """
-    jobs = list(missing_jobs(folder, plan, surroundings, trust))
+    jobs = list(missing_jobs(folder, plan, surroundings, trust, stage))
     failures: dict[str, Failure] = {}
     if jobs:
         progress.clear(folder)
@@ -62,14 +63,16 @@ def run_plan(folder: Path, plan: Plan, surroundings: Surroundings, policy: Polic
     return write_tables(folder, plan)._replace(failures=failures)
 
 
-def missing_jobs(folder: Path, plan: Plan, surroundings: Surroundings, trust: Sequence[str]) -> Iterator[Job]:
-    """Yield a job for each group of the plan, of those of its runs that are not over."""
-    todo = {run.hash for run in missing(folder, plan)}
+def missing_jobs(folder: Path, plan: Plan, surroundings: Surroundings, trust: Sequence[str], stage: Stage
+                 ) -> Iterator[Job]:
+    """Yield a job for each group of the plan, of those of its runs that are not over and in the stage."""
+    todo = {run.hash for run in missing(folder, plan) if stage.hashes is None or run.hash in stage.hashes}
     for group in plan.groups or [(number,) for number in range(len(plan.runs))]:
         tasks = tuple(Task(folder / layout.RUNS / run.hash, run.overrides, run.saved)
                       for run in (plan.runs[number] for number in group) if run.hash in todo)
         if tasks:
-            yield Job(tasks, surroundings.data_dir, surroundings.checkpoint_seconds, tuple(trust))
+            yield Job(tasks, surroundings.data_dir, surroundings.checkpoint_seconds, tuple(trust), len(group) > 1,
+                      1 / plan.workers, surroundings.run_reports, stage.pause_epoch, stage.stop_reason)
 
 
 def missing(folder: Path, plan: Plan) -> list[PlannedRun]:

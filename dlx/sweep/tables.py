@@ -18,7 +18,7 @@ from dlx.record import atomic, layout
 from dlx.record.folder import RunFolder
 from dlx.record.safe_yaml import read_json
 from dlx.record.table import format_value
-from dlx.sweep.plan import Plan, PlannedRun, flatten
+from dlx.sweep.plan import Plan, PlannedRun
 
 SEED = "seed"
 LEVEL = 0.95
@@ -97,6 +97,14 @@ def settings_of(saved: Mapping[str, Any]) -> dict[str, Any]:
             own = {key: ",".join(value) or "none"} | {name: item for name, item in own.items()
                                                       if name != key and not name.endswith(".part")}
         flat |= own
+    return flat
+
+
+def flatten(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Turn {"a": {"b": 1}} into {"a.b": 1}; an empty mapping stays a value."""
+    flat: dict[str, Any] = {}
+    for key, value in nested.items():
+        flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, dict) and value else {f"{prefix}{key}": value}
     return flat
 
 

@@ -36,7 +36,8 @@ def test_resume_of_a_sweep_needs_trust_for_a_users_part(tmp_path):
 
 def make_plan_file(cwd: Path, sweep: Path) -> None:
     """Write the plan of a sweep over a user's part, as `dlx sweep` would have."""
-    from dlx.sweep.plan import make_plan, write_plan
+    from dlx.sweep.frozen import write_plan
+    from dlx.sweep.plan import make_plan
 
     before = Path.cwd()
     os.chdir(cwd)
@@ -65,22 +66,22 @@ def test_sweep_over_too_many_points_is_refused_at_once(grid, tmp_path):
 PLANS = {
     "nothing": "",
     "a list": "[]",
-    "no runs": "format: 1\naxes: []\ncommon: {}\nruns: []\n",
-    "runs that are text": "format: 1\naxes: []\ncommon: {}\nruns: x\n",
-    "runs that are null": "format: 1\naxes: []\ncommon: {}\nruns: null\n",
-    "a run that is text": "format: 1\naxes: []\ncommon: {}\nruns: [x]\n",
-    "a run without values": "format: 1\naxes: []\ncommon: {}\nruns: [{hash: a}]\n",
-    "a hash that is a path": "format: 1\naxes: []\ncommon: {}\nruns: [{hash: ../../x, values: {}}]\n",
-    "a hash that is an absolute path": "format: 1\naxes: []\ncommon: {}\nruns: [{hash: /tmp/x, values: {}}]\n",
+    "no runs": "format: 2\naxes: []\ncommon: {}\nruns: []\n",
+    "runs that are text": "format: 2\naxes: []\ncommon: {}\nruns: x\n",
+    "runs that are null": "format: 2\naxes: []\ncommon: {}\nruns: null\n",
+    "a run that is text": "format: 2\naxes: []\ncommon: {}\nruns: [x]\n",
+    "a run without values": "format: 2\naxes: []\ncommon: {}\nruns: [{hash: a}]\n",
+    "a hash that is a path": "format: 2\naxes: []\ncommon: {}\nruns: [{hash: ../../x, values: {}}]\n",
+    "a hash that is an absolute path": "format: 2\naxes: []\ncommon: {}\nruns: [{hash: /tmp/x, values: {}}]\n",
     "another format": "format: 99\naxes: []\ncommon: {}\nruns: []\n",
     "no format": "axes: []\ncommon: {}\nruns: []\n",
-    "interpolation": "format: 1\naxes: []\ncommon: {name: '${oc.env:HOME}'}\nruns: []\n",
-    "tag": "format: 1\naxes: []\ncommon: !!python/object/apply:os.getcwd []\nruns: []\n",
+    "interpolation": "format: 2\naxes: []\ncommon: {name: '${oc.env:HOME}'}\nruns: []\n",
+    "tag": "format: 2\naxes: []\ncommon: !!python/object/apply:os.getcwd []\nruns: []\n",
     "alias bomb": "a: &a [x,x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: [*b,*b,*b,*b,*b,*b]\n",
-    "target": "format: 1\naxes: []\ncommon: {model._target_: os.getcwd}\nruns: []\n",
-    "keys that contradict": "format: 1\naxes: []\ncommon: {a: 1, a.b: 2}\nruns: [{hash: x, values: {}}]\n",
-    "keys of dots": "format: 1\naxes: []\ncommon: {..: 1}\nruns: [{hash: x, values: {}}]\n",
-    "key of 100,000 dots": "format: 1\naxes: []\ncommon: {'"
+    "target": "format: 2\naxes: []\ncommon: {model._target_: os.getcwd}\nruns: []\n",
+    "keys that contradict": "format: 2\naxes: []\ncommon: {a: 1, a.b: 2}\nruns: [{hash: x, values: {}}]\n",
+    "keys of dots": "format: 2\naxes: []\ncommon: {..: 1}\nruns: [{hash: x, values: {}}]\n",
+    "key of 100,000 dots": "format: 2\naxes: []\ncommon: {'"
     + "a." * 100_000
     + "a': 1}\nruns: [{hash: x, values: {}}]\n",
 }
@@ -99,11 +100,12 @@ def test_resume_refuses_a_plan_that_is_hostile(case, tmp_path):
 def forged_plan(cwd: Path, sweep: Path, change: Callable[[dict], None]) -> None:
     """Write a plan whose runs are hostile and whose hashes are right."""
     from dlx.config.saved import config_hash
-    from dlx.sweep.plan import HASH_DIGITS, Plan, PlannedRun, make_plan, write_plan
+    from dlx.sweep.frozen import write_plan
+    from dlx.sweep.plan import HASH_DIGITS, Plan, PlannedRun, make_plan
 
     saved = make_plan(["seed=0", "epochs=1"], None).runs[0].saved
     change(saved)
-    write_plan(sweep, Plan((PlannedRun(config_hash(saved, HASH_DIGITS), (), saved),), ("seed",)))
+    write_plan(sweep, Plan((PlannedRun(config_hash(saved, HASH_DIGITS), (), saved),), ("seed",), ((0,),)))
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,8 @@ from typing import Any
 
 from dlx.cli.main import main
 from dlx.record.folder import RunFolder
-from dlx.sweep.plan import Plan, PlannedRun, write_plan
+from dlx.sweep.frozen import write_plan
+from dlx.sweep.plan import Plan, PlannedRun
 
 SWEEP = ("dataset=breast_cancer", "metric=[accuracy,nll]", "epochs=2", "model=linear,mlp", "optimizer.lr=1e-4,1e-2",
          "seed=0,1", "selection=best_val_accuracy", "name=small")

@@ -13,7 +13,9 @@ from dlx.config import options
 from dlx.config.compose import compose
 from dlx.config.saved import config_hash, to_saved
 from dlx.core.errors import ArtefactError, ConfigError
-from dlx.sweep.plan import HASH_DIGITS, flatten, make_plan, read_plan, write_plan
+from dlx.sweep.frozen import read_plan, write_plan
+from dlx.sweep.plan import HASH_DIGITS, make_plan
+from dlx.sweep.tables import flatten
 
 CONF = [options.conf_dir()]
 

@@ -16,7 +16,7 @@ from sweep_results import SWEEP, number, printed, rows_of, summaries, swept
 from dlx.cli.main import main
 from dlx.record.folder import RunFolder
 from dlx.record.safe_yaml import read_yaml
-from dlx.sweep.plan import read_plan
+from dlx.sweep.frozen import read_plan
 from dlx.sweep.run import write_tables
 
 QUICK = ("dataset=breast_cancer", "metric=[accuracy]", "epochs=1", "model=linear")

@@ -1,0 +1,40 @@
+"""What a person sees of the objectives of a search when it is over."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dlx.sweep.conduct import Conducted
+
+
+def front_rows(conducted: Conducted) -> list[dict[str, Any]]:
+    """Return the best point, or the Pareto front of several objectives: what varies, the objectives and the runs."""
+    from dlx.sweep.conduct import goal_values, pareto_front
+    from dlx.sweep.tables import SEED, settings_of, shown, varying
+
+    plan, results = conducted.plan, conducted.outcome.results
+    keys = [key for key in varying(plan) if key != SEED]
+    values = goal_values(plan, results)
+    rows = []
+    for point in pareto_front(plan.goals, values):
+        runs = [run for run in plan.runs if run.point == point]
+        settings, own = settings_of(runs[0].saved), values[point]
+        assert own is not None, "a front is made of points with values"
+        rows.append({"point": {shown(key): settings.get(key) for key in keys},
+                     "objective": {goal.expression: value for goal, value in zip(plan.goals, own, strict=True)},
+                     "runs": [run.hash for run in runs]})
+    return rows
+
+
+def front_lines(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """Write a front, a line per point."""
+    from dlx.sweep.tables import cell
+
+    lines = []
+    for row in rows:
+        point = " ".join(f"{key}={cell(value)}" for key, value in row["point"].items()) or "the only configuration"
+        numbers = ", ".join(f"{expression} {value:.4g}" for expression, value in row["objective"].items())
+        lines.append(f"  {point}  →  {numbers}  ({len(row['runs'])} runs)")
+    return lines
