@@ -40,7 +40,10 @@ def run(args: argparse.Namespace) -> int:
     from dlx.sweep.frozen import write_plan
     from dlx.sweep.launch import launcher_factory
     from dlx.sweep.plan import plan_sweep
+    from dlx.sweep.process import warm_up
 
+    if not args.dry_run and not any(text.startswith("launcher=") for text in args.overrides):
+        warm_up()
     plan, config = plan_sweep(args.overrides, args.config_dir)
     check(plan, [ANY_PACKAGE])
     make_launcher = launcher_factory(config["launcher"], [ANY_PACKAGE])
@@ -119,7 +122,8 @@ def run_and_print(path: Path, plan: Plan, surroundings: Surroundings, policy: Po
     from dlx.sweep.conduct import conduct
     from dlx.sweep.run import how_it_left, log_tail, missing, run_plan
 
-    todo, failures = missing(path, plan), dict[str, Failure]()
+    todo = missing(path, plan)
+    failures: dict[str, Failure] = {}
 
     def run_batch(batch: Plan, stage: Stage) -> Outcome:
         done = run_plan(path, batch, surroundings, policy, launcher, trust, watch, stage)

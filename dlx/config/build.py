@@ -8,6 +8,7 @@ import inspect
 import sys
 import typing
 from collections.abc import Callable, Collection, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -132,7 +133,7 @@ def lookup(group: str, name: Any, trust: Collection[str]) -> Callable[..., Any]:
 def argument_problems(where: str, code: Callable[..., Any], values: Mapping[str, Any], runtime: Collection[str]
                       ) -> list[str]:
     """Compare values with the signature and annotations of a part's code."""
-    parameters = inspect.signature(code).parameters
+    parameters = _parameters(code)
     takes_any = any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values())
     hints = _hints(code)
     problems = []
@@ -176,6 +177,12 @@ def _make(group: str, where: str, values: Any, trust: Collection[str], problems:
         return None
 
 
+@lru_cache(maxsize=1024)
+def _parameters(code: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
+    return inspect.signature(code).parameters
+
+
+@lru_cache(maxsize=1024)
 def _hints(code: Callable[..., Any]) -> dict[str, Any]:
     function: Any = code.__init__ if inspect.isclass(code) else code
     try:

@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import threading
 from collections.abc import Mapping
+from multiprocessing import forkserver
 from multiprocessing.process import BaseProcess
 from typing import NamedTuple
 
@@ -17,6 +18,12 @@ class Seat(NamedTuple):
 
     cores: tuple[int, ...] = ()
     environment: Mapping[str, str] = {}
+
+
+def warm_up() -> None:
+    """Let the server that workers are forked from import everything already, beside what this process does."""
+    multiprocessing.get_context("forkserver").set_forkserver_preload(PRELOAD)
+    forkserver.ensure_running()
 
 
 def start_worker(job: Job, seat: Seat) -> BaseProcess:
