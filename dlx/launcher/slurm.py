@@ -15,8 +15,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from dlx.core.ranges import Count, Positive
 from dlx.core.device import usable_cores
+from dlx.core.ranges import Count, Positive
 from dlx.record import layout
 from dlx.sweep.host import POLL_SECONDS, Host, Request
 from dlx.sweep.job import Job
