@@ -177,8 +177,9 @@ def test_grid_with_objectives_prints_its_front(workdir, dlx):
     assert values == {0: (1.0, 3.0), 1: (2.0, 1.0), 2: (2.0, 2.0)}
     assert pareto_front(plan.goals, values) == [0, 1]
     text = dlx("resume", str(workdir))
-    assert "Pareto front  minimize val_loss, minimize gap_loss\n  optimizer.lr=0.1  →  val_loss 1, gap_loss 3  (2 runs)\n"\
-           "  optimizer.lr=0.2  →  val_loss 2, gap_loss 1  (2 runs)\n" in text.out
+    assert ("Pareto front  minimize val_loss, minimize gap_loss\n"
+            "  optimizer.lr=0.1  →  val_loss 1, gap_loss 3  (2 runs)\n"
+            "  optimizer.lr=0.2  →  val_loss 2, gap_loss 1  (2 runs)\n") in text.out
 
 
 def test_resume_refuses_other_data_than_finished_runs_saw(dlx, tmp_path):
