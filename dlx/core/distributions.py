@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
     from optuna.study import Study
     from optuna.trial import FrozenTrial
+    from optuna.trial import Trial as OptunaTrial
 
 
 def sampler_seed(seed: int, *position: int) -> int:
@@ -43,6 +44,20 @@ def _categories(axis: Axis) -> tuple[Any, ...]:
     kinds = {type(value) for value in axis.values}
     plain = len(kinds) == 1 and kinds <= {int, float, str, bool}
     return axis.values if plain else axis.texts
+
+
+def suggest(trial: OptunaTrial, axes: Sequence[Axis]) -> None:
+    """Give a trial that was asked for without axes its coordinates."""
+    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+    for name, kind in distributions(axes).items():
+        match kind:
+            case FloatDistribution():
+                trial.suggest_float(name, kind.low, kind.high, step=kind.step, log=kind.log)
+            case IntDistribution():
+                trial.suggest_int(name, kind.low, kind.high, step=kind.step, log=kind.log)
+            case CategoricalDistribution():
+                trial.suggest_categorical(name, kind.choices)
 
 
 def params(axes: Sequence[Axis], position: Position) -> dict[str, Any]:

@@ -69,6 +69,10 @@ class CMAES:
         # A generation is asked for again, to get the sampler into its state, but at the points that were trained.
         for trial in batch:
             study.enqueue_trial(distributions.params(axes, trial.position))
-        asked = [study.ask(distributions.distributions(axes)) for _ in batch]
+        asked = [study.ask() for _ in batch]
+        for ours in asked:
+            # Optuna draws when it is first looked at, and would not for a point that is given.
+            _ = ours.relative_params
+            distributions.suggest(ours, axes)
         for ours, trial in zip(asked, batch, strict=True):
             study.tell(ours, trial.values, None if trial.values is not None else TrialState.FAIL)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 
 from dlx.core import distributions
@@ -34,10 +35,14 @@ class QMC:
         """Return all points at once: none depends on what came of others."""
         if trials:
             return []
+        from optuna.exceptions import ExperimentalWarning
         from optuna.samplers import QMCSampler
 
-        sampler = QMCSampler(qmc_type="sobol", scramble=True, seed=distributions.sampler_seed(self.seed),
-                             warn_independent_sampling=False)
+        with warnings.catch_warnings():
+            # Optuna calls the class experimental since 2022.
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            sampler = QMCSampler(qmc_type="sobol", scramble=True, seed=distributions.sampler_seed(self.seed),
+                                 warn_independent_sampling=False)
         study = distributions.make_study(sampler, ["minimize"])
         # Optuna learns the axes of the sequence from a first trial, whose place and value mean nothing.
         study.add_trial(distributions.frozen_trial(axes, Trial(draw_point(axes, self.seed, 0), 0, (0.0,))))

@@ -76,7 +76,8 @@ def _axis(override: Override, folders: Sequence[Path]) -> Axis:
 def _interval(key: str, typed: str, interval: IntervalSweep) -> Axis:
     _refuse_tags(typed, interval.tags, ("log",))
     low, high, log = interval.start, interval.end, "log" in interval.tags
-    assert None not in (low, high), typed
+    assert low is not None, typed
+    assert high is not None, typed
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
         raise ConfigError(f"{typed}: an interval goes from a finite number to a greater one")
     if log and low <= 0:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import math
 import operator
+import warnings
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple, get_args
 
@@ -47,7 +48,10 @@ def parse(expression: str) -> ast.expr:
     if len(expression) > MAX_LENGTH:
         raise ConfigError(f"search.objective is longer than {MAX_LENGTH} characters")
     try:
-        tree = ast.parse(expression.strip(), mode="eval").body
+        with warnings.catch_warnings():
+            # Python warns of what only looks odd, `1if`; what is not allowed is said below.
+            warnings.simplefilter("ignore")
+            tree = ast.parse(expression.strip(), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise ConfigError(f"search.objective={expression} is not an expression: {str(error).split(' (')[0]}") from error
     _refuse(tree, expression, 0)
@@ -87,7 +91,7 @@ def _refuse_count(name: str, count: int, expression: str) -> None:
 
 
 def names(expression: str) -> list[str]:
-    """Return the logged names of an expression, in their order."""
+    """Return the logged names of an expression."""
     nodes = ast.walk(parse(expression))
     return list(dict.fromkeys(node.id for node in nodes if isinstance(node, ast.Name) and node.id not in _FUNCTIONS))
 

@@ -15,7 +15,7 @@ from dlx.core.search import Axis, Position, Search, Trial
 from dlx.sweep.axes import ends, read_axes, refuse_axes
 from dlx.sweep.groups import MOST_MEMBERS, make_groups
 from dlx.sweep.objective import Goal, make_goals
-from dlx.sweep.space import SEED, Space, Typed, first, make_space
+from dlx.sweep.space import SEED, Space, Typed, first, make_space, patched
 
 HASH_DIGITS = 12
 MAX_RUNS = 100_000
@@ -89,12 +89,12 @@ def plan_sweep(overrides: Sequence[str], config_dir: Path | None) -> tuple[Plan,
     config = _first_config(typed, axes)
     part = to_part("search", config["search"])
     search, seeds = make_search(part, [ANY_PACKAGE]), config["seeds"]
-    refuse_together(part[PART], axes, seeds)
+    refuse_together(part[PART], [override.key_or_group for override in parsed], axes, seeds)
     positions = [] if search.adaptive else _counted(search.ask(axes, [], []), seeds)
     space = make_space(typed, axes, seeds is not None, MAX_TEMPLATES if search.adaptive else MAX_RUNS)
     goals: tuple[Goal, ...] = ()
     if search.adaptive or search.objective is not None:
-        templates = [template.saved for template in space.templates.values()]
+        templates = _templates(space)
         goals = make_goals(search.objective, search.direction, templates, _better(templates))
     names = (*(axis.key for axis in axes), *([] if seeds is None else [SEED]))
     plan = Plan((), names, search=part, goals=goals, seeds=seeds, workers=_workers(config["workers"]),
@@ -118,7 +118,7 @@ def _first_config(typed: Typed, axes: Sequence[Axis]) -> dict[str, Any]:
         raise
 
 
-def refuse_together(search: str, axes: Sequence[Axis], seeds: int | None) -> None:
+def refuse_together(search: str, keys: Sequence[str], axes: Sequence[Axis], seeds: int | None) -> None:
     """Refuse axes that a search cannot have. Raises ConfigError."""
     problems = []
     seed = next((axis for axis in axes if axis.key == SEED), None)
@@ -132,8 +132,9 @@ def refuse_together(search: str, axes: Sequence[Axis], seeds: int | None) -> Non
                             f"optimizer.lr=tag(log,interval(1e-4,1)) for one")
         problems += [f"{axis.typed}: shuffle orders a grid, and search={search} has no order" for axis in axes
                      if axis.shuffled]
-        keys = [axis.key for axis in axes]
-        problems += [f"{key} is an axis twice" for key in dict.fromkeys(keys) if keys.count(key) > 1]
+        problems += [f"{axis.typed}: search={search} keeps its axes in a file, which may hold no interpolation; write "
+                     f"the values" for axis in axes if "${" in axis.typed]
+        problems += [f"{axis.typed}: {axis.key} is given twice" for axis in axes if keys.count(axis.key) > 1]
     if problems:
         raise ConfigError(*problems)
 
@@ -142,6 +143,12 @@ def _counted(positions: list[Position], seeds: int | None) -> list[Position]:
     if len(positions) * (seeds or 1) > MAX_RUNS:
         raise ConfigError(f"the sweep has more than {MAX_RUNS:,} runs; give fewer points or seeds")
     return positions
+
+
+def _templates(space: Space) -> list[dict[str, Any]]:
+    rules = [axis.values for axis in space.axes if axis.key == "selection" and not axis.is_interval]
+    saved = [template.saved for template in space.templates.values()]
+    return [patched(one, {"selection": rule}) for one in saved for rule in rules[0]] if rules else saved
 
 
 def _better(templates: Sequence[Mapping[str, Any]]) -> dict[str, bool]:
@@ -198,10 +205,11 @@ def _with_batch(plan: Plan, space: Space, positions: Sequence[Position], trust: 
     numbers = {run.hash: index for index, run in enumerate(plan.runs)}
     runs, points = list(plan.runs), list(plan.points)
     own = [index for index, axis in enumerate(space.axes) if axis.key != SEED]
-    known: dict[Position, int] = {}
+    known: dict[object, int] = {}
     for index, position in enumerate(positions):
-        # A seed that is an axis of a grid makes no point of its own.
-        point = known.setdefault(tuple(position[axis] for axis in own), len(known)) + sum(plan.batches)
+        # A seed that is an axis of a grid makes no point of its own; each trial of a search that goes on is one.
+        name = tuple(position[axis] for axis in own) if plan.space is None else index
+        point = known.setdefault(name, len(known)) + sum(plan.batches)
         made = _point_runs(space, position, plan.seeds, point) if possible is None or possible[index] else []
         for run in made:
             if numbers.setdefault(run.hash, len(runs)) == len(runs):

@@ -112,14 +112,15 @@ class Typed(NamedTuple):
         return tuple(next(texts) if override.is_sweep_override() else str(override.input_line)
                      for override in self.parsed)
 
-    def shown(self) -> tuple[str | int, ...]:
-        """Return the overrides that are a run's own, with axes by their index."""
+    def shown(self, with_seeds: bool) -> tuple[str | int, ...]:
+        """Return the overrides that are a run's own, with axes by their index; without the seed where that varies."""
         numbers = itertools.count()
         items = [(override.key_or_group.split(".")[0], next(numbers) if override.is_sweep_override()
                   else str(override.input_line)) for override in self.parsed]
         known = {name for root in ("train", self.root) for part in options.read_root(root) for name in part}
         own = {name for part in options.read_root("train") for name in part}
-        return tuple(item for name, item in items if name in own or name not in known)
+        return tuple(item for name, item in items if (name in own or name not in known)
+                     and not (with_seeds and name == SEED))
 
     def compose(self, axes: Sequence[Axis], position: Position) -> Composed:
         """Compose one point."""
@@ -155,14 +156,14 @@ def make_space(typed: Typed, axes: Sequence[Axis], with_seeds: bool, limit: int)
         raise ConfigError(*problems)
     keys = {axis.key for axis in patchable} | ({SEED} if with_seeds else set())
     templates = {at: Template(to_saved(draft.config), _follows(draft, keys)) for at, draft in drafts.items()}
-    return Space(tuple(axes), tuple(sorted(composed)), templates, typed.shown())
+    return Space(tuple(axes), tuple(sorted(composed)), templates, typed.shown(with_seeds))
 
 
 def _is_composed(axis: Axis, axes: Sequence[Axis], typed: Typed) -> bool:
     groups, _ = options.read_root(typed.root)
     given = [override.key_or_group for override in typed.parsed].count(axis.key)
     return (axis.key in groups or axis.key.endswith("._target_") or given > 1
-            or any(isinstance(value, dict) for value in axis.values) or any("${" in text for text in axis.texts))
+            or any(isinstance(value, dict) or "${" in str(value) for value in axis.values))
 
 
 def _compose_each(typed: Typed, axes: Sequence[Axis], composed: Sequence[int], limit: int
