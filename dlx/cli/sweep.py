@@ -41,9 +41,9 @@ def run(args: argparse.Namespace) -> int:
     from dlx.sweep.plan import make_plan, write_plan
 
     plan = make_plan(args.overrides, args.config_dir)
-    check(plan, [ANY_PACKAGE])
     config = compose("sweep", plan.runs[0].overrides, args.config_dir)
     make_launcher = launcher_factory(config["launcher"], [ANY_PACKAGE])
+    check(plan, [ANY_PACKAGE])
     if args.dry_run:
         print_plan(plan, args.json)
         return 0
