@@ -1,6 +1,7 @@
 """Ray: the contract, a cluster that nobody else can use, workers and nodes that die."""
 
 import contextlib
+import importlib.util
 import os
 import secrets
 import signal
@@ -12,7 +13,9 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("ray", reason="the extra ray is not installed")
+# Not imported here: Ray reads its environment when it is.
+if importlib.util.find_spec("ray") is None:
+    pytest.skip("the extra ray is not installed", allow_module_level=True)
 
 from launcher_contract import LauncherContract
 from sweep_process import (
@@ -29,7 +32,7 @@ from sweep_process import (
 )
 
 from dlx.cli.main import main
-from dlx.launcher.ray import Ray, private_cluster
+from dlx.launcher.ray import Ray, environment, private_cluster
 
 LOOPBACK = {"0100007F", "0000000000000000FFFF00000100007F", "00000000000000000000000001000000"}
 LONG = [text.replace("epochs=5", "epochs=1000") for text in GRID]
@@ -123,14 +126,19 @@ def test_ray_worker_that_is_killed_costs_no_run(workdir, reference):
     assert tables(find_sweep(workdir)) == reference
 
 
-@pytest.fixture
-def cluster():
-    """A cluster of two nodes, asking for a token, as a process."""
-    environment = {**PRIVATE, "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+@pytest.fixture(scope="module")
+def token():
+    """The environment of a cluster on the loopback interface that asks for a token."""
+    return {**PRIVATE, "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+
+
+@contextlib.contextmanager
+def running_cluster(token):
+    """Keep a cluster of two nodes as a process; yield it and its address."""
     process = subprocess.Popen([sys.executable, Path(__file__).with_name("ray_cluster.py")], stdin=subprocess.PIPE,
-                               stdout=subprocess.PIPE, text=True, env={**os.environ, **environment})
+                               stdout=subprocess.PIPE, text=True, env={**os.environ, **token})
     with process:
-        yield process, process.stdout.readline().strip(), environment
+        yield process, process.stdout.readline().strip()
         process.stdin.close()
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(20)
@@ -139,10 +147,10 @@ def cluster():
 
 
 @pytest.mark.slow
-def test_ray_node_that_is_removed_costs_no_run(workdir, reference, cluster):
-    nodes, address, environment = cluster
+def test_ray_node_that_is_removed_costs_no_run(workdir, reference, token):
     write_grid(workdir)
-    with sweep_process(workdir, *GRID, "launcher=ray", f"launcher.address={address}", **environment) as process:
+    with (running_cluster(token) as (nodes, address),
+          sweep_process(workdir, *GRID, "launcher=ray", f"launcher.address={address}", **token) as process):
         wait_until(process, lambda: len(training(workdir)) == 2)
         print("remove", file=nodes.stdin, flush=True)
         assert nodes.stdout.readline() == "removed\n"
@@ -161,13 +169,20 @@ def test_ray_sweep_that_is_killed_is_resumed_by_local_to_the_same_tables(workdir
     assert tables(find_sweep(workdir)) == reference
 
 
+@pytest.fixture(scope="module")
+def address(token):
+    """The address of a cluster."""
+    with environment(token), running_cluster(token) as (_, found):
+        yield found
+
+
 @pytest.mark.slow
 class TestRay(LauncherContract):
-    """The contract."""
+    """The contract, on one cluster: a process keeps the token that it used first."""
 
     @pytest.fixture
-    def launcher(self, workdir):
-        with contextlib.closing(Ray(workdir / "sweep", 2, None, 1, 0.0, 3)) as made:
+    def launcher(self, workdir, address):
+        with contextlib.closing(Ray(workdir / "sweep", "auto", address, 1, 0.0, 3)) as made:
             yield made
 
 
