@@ -15,38 +15,32 @@ from typing import Self
 from user_parts import MODULE
 
 from dlx.core.errors import InterruptedRunError
+from dlx.engine.signals import stop_on_signals
 from dlx.launcher.local import Local
+from dlx.record import layout
 from dlx.record.folder import RunFolder
-from dlx.run import Surroundings
-from dlx.sweep.drive import Policy
-from dlx.sweep.plan import make_plan, read_plan, write_plan
-from dlx.sweep.run import Unwatched, how_it_left, run_plan
+from dlx.sweep import progress
+from dlx.sweep.drive import Driver, Policy
+from dlx.sweep.job import Job, Task
+from dlx.sweep.plan import make_plan
+from dlx.sweep.run import Unwatched, how_it_left, missing, write_tables
 
 SECONDS = 90.0
 
 
-def plan_sweep(cwd: Path, runs: Sequence[Sequence[str]]) -> Path:
-    """Freeze a plan of these runs in a sweep folder."""
-    before = Path.cwd()
-    os.chdir(cwd)
-    try:
-        plans = [make_plan(overrides, Path("conf")) for overrides in runs]
-    finally:
-        os.chdir(before)
-    sweep = cwd / "sweep"
-    sweep.mkdir()
-    planned = tuple(run for plan in plans for run in plan.runs)
-    write_plan(sweep, plans[0]._replace(runs=planned, axes=("seed", "model.mode")))
-    return sweep
-
-
 class GroupedDriver:
-    """The driver of a sweep whose runs form groups of `size`, in the plan's order. Use as a context manager."""
+    """The driver of a sweep whose runs form jobs of `size`, in the grid's order. Use as a context manager.
 
-    def __init__(self, cwd: Path, sweep: Path, size: int, checkpoint_seconds: float = 20.0, **policy: object) -> None:
-        options = json.dumps({"checkpoint_seconds": checkpoint_seconds, "policy": policy})
+    Args:
+        cwd: has the user's parts, and gets a folder `sweep`.
+        grid: overrides with several values.
+    """
+
+    def __init__(self, cwd: Path, grid: Sequence[str], size: int, checkpoint_seconds: float = 20.0, **policy: object
+                 ) -> None:
+        options = json.dumps({"grid": grid, "size": size, "checkpoint_seconds": checkpoint_seconds, "policy": policy})
         tests = os.pathsep.join([str(Path(__file__).parent.parent), os.environ.get("PYTHONPATH", "")])
-        self.process = subprocess.Popen([sys.executable, __file__, str(sweep), str(size), options], cwd=cwd, text=True,
+        self.process = subprocess.Popen([sys.executable, __file__, options], cwd=cwd, text=True,
                                         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                         env={**os.environ, "PYTHONPATH": tests.rstrip(os.pathsep)})
 
@@ -76,27 +70,30 @@ class GroupedDriver:
         self.process.wait()
 
 
-def main(sweep: Path, size: int, options: dict) -> int:
+def main(grid: list[str], size: int, checkpoint_seconds: float, policy: dict) -> int:
     """Drive what is missing."""
-    plan = read_plan(sweep)
-    numbers = range(len(plan.runs))
-    plan = plan._replace(groups=tuple(tuple(numbers[low : low + size]) for low in numbers[::size]))
-    with RunFolder(sweep), contextlib.closing(Local(sweep, 2, [], True)) as launcher:
-        try:
-            outcome = run_plan(sweep, plan, Surroundings("", options["checkpoint_seconds"]),
-                               Policy(**options["policy"]), launcher, [MODULE], Unwatched())
-        except InterruptedRunError as error:
-            return error.exit_code
-    left = [result for result in outcome.results if result.status != "done"]
-    print(json.dumps({said(result.run.overrides): how_it_left(result, outcome.failures.get(result.run.hash))
+    sweep, plan = Path("sweep"), make_plan(grid, Path("conf"))
+    sweep.mkdir(exist_ok=True)
+    todo = {run.hash for run in missing(sweep, plan)}
+    tasks = [Task(sweep / layout.RUNS / run.hash, run.overrides, run.saved) for run in plan.runs if run.hash in todo]
+    jobs = [Job(tuple(tasks[low : low + size]), "", checkpoint_seconds, (MODULE,))
+            for low in range(0, len(tasks), size)]
+    with RunFolder(sweep), contextlib.closing(Local(sweep, 2, [], True)) as launcher, stop_on_signals() as stop:
+        driver = Driver(jobs, launcher, Policy(**policy), stop, Unwatched())
+        driver.drive()
+        progress.clear(sweep)
+    if stop.signal_number is not None:
+        return InterruptedRunError(stop.signal_number, "").exit_code
+    left = [result for result in write_tables(sweep, plan).results if result.status != "done"]
+    print(json.dumps({mode_of(result.run.overrides): how_it_left(result, driver.failures.get(result.run.hash))
                       for result in left}))
     return 0
 
 
-def said(overrides: Sequence[str]) -> str:
-    """Return the override that says how a run behaves."""
-    return next((text for text in overrides if text.startswith("model.mode=")), "")
+def mode_of(overrides: Sequence[str]) -> str:
+    """Return how a run behaves."""
+    return next((text.partition("=")[2] for text in overrides if text.startswith("model.mode=")), "")
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), int(sys.argv[2]), json.loads(sys.argv[3])))
+    sys.exit(main(**json.loads(sys.argv[1])))

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from grouped_sweep import GroupedDriver, plan_sweep
+from grouped_sweep import GroupedDriver
 from run_files import assert_same_result, fresh_random, leftovers, once
 from user_parts import write_user_parts
 
@@ -30,18 +30,21 @@ MODES = {
 }
 
 
-def good(seed: int) -> list[str]:
-    return [*QUICK, f"seed={seed}"]
+# Unknown modes are fine.
+FINE = [f"fine{number}" for number in range(2 * len(MODES))]
+
+
+def by_mode(*modes: str) -> list[str]:
+    return [*QUICK, f"model.mode={','.join(modes)}"]
 
 
 @pytest.fixture
 def reference(tmp_path_factory):
-    """The good runs of every group, undisturbed and each by itself; grouped, with nobody who misbehaves."""
+    """The fine runs, undisturbed and each in a job of its own."""
 
     def make(cwd: Path) -> None:
         write_user_parts(cwd)
-        sweep = plan_sweep(cwd, [good(seed) for seed in range(2 * len(MODES))])
-        with GroupedDriver(cwd, sweep, 1) as driver:
+        with GroupedDriver(cwd, by_mode(*FINE), 1) as driver:
             assert driver.wait() == {}
 
     return once(tmp_path_factory.getbasetemp(), "group-reference", make) / "sweep"
@@ -61,24 +64,21 @@ def assert_same_runs(sweep: Path, reference: Path, wanted: int) -> None:
 def test_group_with_a_run_that_fails_leaves_the_others_untouched(tmp_path, reference):
     write_user_parts(tmp_path)
     (tmp_path / "misbehave").touch()
-    groups = [[good(2 * number), [*QUICK, f"model.mode={mode}"], good(2 * number + 1)]
-              for number, mode in enumerate(MODES)]
-    sweep = plan_sweep(tmp_path, [run for group in groups for run in group])
-    with GroupedDriver(tmp_path, sweep, 3) as driver:
+    groups = [(FINE[2 * number], mode, FINE[2 * number + 1]) for number, mode in enumerate(MODES)]
+    with GroupedDriver(tmp_path, by_mode(*(mode for group in groups for mode in group)), 3) as driver:
         said = driver.wait()
-    assert len(said) == len(MODES)
-    assert [mode for mode, text in MODES.items() if not said[f"model.mode={mode}"].startswith(text)] == [], said
-    assert_same_runs(sweep, reference, 2 * len(MODES))
+    assert list(said) == list(MODES)
+    assert [mode for mode, text in MODES.items() if not said[mode].startswith(text)] == [], said
+    assert_same_runs(tmp_path / "sweep", reference, len(FINE))
 
 
 @pytest.mark.slow
 def test_group_with_a_run_that_hangs_is_narrowed_down_to_it(tmp_path, reference):
     write_user_parts(tmp_path)
     (tmp_path / "misbehave").touch()
-    sweep = plan_sweep(tmp_path, [good(0), [*QUICK, "model.mode=hang"], good(1)])
-    with GroupedDriver(tmp_path, sweep, 3, run_limit_seconds=6.0) as driver:
-        assert driver.wait() == {"model.mode=hang": "failed: ran past run_limit_seconds=6"}
-    assert_same_runs(sweep, reference, 2)
+    with GroupedDriver(tmp_path, by_mode(FINE[0], "hang", FINE[1]), 3, run_limit_seconds=6.0) as driver:
+        assert driver.wait() == {"hang": "failed: ran past run_limit_seconds=6"}
+    assert_same_runs(tmp_path / "sweep", reference, 2)
 
 
 @pytest.mark.slow
@@ -88,26 +88,25 @@ def test_groups_whose_driver_is_killed_again_and_again_end_with_the_bytes_of_und
 ):
     draw = fresh_random(f"group-kills-{size}")
     write_user_parts(tmp_path)
-    sweep = plan_sweep(tmp_path, [good(seed) for seed in range(2 * len(MODES))])
+    grid, sweep = by_mode(*FINE), tmp_path / "sweep"
     for _ in range(4):
         begin = time.time()
-        with GroupedDriver(tmp_path, sweep, size, checkpoint_seconds=0.05) as driver:
+        with GroupedDriver(tmp_path, grid, size, checkpoint_seconds=0.05) as driver:
             driver.wait_until(lambda begin=begin: wrote_since(sweep, begin))
             time.sleep(draw.uniform(0.0, 0.6))
             driver.kill()
-    with GroupedDriver(tmp_path, sweep, size) as driver:
+    with GroupedDriver(tmp_path, grid, size) as driver:
         assert driver.wait() == {}
-    assert_same_runs(sweep, reference, 2 * len(MODES))
+    assert_same_runs(sweep, reference, len(FINE))
     for name in (layout.RUNS_TABLE, layout.LEADERBOARD):
         assert (sweep / name).read_bytes() == (reference / name).read_bytes()
 
 
-def test_group_is_stopped_with_checkpoints_and_goes_on(tmp_path, reference):
+def test_group_is_stopped_with_checkpoints_and_goes_on(tmp_path):
     write_user_parts(tmp_path)
     (tmp_path / "misbehave").touch()
-    naps = [[*good(seed), "model.nap=0.05"] for seed in range(4)]
-    sweep = plan_sweep(tmp_path, naps)
-    with GroupedDriver(tmp_path, sweep, 2) as driver:
+    grid, sweep = [*QUICK, "model.nap=0.05", "seed=range(4)"], tmp_path / "sweep"
+    with GroupedDriver(tmp_path, grid, 2) as driver:
         driver.wait_until(lambda: len(list(sweep.glob(f"{layout.RUNS}/*/{layout.METRICS}"))) == 2)
         os.kill(driver.process.pid, signal.SIGTERM)
         assert driver.process.wait(30) == 143
@@ -116,7 +115,7 @@ def test_group_is_stopped_with_checkpoints_and_goes_on(tmp_path, reference):
     assert all(reason.startswith("interrupted at step") for reason in reasons)
     assert not (sweep / layout.PROGRESS).exists()
     (tmp_path / "misbehave").unlink()
-    with GroupedDriver(tmp_path, sweep, 2) as driver:
+    with GroupedDriver(tmp_path, grid, 2) as driver:
         assert driver.wait() == {}
     assert not (sweep / layout.PROGRESS).exists()
 
