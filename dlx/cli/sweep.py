@@ -45,8 +45,8 @@ def run(args: argparse.Namespace) -> int:
     if not args.dry_run and not any(text.startswith("launcher=") for text in args.overrides):
         warm_up()
     plan, config = plan_sweep(args.overrides, args.config_dir)
-    check(plan, [ANY_PACKAGE])
     make_launcher = launcher_factory(config["launcher"], [ANY_PACKAGE])
+    check(plan, [ANY_PACKAGE])
     if args.dry_run:
         from dlx.cli.plan_text import print_plan
 

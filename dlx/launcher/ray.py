@@ -26,6 +26,8 @@ from dlx.sweep.launch import Ended
 GIVEN_UP = -int(signal.SIGKILL)
 STOPPED = 128 + int(signal.SIGTERM)
 OBJECT_STORE_BYTES = 80 * 2**20
+# Ray puts sockets 80 characters below, and the path of a socket has at most 107.
+MAX_BASE_LENGTH = 24
 
 
 class Ray:
@@ -92,7 +94,8 @@ class Ray:
     def _ray(self) -> Any:
         local = self._address is None
         if local:
-            room = Path(tempfile.mkdtemp(prefix="dlx-ray-"))
+            base = tempfile.gettempdir()
+            room = Path(tempfile.mkdtemp(prefix="dlx-ray-", dir=base if len(base) <= MAX_BASE_LENGTH else "/tmp"))
             self._opened.callback(shutil.rmtree, room, ignore_errors=True)
             self._opened.enter_context(environment(private_cluster(room)))
         else:

@@ -31,6 +31,7 @@ STOPPED = 128 + int(signal.SIGTERM)
 ARRAY_SIZE = 1000
 # How often to look for results, on a shared file system or on this machine.
 LOOK_SECONDS = {"slurm": 2.0, "local": 0.1}
+CLOSE_SECONDS = 10.0
 STOP_FILE = "stop"
 STOP_SECONDS = 1.0
 
@@ -117,6 +118,9 @@ class Slurm:
         """Cancel what still runs or waits."""
         for job in self._submitted.values():
             job.cancel(check=False)
+        deadline = time.monotonic() + CLOSE_SECONDS
+        while self._cluster == "local" and self._submitted and time.monotonic() < deadline:
+            self.ended(0.1)
         self._submitted.clear()
 
     def _submit(self) -> None:

@@ -89,7 +89,7 @@ def make_jobs(sweep: Path, *groups: str) -> list[Job]:
 
 
 def drive(launcher: Scripted, jobs: list[Job], stop: StopRequest | None = None, **policy) -> dict[str, Failure]:
-    driver = Driver(jobs, launcher, Policy(**policy), stop or StopRequest(), Unwatched())
+    driver = Driver(jobs, launcher, Policy(**policy), StopRequest() if stop is None else stop, Unwatched())
     driver.drive()
     return driver.failures
 
