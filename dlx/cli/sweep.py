@@ -101,11 +101,13 @@ def run_and_print(path: Path, plan: Plan, surroundings: Surroundings, workers: i
                   as_json: bool) -> int:
     """Run a plan, print its leaderboard, and fail where runs failed."""
     from dlx.core.errors import RunsFailedError
+    from dlx.report.sweep.render import render_sweep
     from dlx.sweep.run import how_it_left, log_tail, missing, run_plan, worker_count
 
     todo, count = missing(path, plan), worker_count(workers)
     with progress(path, len(plan.runs), len(plan.runs) - len(todo), count, as_json) as ended:
         outcome = run_plan(path, plan, surroundings, count, trust, ended)
+    render_sweep(path)
     print_outcome(path, outcome, as_json)
     failed = [result for result in outcome.results if result.status != "done"]
     if failed:
@@ -182,6 +184,8 @@ def print_outcome(path: Path, outcome: Outcome, as_json: bool) -> None:
         console.print(best_sentence(best, metric), highlight=False, soft_wrap=True)
     console.print(f"[bold]Sweep folder[/]  {escape(str(path))}  "
                   f"({layout.RUNS_TABLE}, {layout.LEADERBOARD})", highlight=False, soft_wrap=True)
+    console.print(f"[bold]Report[/]  {escape(str(path / layout.REPORT / layout.REPORT_HTML))}", highlight=False,
+                  soft_wrap=True)
 
 
 def leaderboard(standings: list[Standing], metric: str) -> Any:

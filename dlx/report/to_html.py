@@ -11,6 +11,8 @@ from dlx.report.section import Command, Document, Figure, Section, Table
 
 # Nothing may be loaded or run, even if a hostile string came through.
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+# Tables with more columns are set smaller.
+WIDE = 7
 
 
 def to_html(document: Document) -> str:
@@ -55,15 +57,17 @@ def _section(section: Section, level: int) -> str:
     parts += map(_command, section.commands)
     parts += map(_figure, section.figures)
     parts += [_section(part, level + 1) for part in section.parts]
+    if section.notes:
+        parts.append('<ul class="notes">' + "".join(f"<li>{escape(note)}</li>" for note in section.notes) + "</ul>")
     return f'<section id="{escape(section.key)}">\n' + "\n".join(parts) + "\n</section>"
 
 
 def _table(table: Table) -> str:
     head = "".join(f'<th scope="col">{escape(name)}</th>' for name in table.columns)
     rows = "\n".join(_row(table.columns, row) for row in table.rows)
-    kind = "pairs" if len(table.columns) == 2 else "numbers"
-    return (f'<table class="{kind}">\n<caption>{escape(table.title)}</caption>\n<thead><tr>{head}</tr></thead>\n'
-            f"<tbody>\n{rows}\n</tbody>\n</table>")
+    kind = "pairs" if len(table.columns) == 2 else "numbers" if len(table.columns) <= WIDE else "numbers wide"
+    return (f'<div class="scroll"><table class="{kind}">\n<caption>{escape(table.title)}</caption>\n'
+            f"<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}\n</tbody>\n</table></div>")
 
 
 def _row(columns: tuple[str, ...], row: tuple[str, ...]) -> str:

@@ -39,6 +39,8 @@ def _section(section: Section, figures: str, level: int) -> list[str]:
         lines += _figure(figure, figures)
     for part in section.parts:
         lines += _section(part, figures, level + 1)
+    if section.notes:
+        lines += [*(f"- {escape(note)}" for note in section.notes), ""]
     return lines
 
 

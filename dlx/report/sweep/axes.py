@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -77,7 +78,7 @@ def _spread(values: Sequence[float]) -> bool:
 
 
 def _largest_step(values: Sequence[float]) -> float:
-    steps = [after - before for before, after in zip(values, values[1:], strict=False)]
+    steps = [after - before for before, after in itertools.pairwise(values)]
     return max(steps) / (values[-1] - values[0])
 
 

@@ -17,7 +17,7 @@ Grid = NDArray[np.float64]
 class Term(NamedTuple):
     """A part of the variance over all runs.
 
-    axes: which settings it is of, none for seed and rest; share: of the sum of squares, None where there is no variance;
+    axes: which settings it is of, none for seed and rest; share: of the sum of squares, None where all is equal;
     f, p: test against the rest, None without repetitions.
     """
 

@@ -15,7 +15,7 @@ from dlx.report.sweep.axes import Axis
 from dlx.report.sweep.basis import basis, runs_and_points
 from dlx.report.sweep.estimates import NOTHING, Estimate, estimate
 from dlx.report.sweep.points import Array, Sweep, mean_over_seeds
-from dlx.report.sweep.scales import setting_axis, unit, value_axis
+from dlx.report.sweep.scales import result_axis, setting_axis, unit, value_axis
 
 MAX_LEVELS = 12
 MAX_PANELS = 6
@@ -51,14 +51,17 @@ def section(sweep: Sweep) -> Section | None:
     found = [effect(sweep, index) for index in range(len(sweep.axes))]
     found.sort(key=_size, reverse=True)
     drawn = found[:MAX_PANELS]
-    left_out = [f"{words.count(len(found) - len(drawn), 'setting')} with smaller effects "
-                f"{'is' if len(found) - len(drawn) == 1 else 'are'} in the table alone."] if len(found) > len(drawn) else []
     with draw.style():
         figure = _figure(sweep, drawn)
     return Section(
-        key="effects", title="What each setting does", sentences=tuple(left_out), points=_basis(sweep, found),
-        tables=(_table(sweep, found), *(_levels(sweep, item) for item in found if not item.binned)),
-        figures=(figure,), values={"balanced": sweep.is_grid, "effects": [_values(item) for item in found]})
+        key="effects", title="What each setting does", sentences=_not_drawn(len(found) - len(drawn)),
+        tables=(_table(sweep, found),), figures=(figure,), parts=(_levels(sweep, found),), notes=_basis(sweep, found),
+        values={"balanced": sweep.is_grid, "effects": [_values(item) for item in found]})
+
+
+def _not_drawn(number: int) -> tuple[str, ...]:
+    verb = "is" if number == 1 else "are"
+    return (f"{words.count(number, 'setting')} with smaller effects {verb} in the tables alone.",) if number else ()
 
 
 def effect(sweep: Sweep, index: int) -> Effect:
@@ -67,12 +70,13 @@ def effect(sweep: Sweep, index: int) -> Effect:
     binned = axis.is_sampled and not sweep.is_grid
     groups = _bins(sweep, index) if binned else _by_level(sweep, index)
     levels = tuple(_level(sweep, label, place, points) for label, place, points in groups)
-    known = [level for level in levels if level.val.value is not None]
+    found = Effect(axis, levels, binned, NOTHING, NOTHING)
+    known = _ranked(sweep, found)
     if len(known) < 2:
-        return Effect(axis, levels, binned, NOTHING, NOTHING)
-    known.sort(key=lambda level: level.val.value or 0.0, reverse=sweep.greater_is_better)
+        return found
     best, worst = known[0].points, known[-1].points
-    return Effect(axis, levels, binned, *(_spread(sweep, values, best, worst) for values in (sweep.val, sweep.gap)))
+    spreads = (_spread(sweep, values, best, worst) for values in (sweep.val, sweep.gap))
+    return Effect(axis, levels, binned, *spreads)
 
 
 def _by_level(sweep: Sweep, index: int) -> list[tuple[str, float, tuple[int, ...]]]:
@@ -118,39 +122,53 @@ def _size(item: Effect) -> float:
 
 
 def _table(sweep: Sweep, found: Sequence[Effect]) -> Table:
-    columns = ("setting", "best level", "val there", "worst level", "val there", "difference in val", "difference in gap")
+    columns = ("setting", "best level", "val there", "worst level", "val there", "difference in "
+                                                                                 "val", "difference in gap")
     rows = []
     for item in found:
-        known = [level for level in item.levels if level.val.value is not None]
-        known.sort(key=lambda level: level.val.value or 0.0, reverse=sweep.greater_is_better)
+        known = _ranked(sweep, item)
         cells = [text for level in (known[0], known[-1])
                  for text in (level.label or "none", level.val.written(sweep.metric))]
         rows.append((item.axis.key, *cells, item.val_spread.difference(sweep.metric),
                      item.gap_spread.difference(sweep.metric)))
-    return Table(f"Settings by the size of their effect on {sweep.ranked_by}: best level minus worst", columns, tuple(rows))
+    return Table(f"Settings by the size of their effect on {sweep.ranked_by}: best level minus "
+                 f"worst", columns, tuple(rows))
 
 
-def _levels(sweep: Sweep, item: Effect) -> Table:
-    shown = item.levels
-    title = f"{item.axis.key}: means over the other settings"
-    if len(shown) > MAX_LEVELS:
-        ranked = sorted((level for level in shown if level.val.value is not None),
-                        key=lambda level: level.val.value or 0.0, reverse=sweep.greater_is_better)
-        shown = tuple(level for level in shown if level in ranked[:MAX_LEVELS])
-        title += f" (the best {MAX_LEVELS} of {len(item.levels)} levels)"
-    return Table(title, ("level", "val", "gap", "configurations"),
-                 tuple((level.label or "none", level.val.written(sweep.metric), level.gap.difference(sweep.metric),
-                        f"{len(level.points):,}") for level in shown))
+def _levels(sweep: Sweep, found: Sequence[Effect]) -> Section:
+    told, rows = [], []
+    for item in found:
+        shown = _best_levels(sweep, item)
+        if len(shown) < len(item.levels):
+            told.append(f"Of {item.axis.key} the best {len(shown)} of {len(item.levels):,} levels are listed.")
+        rows += [(item.axis.key, level.label or "none", level.val.written(sweep.metric),
+                  level.gap.difference(sweep.metric), f"{len(level.points):,}") for level in shown]
+    columns = ("setting", "level", "val", "gap", "configurations")
+    return Section("levels", "Means by level", tuple(told), tables=(Table("Means over the other settings", columns,
+                                                                          tuple(rows)),))
+
+
+def _best_levels(sweep: Sweep, item: Effect) -> tuple[Level, ...]:
+    best = _ranked(sweep, item)[:MAX_LEVELS]
+    return tuple(level for level in item.levels if level in best)
+
+
+def _ranked(sweep: Sweep, item: Effect) -> list[Level]:
+    """Return the levels that were measured, best mean on val first."""
+    known = [level for level in item.levels if level.val.value is not None]
+    return sorted(known, key=lambda level: level.val.value or 0.0, reverse=sweep.greater_is_better)
 
 
 def _basis(sweep: Sweep, found: Sequence[Effect]) -> tuple[str, ...]:
     if sweep.is_grid:
-        how = ("every combination was measured with the same seeds: per seed the mean over all configurations of a level, "
+        how = ("every combination was measured with the same seeds: per seed the mean over all configurations of a "
+               "level, "
                "then mean and 95% t interval over seeds; differences are paired over seeds.")
-        cannot = ("what a level does at one particular combination (see Interactions). The best level minus the worst is "
-                  "never less than 0 in favour of the best, even where nothing matters.")
+        cannot = ("what a level does at one particular combination (see Interactions). Of several levels one is always "
+                  "best and one worst, even where the setting does nothing.")
     else:
-        how = ("the combinations are not complete, so configurations (each the mean of its seeds) are averaged per level, "
+        how = ("the combinations are not complete, so configurations (each the mean of its seeds) are averaged per "
+               "level, "
                "with 95% t intervals over configurations.")
         cannot = ("whether the setting is the cause: with incomplete combinations levels also differ in the other "
                   "settings, and runs that failed are missing from the means.")
@@ -200,7 +218,10 @@ def _panel(area: Axes, sweep: Sweep, item: Effect, split: str) -> None:
               markeredgewidth=0)
     known = [(level.place, level.val if split == "val" else level.gap) for level in item.levels]
     _means(area, [(place, found) for place, found in known if found.value is not None], color, scale, item)
-    value_axis(area.yaxis, sweep.metric if split == "val" else None, 4)
+    if split == "val":
+        result_axis(area.yaxis, sweep.metric, values, 4)
+    else:
+        value_axis(area.yaxis, None, 4)
 
 
 def _means(area: Axes, known: list[tuple[float, Estimate]], color: str, scale: float, item: Effect) -> None:

@@ -10,7 +10,7 @@ from dlx.report.sweep.points import Sweep
 
 MAX_ROWS = 25
 MAX_REASON = 200
-ALL_OF_THEM = 0.8
+MOST = 0.8
 
 
 def section(sweep: Sweep) -> Section | None:
@@ -25,10 +25,10 @@ def section(sweep: Sweep) -> Section | None:
         key="failures", title="Runs that are not done",
         sentences=(f"{words.count(len(failed), 'run')} of {len(runs):,} {'is' if len(failed) == 1 else 'are'} not done."
                    f"{more}",),
-        points=(*_shared(sweep, failed), *basis(
+        points=tuple(_shared(sweep, failed)), notes=basis(
             "status as in runs.csv, reason as in the run's status.json.", f"{words.count(len(runs), 'run')}.",
             "how good they would have been: they are in no mean, so a configuration that often fails is judged by its "
-            "lucky runs.")),
+            "lucky runs."),
         tables=(Table("Not done", ("run", "configuration", "status", "reason"),
                       tuple(_row(sweep, run) for run in failed[:MAX_ROWS])),),
         values={"runs": [{"run": run.hash, "cells": run.cells, "status": run.status, "reason": run.reason}
@@ -48,7 +48,9 @@ def _shared(sweep: Sweep, failed: list[Run]) -> list[str]:
         for level in dict.fromkeys(run.cells[key] for run in failed):
             own = sum(run.cells[key] == level for run in failed)
             size = sum(run.cells[key] == level for run in sweep.files.runs)
-            if own >= 2 and own >= ALL_OF_THEM * len(failed) and own >= ALL_OF_THEM * size and size < len(sweep.files.runs):
-                told.append(f"{own:,} of these {len(failed):,} have {key}={level or 'none'}, of whose {size:,} runs they "
+            mostly = own >= 2 and own >= MOST * max(len(failed), size)
+            if mostly and size < len(sweep.files.runs):
+                told.append(f"{own:,} of these {len(failed):,} have {key}={level or 'none'}, of whose {size:,} runs "
+                            f"they "
                             f"are {100 * own / size:.0f}%.")
     return told

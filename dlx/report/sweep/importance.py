@@ -44,7 +44,7 @@ def section(sweep: Sweep) -> Section | None:
     with draw.style():
         figure = _figure(sweep, found)
     return Section(
-        key="importance", title=TITLE, points=(*told, *_basis(sweep)), figures=(figure,),
+        key="importance", title=TITLE, points=tuple(told), notes=_basis(sweep), figures=(figure,),
         tables=(Table("Importance, by estimator", COLUMNS, _rows(found)),), values={**found, "seed": seed})
 
 
@@ -144,9 +144,9 @@ def _basis(sweep: Sweep) -> tuple[str, ...]:
                                              f"PED-ANOVA as a hint.")
     cut = f" {MAX_POINTS} of them, spread over the ranks, were used." if len(sweep.order) > MAX_POINTS else ""
     return basis(
-        "Optuna's estimators on means over seeds. fANOVA (Hutter et al. 2014): share of the variance over all the space, "
-        "from a random forest. PED-ANOVA (Watanabe et al. 2023): what sets the best tenth apart; for the gap, those with "
-        "a gap closest to 0. The seed is not a setting.", runs_and_points(sweep) + cut,
+        "Optuna's estimators on means over seeds. fANOVA (Hutter et al. 2014): share of the variance over all the "
+        "space, main effects scaled to 100%, from a random forest. PED-ANOVA (Watanabe et al. 2023): what sets the best "
+        "tenth apart; for the gap, those with a gap closest to 0. The seed is not a setting.", runs_and_points(sweep) + cut,
         f"what matters outside of the ranges that were searched, and why.{few}")
 
 
@@ -154,7 +154,7 @@ def _figure(sweep: Sweep, found: Mapping[str, Mapping[str, Shares]]) -> Figure:
     keys = _order(found)
     height = 1.15 + 0.36 * len(keys)
     canvas = draw.figure(8.9, height)
-    for split, left, right in (("val", 2.1, 3.55), ("gap", 5.55, 0.25)):
+    for split, left, right in (("val", 2.1, 3.75), ("gap", 5.6, 0.35)):
         title = words.title(sweep.ranked_by) if split == "val" else f"Gap in {words.label(sweep.metric)}"
         area = draw.axes(canvas, (left, 0.5, right, 0.62), title, "share", "")
         for name, shift, color in (("fanova", -0.17, draw.BLUE), ("ped_anova", 0.17, draw.ORANGE)):

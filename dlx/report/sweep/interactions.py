@@ -19,7 +19,7 @@ MAX_PAIRS = 6
 MAX_ANNOTATED = 8
 MAX_SIDE = 24
 TITLE = "Interactions"
-PANEL = (2.75, 2.3)
+ROW_HEIGHT = 2.75
 
 
 def section(sweep: Sweep) -> Section | None:
@@ -31,7 +31,8 @@ def section(sweep: Sweep) -> Section | None:
                        values={"skipped": "one setting"})
     if not sweep.is_grid:
         return Section("interactions", TITLE, (f"Skipped: {_why(sweep)}. Where combinations are missing, the shares of "
-                                               f"settings and interactions overlap, and no table can keep them apart.",),
+                                               f"settings and interactions overlap, and no table can keep them "
+                                               f"apart.",),
                        values={"skipped": "not balanced"})
     return _written(sweep)
 
@@ -42,7 +43,8 @@ def _why(sweep: Sweep) -> str:
     undone = len(sweep.points) * len(sweep.seeds) - sweep.num_done
     return (f"the design is not balanced: {words.count(undone, 'run')} of the "
             f"{len(sweep.points) * len(sweep.seeds):,} combinations of settings and seeds "
-            f"{'is' if undone == 1 else 'are'} missing" if undone else "not every combination of levels is in the sweep")
+            f"{'is' if undone == 1 else 'are'} missing" if undone else "not every combination of levels is in the "
+                                                                       "sweep")
 
 
 def _written(sweep: Sweep) -> Section:
@@ -51,12 +53,12 @@ def _written(sweep: Sweep) -> Section:
     terms = {split: decompose(grid, names) for split, grid in grids.items()}
     pairs = [term for term in terms["val"] if len(term.axes) == 2 and _fits(sweep, term)]
     pairs.sort(key=lambda term: term.share or 0.0, reverse=True)
-    figures = ()
+    figures: tuple[Figure, ...] = ()
     if pairs:
         with draw.style():
             figures = (_figure(sweep, grids["val"].mean(axis=-1), pairs[:MAX_PAIRS]),)
     return Section(
-        key="interactions", title=TITLE, points=(*_finding(pairs), *_basis(sweep)),
+        key="interactions", title=TITLE, points=tuple(_finding(pairs)), notes=_basis(sweep),
         tables=(Table("Analysis of variance over all runs", COLUMNS,
                       tuple(_row(val, gap) for val, gap in zip(terms["val"], terms["gap"], strict=True))),),
         figures=figures,
@@ -103,33 +105,33 @@ def _basis(sweep: Sweep) -> tuple[str, ...]:
 def _figure(sweep: Sweep, means: Grid, pairs: Sequence[Term]) -> Figure:
     columns = min(3, len(pairs))
     rows = -(-len(pairs) // columns)
-    width, height = 8.9, 0.15 + rows * (PANEL[1] + 0.55)
+    width, height = 8.9, rows * ROW_HEIGHT
     canvas = draw.figure(width, height)
     cell = width / max(columns, 2)
     for index, term in enumerate(pairs):
         row, column = divmod(index, columns)
-        left, top = column * cell + 0.95, 0.4 + row * (PANEL[1] + 0.55)
-        box = (left, height - top - PANEL[1] + 0.55, width - (column + 1) * cell + 0.15, top)
+        box = (column * cell + 0.95, height - (row + 1) * ROW_HEIGHT + 0.6, width - (column + 1) * cell + 0.2,
+               row * ROW_HEIGHT + 0.45)
         _heatmap(canvas, box, sweep, means, term)
-    best = "bright" if sweep.greater_is_better else "dark"
     return Figure("interactions", draw.png(canvas), _alt(sweep, means, pairs),
-                  f"Mean {sweep.ranked_by} of every pair of levels, over the other settings and seeds; {best} cells are "
+                  f"Mean {sweep.ranked_by} of every pair of levels, over the other settings and seeds; bright is "
                   f"better. Where rows have different patterns, the two settings interact. The share is that of the "
-                  f"interaction in the variance.")
+                  f"interaction in the variance of all runs.")
 
 
 def _heatmap(canvas: Canvas, box: tuple[float, ...], sweep: Sweep, means: Grid, term: Term) -> None:
     table = pair_means(means, term.axes)
     across, down = (sweep.axes[axis] for axis in (term.axes[1], term.axes[0]))
-    area = draw.axes(canvas, box, f"{_percent(term.share)}", draw.plain(across.key, 28), draw.plain(down.key, 20))
-    area.imshow(table, cmap="viridis", aspect="auto")
+    title = f"interaction {_percent(term.share)}"
+    area = draw.axes(canvas, box, title, draw.plain(across.key, 28), draw.plain(down.key, 20))
+    area.imshow(table, cmap="viridis" if sweep.greater_is_better else "viridis_r", aspect="auto")
     area.grid(visible=False)
     for axis, levels in ((area.xaxis, across.levels), (area.yaxis, down.levels)):
         room = 9 if axis is area.yaxis else max(4, 30 // len(levels))
         step = -(-len(levels) // 8)
         axis.set_ticks(range(0, len(levels), step), [draw.plain(level or "none", room) for level in levels[::step]])
     if max(table.shape) <= MAX_ANNOTATED:
-        _annotate(area, table, sweep.metric)
+        _annotate(area, table, sweep)
 
 
 def pair_means(means: Grid, pair: Sequence[int]) -> Grid:
@@ -138,11 +140,12 @@ def pair_means(means: Grid, pair: Sequence[int]) -> Grid:
     return np.asarray(means.mean(axis=others) if others else means)
 
 
-def _annotate(area: Axes, table: Grid, metric: str) -> None:
+def _annotate(area: Axes, table: Grid, sweep: Sweep) -> None:
     low, high = float(table.min()), float(table.max())
     for (row, column), value in np.ndenumerate(table):
-        dark = high > low and (value - low) / (high - low) < 0.55
-        text = words.percent(value) if words.is_share(metric) else words.number(float(value), high)
+        share = (value - low) / (high - low) if high > low else 1.0
+        dark = (share if sweep.greater_is_better else 1 - share) < 0.55 and high > low
+        text = words.percent(value) if words.is_share(sweep.metric) else words.number(float(value), high)
         area.text(column, row, text, ha="center", va="center", fontsize=8, color="white" if dark else draw.INK)
 
 

@@ -10,8 +10,8 @@ from dlx.report.section import Figure, Section, Table
 from dlx.report.sweep import compare
 from dlx.report.sweep.basis import basis, runs_and_points
 from dlx.report.sweep.estimates import Estimate
-from dlx.report.sweep.points import Sweep
-from dlx.report.sweep.scales import unit, value_axis
+from dlx.report.sweep.points import Sweep, mean_over_seeds
+from dlx.report.sweep.scales import result_axis, unit, value_axis
 
 MAX_ROWS = 30
 MAX_DRAWN = 20
@@ -25,20 +25,24 @@ def section(sweep: Sweep) -> Section | None:
         return None
     shown = sweep.order[:MAX_ROWS]
     rest = len(sweep.order) - len(shown)
-    remainder = (f"The table shows the best {len(shown)}; {words.count(rest, 'configuration')} more in leaderboard.csv.",)
+    remainder = (f"The table shows the best {len(shown)}; {words.count(rest, 'configuration')} more in "
+                 f"leaderboard.csv.",)
+    table = Table(f"Configurations by mean {sweep.ranked_by}, {sweep.better} is better", _columns(sweep),
+                  tuple(_row(sweep, rank, point) for rank, point in enumerate(shown, 1)))
     with draw.style():
         figures = (_figure(sweep),)
     return Section(
-        key="leaderboard", title="Leaderboard", sentences=remainder if rest else (),
-        points=basis(
-            "mean and 95% t interval over seeds. The last column is the mean difference to the best over the seeds that "
-            "both have (paired t): seeds share their data split and order, so this is sharper than comparing intervals.",
+        key="leaderboard", title="Leaderboard",
+        notes=basis(
+            "mean and 95% t interval over seeds. The last column is the mean difference to the best over the seeds "
+            "that "
+            "both have (paired t): seeds share their data split and order, so this is sharper than comparing "
+            "intervals.",
             runs_and_points(sweep),
             "which of two neighbours is better where the interval of their difference includes 0. With many "
             "comparisons, 1 in 20 such intervals misses by chance."),
-        tables=(Table(f"Configurations by mean {sweep.ranked_by}, {sweep.better} is better", _columns(sweep),
-                      tuple(_row(sweep, rank, point) for rank, point in enumerate(shown, 1))),),
-        figures=figures, values={"rows": [_values(sweep, point) for point in sweep.order]},
+        figures=figures, parts=(Section("ranks", "Numbers", remainder if rest else (), tables=(table,)),),
+        values={"rows": [_values(sweep, point) for point in sweep.order]},
     )
 
 
@@ -92,7 +96,8 @@ def _dots(area: Axes, sweep: Sweep, drawn: tuple[int, ...]) -> None:
     for split, shift in (("val", -0.12), ("train_eval", 0.12)):
         found = [sweep.estimate(split, point) for point in drawn]
         bars(area, found, np.arange(len(drawn)) + shift, draw.COLORS[split], split)
-    value_axis(area.xaxis, sweep.metric)
+    result_axis(area.xaxis, sweep.metric, np.stack([mean_over_seeds(sweep.values(split))[list(drawn)]
+                                                    for split in ("val", "train_eval")]))
     _rows_down(area, len(drawn))
 
 

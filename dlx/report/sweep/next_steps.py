@@ -31,9 +31,11 @@ def section(sweep: Sweep) -> Section | None:
         told = ("The best is apart from all others and inside of its ranges: nothing is left to decide here.",)
     return Section(
         key="next", title="What to run next", sentences=told, commands=tuple(found),
-        points=basis(
-            f"a range is called too short where its first or last value is in the best configuration. Numbers of seeds are "
-            f"for a two-sided paired t test at 5% with a power of 80%, for the difference and the spread that were seen.",
+        notes=basis(
+            "a range is called too short where its first or last value is in the best configuration. Numbers of seeds "
+            "are "
+            "for a two-sided paired t test at 5% with a power of 80%, for the difference and the spread that were "
+            "seen.",
             runs_and_points(sweep),
             "that the difference is as large as it was seen: the second best of many is often closer than it looks."),
         values={"commands": [command.text for command in found]})

@@ -14,6 +14,7 @@ from dlx.report.section import Figure, Section
 from dlx.report.sweep.axes import Axis, short_names
 from dlx.report.sweep.basis import basis, runs_and_points
 from dlx.report.sweep.points import Array, Sweep, mean_over_seeds
+from dlx.report.sweep.scales import is_wide
 
 MAX_AXES = 9
 MAX_LABELS = 8
@@ -26,7 +27,7 @@ def section(sweep: Sweep) -> Section | None:
         return None
     with draw.style():
         figure = _figure(sweep)
-    return Section(key="parallel", title="All configurations at a glance", figures=(figure,), points=basis(
+    return Section(key="parallel", title="All configurations at a glance", figures=(figure,), notes=basis(
         "one line per configuration, from setting to setting, then to its mean on val and its mean gap.",
         runs_and_points(sweep), "how sure a single line is; see the intervals of the leaderboard."))
 
@@ -36,7 +37,7 @@ def _figure(sweep: Sweep) -> Figure:
     columns = [np.array([_height(axis, sweep.points[point].cells[index]) for point in sweep.order])
                for index, axis in enumerate(axes)]
     results = [mean_over_seeds(values)[list(sweep.order)] for values in (sweep.val, sweep.gap)]
-    lines = np.stack([*_apart(columns), *map(_unit, results)])
+    lines = np.stack([*_apart(columns), *(_unit(_scaled(values)) for values in results)])
     canvas = draw.figure(8.9, HEIGHT)
     area = draw.axes(canvas, (0.75, 0.35, 0.75, 0.55), "", "", "")
     _lines(area, lines)
@@ -47,8 +48,9 @@ def _figure(sweep: Sweep) -> Figure:
     _frame(area, len(lines))
     more = len(sweep.axes) - len(axes)
     return Figure("parallel_coordinates", draw.png(canvas), _alt(sweep),
-                  "Colour is the rank: the brighter (yellow), the better on val; the best is drawn black. Follow the bright "
-                  f"lines to see which levels they share.{f' The first {MAX_AXES} settings are shown.' if more else ''}")
+                  "Colour is the rank: the brighter (yellow), the better on val; the best is drawn black. Follow the "
+                  "bright "
+                  f"lines to see which levels they share.{f' {MAX_AXES} settings are shown.' if more else ''}")
 
 
 def _height(axis: Axis, cell: str) -> float:
@@ -77,6 +79,10 @@ def _unit(values: Array) -> NDArray[np.float64]:
     return np.full(len(values), 0.5) if high == low else (values - low) / (high - low)
 
 
+def _scaled(values: Array) -> Array:
+    return np.log(values) if is_wide(values) else values
+
+
 def _lines(area: Axes, lines: NDArray[np.float64]) -> None:
     number = lines.shape[1]
     rank = np.linspace(1, 0, number)
@@ -103,8 +109,11 @@ def _value_ticks(values: Array, metric: str) -> list[tuple[float, str]]:
     low, high = float(known.min()), float(known.max())
     if low == high:
         return [(0.5, words.measured(metric, low))]
+    ends = _scaled(np.array([low, high]))
     places = (0.0, 0.25, 0.5, 0.75, 1.0)
-    return [(place, words.measured(metric, low + place * (high - low))) for place in places]
+    numbers = [float(ends[0] + place * (ends[1] - ends[0])) for place in places]
+    shown = map(math.exp, numbers) if is_wide(known) else numbers
+    return [(place, words.measured(metric, value)) for place, value in zip(places, shown, strict=True)]
 
 
 def _spine(area: Axes, place: int, name: str, ticks: list[tuple[float, str]]) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedFormatter, FixedLocator, LogLocator, MaxNLocator, NullLocator, PercentFormatter
 
 from dlx.report import draw, words
-from dlx.report.sweep.axes import Axis
+from dlx.report.sweep.axes import LOG_SPAN, Axis
+from dlx.report.sweep.points import Array
 
 MAX_TICKS = 7
 
@@ -23,6 +25,23 @@ def value_axis(axis: Any, metric: str | None, num_ticks: int = 5) -> None:
     axis.set_major_locator(MaxNLocator(nbins=num_ticks, steps=[1, 2, 5, 10]))
     share = metric is not None and words.is_share(metric)
     axis.set_major_formatter(PercentFormatter(1.0) if share else lambda value, _: f"{value:g}")
+
+
+def is_wide(values: Array) -> bool:
+    """Say whether positive values span so much that their ratios show more than their differences."""
+    known = values[np.isfinite(values)]
+    return bool(known.size) and float(known.min()) > 0 and float(known.max()) > LOG_SPAN * float(known.min())
+
+
+def result_axis(axis: Any, metric: str, values: Array, num_ticks: int = 5) -> None:
+    """Lay out a metric: logarithmic where its values span much."""
+    if not is_wide(values) or words.is_share(metric):
+        value_axis(axis, metric, num_ticks)
+        return
+    (axis.axes.set_xscale if axis.axis_name == "x" else axis.axes.set_yscale)("log")
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=num_ticks + 3))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(lambda value, _: f"{value:g}")
 
 
 def setting_axis(area: Axes, axis: Axis, levels: list[str]) -> None:

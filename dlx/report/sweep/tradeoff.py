@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
@@ -10,10 +12,11 @@ from dlx.report import draw, words
 from dlx.report.section import Figure, Section, Table
 from dlx.report.sweep.basis import basis, runs_and_points
 from dlx.report.sweep.points import Array, Sweep, mean_over_seeds
-from dlx.report.sweep.scales import unit, value_axis
+from dlx.report.sweep.scales import result_axis, unit
 
 MAX_ROWS = 15
-MAX_NAMES = 8
+# Pixels within which a second label would cover the first.
+NEAR = (24.0, 16.0)
 
 
 def section(sweep: Sweep) -> Section | None:
@@ -31,14 +34,13 @@ def section(sweep: Sweep) -> Section | None:
         key="tradeoff", title="Val against the gap",
         sentences=(f"{words.count(len(front), 'configuration')} of {len(sweep.order):,} "
                    f"{'is' if len(front) == 1 else 'are'} on the front: no other is better on val and has a gap closer "
-                   f"to 0.",) + ((f"The table shows {MAX_ROWS}; {rest:,} more.",) if rest > 0 else ()),
-        points=basis("Pareto front of the means over seeds: val as it ranks, and the distance of the gap from 0.",
+                   f"to 0.", *((f"The table shows {MAX_ROWS}; {rest:,} more.",) if rest > 0 else ())),
+        notes=basis("Pareto front of the means over seeds: val as it ranks, and the distance of the gap from 0.",
                      runs_and_points(sweep),
-                     "whether neighbours on the front really differ: means alone decide who is on it. A small gap is no "
+                     "whether neighbours on the front really differ: means alone decide who is on it. A small gap is "
+                     "no "
                      "merit of a model that learned nothing."),
-        tables=(Table("The front, best val first", ("rank", "configuration", "val", "gap", "train_eval"),
-                      tuple(_row(sweep, point) for point in front[:MAX_ROWS])),),
-        figures=(figure,), values={"front": [sweep.name(point) for point in front]})
+        figures=(figure,), parts=(_members(sweep, front),), values={"front": [sweep.name(point) for point in front]})
 
 
 def pareto_front(cost: Array, distance: Array) -> tuple[int, ...]:
@@ -58,6 +60,12 @@ def pareto_front(cost: Array, distance: Array) -> tuple[int, ...]:
     return tuple(front)
 
 
+def _members(sweep: Sweep, front: tuple[int, ...]) -> Section:
+    columns = ("rank", "configuration", "val", "gap", "train_eval")
+    rows = tuple(_row(sweep, point) for point in front[:MAX_ROWS])
+    return Section("front", "The front", tables=(Table("Configurations on the front, best val first", columns, rows),))
+
+
 def _row(sweep: Sweep, point: int) -> tuple[str, ...]:
     return (str(sweep.order.index(point) + 1), sweep.name(point), sweep.estimate("val", point).written(sweep.metric),
             sweep.estimate("gap", point).difference(sweep.metric),
@@ -72,25 +80,31 @@ def _figure(sweep: Sweep, val: Array, gap: Array, front: tuple[int, ...]) -> Fig
     area.axvline(0, color=draw.GREY, linewidth=1.0)
     order = list(sweep.order)
     rest = [point for point in order if point not in front]
-    dots = {"linestyle": "", "marker": "o", "markeredgecolor": "white", "markeredgewidth": 0.6}
+    dots: dict[str, Any] = {"linestyle": "", "marker": "o", "markeredgecolor": "white", "markeredgewidth": 0.6}
     area.plot(shown[rest], val[rest], color=draw.GREY, alpha=0.6, markersize=6, label="other configurations", **dots)
     _front_line(area, shown, val, front)
     area.plot(shown[list(front)], val[list(front)], color=draw.VERMILLION, markersize=8, label="Pareto front", **dots)
-    for point in front[:MAX_NAMES]:
-        area.annotate(f"{order.index(point) + 1}", (shown[point], val[point]), (6, 5), textcoords="offset points",
-                      fontsize=9, color=draw.INK)
-    positive = val[order]
-    if draw.widely_spread(positive):
-        area.set_yscale("log")
-    else:
-        value_axis(area.yaxis, sweep.metric)
+    result_axis(area.yaxis, sweep.metric, val[order])
+    _ranks(area, sweep, shown, val, front)
     area.xaxis.set_major_locator(MaxNLocator(nbins=8, steps=[1, 2, 5, 10]))
     area.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     canvas.legend(*area.get_legend_handles_labels(), loc="upper left", ncols=2, borderaxespad=0, borderpad=0,
                   bbox_to_anchor=(0.95 / 8.9, 1 - 0.2 / 4.0))
     return Figure("val_against_gap", draw.png(canvas), _alt(sweep, front),
-                  f"Means over seeds; {sweep.better} is better on val, the grey line is no gap. Numbers are ranks in the "
+                  f"Means over seeds; {sweep.better} is better on val, the grey line is no gap. Numbers are ranks in "
+                  f"the "
                   f"leaderboard.")
+
+
+def _ranks(area: Axes, sweep: Sweep, gap: Array, val: Array, front: tuple[int, ...]) -> None:
+    """Write the ranks of the front beside its dots, but none over another."""
+    written: list[tuple[float, float]] = []
+    for point in front:
+        x, y = (float(place) for place in area.transData.transform((gap[point], val[point])))
+        if all(abs(x - left) > NEAR[0] or abs(y - low) > NEAR[1] for left, low in written):
+            written.append((x, y))
+            area.annotate(f"{sweep.order.index(point) + 1}", (gap[point], val[point]), (6, 5),
+                          textcoords="offset points", fontsize=9, color=draw.INK)
 
 
 def _front_line(area: Axes, gap: Array, val: Array, front: tuple[int, ...]) -> None:

@@ -43,7 +43,7 @@ def _standing(sweep: Sweep) -> str:
             number = len(compare.tied(sweep))
             return f"; not distinguishable from {number:,} other{'' if number == 1 else 's'}"
         case "separated":
-            return "; distinguishable from the other" if others == 1 else f"; distinguishable from all {others:,} others"
+            return f"; distinguishable from {'the other' if others == 1 else f'all {others:,} others'}"
         case _:
             return "" if others == 0 else "; too few seeds to compare it with the others"
 
@@ -56,12 +56,14 @@ def section(sweep: Sweep) -> Section:
     best = sweep.order[0]
     return Section(
         key="result", title="Result", sentences=(_headline(sweep),),
-        points=(*_ties(sweep), *_undone(sweep), *basis(
+        points=(*_ties(sweep), *_undone(sweep)), notes=basis(
             f"configurations are ranked by their mean {sweep.ranked_by}, {sweep.better} is better; brackets hold 95% t "
-            f"intervals over seeds; \"not distinguishable\" means that the paired difference over the same seeds has an "
+            f"intervals over seeds; \"not distinguishable\" means that the paired difference over the same seeds has "
+            f"an "
             f"interval that includes 0.", runs_and_points(sweep),
-            "whether the best stays best on other data: every interval is read alone, and the best of many looks better "
-            "than it is (see Selection optimism).")),
+            "whether the best stays best on other data: every interval is read alone, and the best of many looks "
+            "better "
+            "than it is (see Selection optimism)."),
         tables=(Table("The best configuration: means over its seeds", COLUMNS, _rows(sweep, best)),),
         values=_values(sweep, best),
     )
@@ -70,7 +72,8 @@ def section(sweep: Sweep) -> Section:
 def _headline(sweep: Sweep) -> str:
     test = sweep.estimate("test", sweep.order[0])
     told = "It has no test value." if test.value is None else (
-        f"Its test {words.label(sweep.metric)} is {test.written(sweep.metric)}; among the configurations, test was opened "
+        f"Its test {words.label(sweep.metric)} is {test.written(sweep.metric)}; among the configurations, test was "
+        f"opened "
         f"for it alone, after the choice.")
     return f"{sweep.name(sweep.order[0])} has the best mean {sweep.ranked_by}. {told}"
 
@@ -86,7 +89,8 @@ def _ties(sweep: Sweep) -> list[str]:
     tied, within, unknown = compare.tied(sweep), compare.within(sweep), compare.unknown(sweep)
     told = []
     if tied:
-        told.append(f"Not distinguishable from {words.count(len(tied), 'configuration')}: {compare.named(sweep, tied)}.")
+        told.append(f"Not distinguishable from {words.count(len(tied), 'configuration')}: "
+                    f"{compare.named(sweep, tied)}.")
     if sweep.estimate("val", sweep.order[0]).has_interval and len(sweep.order) > 1:
         told.append(f"{words.count(len(within), 'other configuration')} of {len(sweep.order) - 1:,} "
                     f"{'has its mean' if len(within) == 1 else 'have their means'} inside its interval.")
