@@ -11,7 +11,8 @@ from dlx.cli.arguments import add_json, command_parser
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser."""
-    result = command_parser("report", "Write the report of a run or a sweep again, from its files alone.", overrides=False)
+    result = command_parser("report", "Write the report of a run or a sweep again, from its files alone.",
+                            overrides=False)
     result.add_argument("folder", type=Path, help="a run or sweep folder")
     add_json(result)
     return result

@@ -12,6 +12,7 @@ Scale = Literal["category", "linear", "log"]
 # From here on, values that span so much are compared by their ratios.
 LOG_SPAN = 8.0
 MANY_LEVELS = 8
+LONG_CELL = 6
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,14 @@ def _spread(values: Sequence[float]) -> bool:
 def _largest_step(values: Sequence[float]) -> float:
     steps = [after - before for before, after in itertools.pairwise(values)]
     return max(steps) / (values[-1] - values[0])
+
+
+def readable(cell: str) -> str:
+    """Write a cell for people: sampled numbers with four digits, nothing as none."""
+    number = _number(cell)
+    if number is None or len(cell) <= LONG_CELL:
+        return cell or "none"
+    return f"{number:.4g}"
 
 
 def short_names(keys: Sequence[str]) -> tuple[str, ...]:

@@ -30,9 +30,9 @@ class Term(NamedTuple):
 
 
 def to_grid(sweep: Sweep, values: Array) -> Grid:
-    """Reshape [P, S] of a complete grid to [levels of axis 1, …, levels of axis k, S]."""
+    """Reshape [P, S] of a complete grid to [levels of axis 1, …, levels of axis k, S]; S may be 1, for means."""
     shape = tuple(len(axis.levels) for axis in sweep.axes)
-    grid = np.empty((*shape, len(sweep.seeds)))
+    grid = np.empty((*shape, values.shape[1]))
     for point, row in zip(sweep.points, values, strict=True):
         place = tuple(axis.levels.index(cell) for axis, cell in zip(sweep.axes, point.cells, strict=True))
         grid[place] = row

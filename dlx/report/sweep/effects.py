@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 
 from dlx.report import draw, words
 from dlx.report.section import Figure, Section, Table
-from dlx.report.sweep.axes import Axis
+from dlx.report.sweep.axes import Axis, readable
 from dlx.report.sweep.basis import basis, runs_and_points
 from dlx.report.sweep.estimates import NOTHING, Estimate, estimate
 from dlx.report.sweep.points import Array, Sweep, mean_over_seeds
@@ -128,7 +128,7 @@ def _table(sweep: Sweep, found: Sequence[Effect]) -> Table:
     for item in found:
         known = _ranked(sweep, item)
         cells = [text for level in (known[0], known[-1])
-                 for text in (level.label or "none", level.val.written(sweep.metric))]
+                 for text in (readable(level.label), level.val.written(sweep.metric))]
         rows.append((item.axis.key, *cells, item.val_spread.difference(sweep.metric),
                      item.gap_spread.difference(sweep.metric)))
     return Table(f"Settings by the size of their effect on {sweep.ranked_by}: best level minus "
@@ -141,7 +141,7 @@ def _levels(sweep: Sweep, found: Sequence[Effect]) -> Section:
         shown = _best_levels(sweep, item)
         if len(shown) < len(item.levels):
             told.append(f"Of {item.axis.key} the best {len(shown)} of {len(item.levels):,} levels are listed.")
-        rows += [(item.axis.key, level.label or "none", level.val.written(sweep.metric),
+        rows += [(item.axis.key, readable(level.label), level.val.written(sweep.metric),
                   level.gap.difference(sweep.metric), f"{len(level.points):,}") for level in shown]
     columns = ("setting", "level", "val", "gap", "configurations")
     return Section("levels", "Means by level", tuple(told), tables=(Table("Means over the other settings", columns,

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dlx.report import words
 from dlx.report.method import METRICS, SPLITS
 from dlx.report.section import Section, Table
-from dlx.report.sweep.axes import Axis
+from dlx.report.sweep.axes import Axis, readable
 from dlx.report.sweep.files import metrics
 from dlx.report.sweep.points import Sweep
 
@@ -55,7 +55,7 @@ def _facts(sweep: Sweep) -> Iterator[tuple[str, str]]:
 
 def _range(axis: Axis) -> str:
     if len(axis.levels) <= MAX_SHOWN:
-        return ", ".join(level or "none" for level in axis.levels)
+        return ", ".join(map(readable, axis.levels))
     if axis.numbers:
-        return f"{len(axis.levels):,} values from {axis.levels[0]} to {axis.levels[-1]}"
+        return f"{len(axis.levels):,} values from {readable(axis.levels[0])} to {readable(axis.levels[-1])}"
     return f"{', '.join(axis.levels[:MAX_SHOWN])} and {len(axis.levels) - MAX_SHOWN:,} more"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dlx.report import words
 from dlx.report.section import Section, Table
+from dlx.report.sweep.axes import readable
 from dlx.report.sweep.basis import basis
 from dlx.report.sweep.files import DONE, SEED, Run
 from dlx.report.sweep.points import Sweep
@@ -36,7 +37,7 @@ def section(sweep: Sweep) -> Section | None:
 
 
 def _row(sweep: Sweep, run: Run) -> tuple[str, ...]:
-    cells = " ".join(f"{key}={run.cells[key] or 'none'}" for key in sweep.files.keys)
+    cells = " ".join(f"{key}={readable(run.cells[key])}" for key in sweep.files.keys)
     reason = run.reason if len(run.reason) <= MAX_REASON else f"{run.reason[:MAX_REASON]}…"
     return run.hash, cells or "the only configuration", run.status, reason or "–"
 
@@ -50,7 +51,7 @@ def _shared(sweep: Sweep, failed: list[Run]) -> list[str]:
             size = sum(run.cells[key] == level for run in sweep.files.runs)
             mostly = own >= 2 and own >= MOST * max(len(failed), size)
             if mostly and size < len(sweep.files.runs):
-                told.append(f"{own:,} of these {len(failed):,} have {key}={level or 'none'}, of whose {size:,} runs "
+                told.append(f"{own:,} of these {len(failed):,} have {key}={readable(level)}, of whose {size:,} runs "
                             f"they "
                             f"are {100 * own / size:.0f}%.")
     return told

@@ -1,9 +1,9 @@
-"""How much each setting matters, by Optuna's estimators, and how much the seed does."""
+"""How much each setting and the seed matter, by the share of the variance and by Optuna's estimators."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +12,7 @@ from dlx.report import draw, words
 from dlx.report.section import Figure, Section, Table
 from dlx.report.sweep.axes import Axis
 from dlx.report.sweep.basis import basis, runs_and_points
+from dlx.report.sweep.decompose import decompose, to_grid
 from dlx.report.sweep.points import Array, Sweep, mean_over_seeds
 from dlx.report.sweep.scales import value_axis
 
@@ -24,7 +25,18 @@ MIN_POINTS = 10
 # Of a large table a forest of fewer trees says as much, in seconds instead of minutes.
 NUM_TREES, FEW_TREES, MANY_POINTS = 64, 16, 200
 MAX_POINTS = 600
-COLUMNS = ("setting", "fANOVA, val", "PED-ANOVA, val", "fANOVA, gap", "PED-ANOVA, gap")
+# Optuna asks for at least 5 configurations among the best; in a grid they are a tenth from 50 on.
+NUM_BEST, MIN_PED_POINTS = 5, 50
+INTERACTIONS = "interactions"
+ESTIMATORS = {"exact": "variance share", "fanova": "fANOVA", "ped_anova": "PED-ANOVA"}
+METHODS = {
+    "exact": "Variance share: the functional analysis of variance of the complete grid, between configurations.",
+    "fanova": "fANOVA (Hutter et al. 2014, Optuna): share of the variance over all the space, from a random forest; "
+              "main effects scaled to 100%.",
+    "ped_anova": "PED-ANOVA (Watanabe et al. 2023, Optuna): what sets the best tenth, or the best 5, apart; for the "
+                 "gap "
+                 "those that are closest to 0.",
+}
 Shares = Mapping[str, float]
 
 
@@ -39,13 +51,13 @@ def section(sweep: Sweep) -> Section | None:
     why = meaningless(sweep)
     if why is not None:
         return Section("importance", TITLE, (f"Skipped: {why}.",), tuple(told), values={"skipped": why, "seed": seed})
-    means = {split: mean_over_seeds(values) for split, values in (("val", sweep.val), ("gap", sweep.gap))}
-    found = {split: importances(sweep, values, _cost(sweep, split)) for split, values in means.items()}
+    found = {split: importances(sweep, split) for split in ("val", "gap")}
     with draw.style():
         figure = _figure(sweep, found)
+    columns = ("setting", *(f"{ESTIMATORS[name]}, {split}" for split in found for name in found[split]))
     return Section(
-        key="importance", title=TITLE, points=tuple(told), notes=_basis(sweep), figures=(figure,),
-        tables=(Table("Importance, by estimator", COLUMNS, _rows(found)),), values={**found, "seed": seed})
+        key="importance", title=TITLE, points=tuple(told), notes=_basis(sweep, found["val"]), figures=(figure,),
+        tables=(Table("Importance, by estimator", columns, _rows(found)),), values={**found, "seed": seed})
 
 
 def meaningless(sweep: Sweep) -> str | None:
@@ -81,17 +93,49 @@ def _cost(sweep: Sweep, split: str) -> Callable[[float], float]:
     return (lambda value: -value) if sweep.greater_is_better else (lambda value: value)
 
 
-def importances(sweep: Sweep, means: Array, cost: Callable[[float], float]) -> dict[str, dict[str, float]]:
-    """Ask both of Optuna's estimators about the means over seeds [P]; shares of 1 by setting."""
-    from optuna.importance import FanovaImportanceEvaluator, PedAnovaImportanceEvaluator, get_param_importances
+def importances(sweep: Sweep, split: str) -> dict[str, Shares]:
+    """Return shares of 1 by setting, by estimator, from means over seeds.
+
+    On a complete grid the functional analysis of variance is a sum over the grid, so no forest has to guess it.
+    """
+    means = mean_over_seeds(sweep.values(split))
+    found: dict[str, Shares] = {"exact": exact_shares(sweep, means)} if sweep.is_grid else {
+        "fanova": fanova(sweep, means)}
+    if not sweep.is_grid or len(sweep.points) >= MIN_PED_POINTS:
+        cost = _cost(sweep, split)
+        found["ped_anova"] = ped_anova(sweep, np.array([cost(value) for value in means]))
+    return found
+
+
+def exact_shares(sweep: Sweep, means: Array) -> Shares:
+    """Return the settings' shares of the variance between the points [P] of a complete grid, and the interactions'."""
+    terms = decompose(to_grid(sweep, means[:, None]), tuple(axis.key for axis in sweep.axes))
+    shares = {term.name: term.share or 0.0 for term in terms if len(term.axes) == 1}
+    return {**shares, INTERACTIONS: max(0.0, 1.0 - sum(shares.values()))}
+
+
+def fanova(sweep: Sweep, means: Array) -> Shares:
+    """Ask Optuna's random forest about values [P]."""
+    from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 
     with _quiet():
-        study, goal = make_study(sweep, means), make_study(sweep, np.array([cost(value) for value in means]))
+        study = make_study(sweep, means)
         trees = NUM_TREES if len(study.trials) <= MANY_POINTS else FEW_TREES
-        fanova = FanovaImportanceEvaluator(n_trees=trees, seed=0)
-        found = {"fanova": get_param_importances(study, evaluator=fanova),
-                 "ped_anova": get_param_importances(goal, evaluator=PedAnovaImportanceEvaluator())}
-    return {name: {str(key): float(share) for key, share in shares.items()} for name, shares in found.items()}
+        return _plain(get_param_importances(study, evaluator=FanovaImportanceEvaluator(n_trees=trees, seed=0)))
+
+
+def ped_anova(sweep: Sweep, costs: Array) -> Shares:
+    """Ask Optuna what sets the best apart by costs [P], of which less is better: a tenth of them, but at least 5."""
+    from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
+
+    with _quiet():
+        study = make_study(sweep, costs)
+        quantile = max(0.1, min(0.5, NUM_BEST / len(study.trials)))
+        return _plain(get_param_importances(study, evaluator=PedAnovaImportanceEvaluator(target_quantile=quantile)))
+
+
+def _plain(shares: Mapping[str, float]) -> Shares:
+    return {str(key): float(share) for key, share in shares.items()}
 
 
 @contextlib.contextmanager
@@ -131,23 +175,23 @@ def distribution(axis: Axis) -> BaseDistribution:
 
 
 def _rows(found: Mapping[str, Mapping[str, Shares]]) -> tuple[tuple[str, ...], ...]:
-    return tuple((key, *(f"{100 * found[split][name][key]:.1f}%" for split in ("val", "gap")
-                         for name in ("fanova", "ped_anova"))) for key in _order(found))
+    return tuple((key, *(f"{100 * shares[key]:.1f}%" if key in shares else "–" for by_name in found.values()
+                         for shares in by_name.values())) for key in _order(found))
 
 
 def _order(found: Mapping[str, Mapping[str, Shares]]) -> list[str]:
-    return sorted(found["val"]["fanova"], key=lambda key: (-found["val"]["fanova"][key], key))
+    first = next(iter(found["val"].values()))
+    return sorted(first, key=lambda key: (key == INTERACTIONS, -first[key], key))
 
 
-def _basis(sweep: Sweep) -> tuple[str, ...]:
-    few = "" if len(sweep.order) >= 50 else (f" The best tenth of {len(sweep.order)} configurations is few: take "
-                                             f"PED-ANOVA as a hint.")
+def _basis(sweep: Sweep, found: Mapping[str, Shares]) -> tuple[str, ...]:
     cut = f" {MAX_POINTS} of them, spread over the ranks, were used." if len(sweep.order) > MAX_POINTS else ""
-    return basis(
-        "Optuna's estimators on means over seeds. fANOVA (Hutter et al. 2014): share of the variance over all the "
-        "space, main effects scaled to 100%, from a random forest. PED-ANOVA (Watanabe et al. 2023): what sets the best "
-        "tenth apart; for the gap, those with a gap closest to 0. The seed is not a setting.", runs_and_points(sweep) + cut,
-        f"what matters outside of the ranges that were searched, and why.{few}")
+    how = "on means over seeds; the seed is not a setting. " + " ".join(METHODS[name] for name in found)
+    few = "" if "ped_anova" in found else (f" What sets the best apart is not estimated from fewer than "
+                                           f"{MIN_PED_POINTS} "
+                                           f"configurations of a grid.")
+    return basis(how, runs_and_points(sweep) + cut, f"what matters outside of the values that were tried, and "
+                                                    f"why.{few}")
 
 
 def _figure(sweep: Sweep, found: Mapping[str, Mapping[str, Shares]]) -> Figure:
@@ -157,9 +201,10 @@ def _figure(sweep: Sweep, found: Mapping[str, Mapping[str, Shares]]) -> Figure:
     for split, left, right in (("val", 2.1, 3.75), ("gap", 5.6, 0.35)):
         title = words.title(sweep.ranked_by) if split == "val" else f"Gap in {words.label(sweep.metric)}"
         area = draw.axes(canvas, (left, 0.5, right, 0.62), title, "share", "")
-        for name, shift, color in (("fanova", -0.17, draw.BLUE), ("ped_anova", 0.17, draw.ORANGE)):
-            area.barh(np.arange(len(keys)) + shift, [100 * found[split][name][key] for key in keys], height=0.32,
-                      color=color, label={"fanova": "fANOVA", "ped_anova": "PED-ANOVA"}[name])
+        for index, (name, shares) in enumerate(found[split].items()):
+            thick = 0.64 / len(found[split])
+            area.barh(np.arange(len(keys)) - 0.32 + (index + 0.5) * thick, [100 * shares.get(key, 0.0) for key in keys],
+                      height=thick, color=(draw.BLUE, draw.ORANGE)[index], label=ESTIMATORS[name])
         area.set_xlim(0, 100)
         value_axis(area.xaxis, None)
         area.xaxis.set_major_formatter(lambda value, _: f"{value:g}%")
@@ -170,11 +215,12 @@ def _figure(sweep: Sweep, found: Mapping[str, Mapping[str, Shares]]) -> Figure:
     canvas.legend(*canvas.axes[0].get_legend_handles_labels(), loc="upper left", ncols=2, borderaxespad=0, borderpad=0,
                   bbox_to_anchor=(0.2 / 8.9, 1 - 0.12 / height))
     return Figure("importance", draw.png(canvas), _alt(sweep, found),
-                  "Shares of 100% by estimator. Where the two differ, a setting matters for being bad more than for "
-                  "being among the best, or the other way round.")
+                  "Shares of 100%. Where two estimators differ, a setting matters for being bad more than for being "
+                  "among the best, or the other way round." if len(found["val"]) > 1 else
+                  "Shares of the variance between configurations, 100% together.")
 
 
 def _alt(sweep: Sweep, found: Mapping[str, Mapping[str, Shares]]) -> str:
-    first: Sequence[str] = _order(found)[:3]
-    told = ", ".join(f"{key} {100 * found['val']['fanova'][key]:.0f}%" for key in first)
-    return f"Importance for {sweep.ranked_by} by fANOVA: {told}."
+    name, shares = next(iter(found["val"].items()))
+    told = ", ".join(f"{key} {100 * shares[key]:.0f}%" for key in _order(found)[:3])
+    return f"Importance for {sweep.ranked_by} by {ESTIMATORS[name]}: {told}."

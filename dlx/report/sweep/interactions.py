@@ -10,6 +10,7 @@ from matplotlib.figure import Figure as Canvas
 
 from dlx.report import draw, words
 from dlx.report.section import Figure, Section, Table
+from dlx.report.sweep.axes import readable
 from dlx.report.sweep.basis import basis, runs_and_points
 from dlx.report.sweep.decompose import Grid, Term, decompose, to_grid
 from dlx.report.sweep.points import Sweep
@@ -129,7 +130,7 @@ def _heatmap(canvas: Canvas, box: tuple[float, ...], sweep: Sweep, means: Grid, 
     for axis, levels in ((area.xaxis, across.levels), (area.yaxis, down.levels)):
         room = 9 if axis is area.yaxis else max(4, 30 // len(levels))
         step = -(-len(levels) // 8)
-        axis.set_ticks(range(0, len(levels), step), [draw.plain(level or "none", room) for level in levels[::step]])
+        axis.set_ticks(range(0, len(levels), step), [draw.plain(readable(level), room) for level in levels[::step]])
     if max(table.shape) <= MAX_ANNOTATED:
         _annotate(area, table, sweep)
 

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 
 from dlx.report import draw, words
 from dlx.report.section import Figure, Section, Table
-from dlx.report.sweep import compare
+from dlx.report.sweep.axes import readable
 from dlx.report.sweep.basis import basis, runs_and_points
 from dlx.report.sweep.estimates import Estimate
 from dlx.report.sweep.points import Sweep, mean_over_seeds
@@ -54,9 +54,9 @@ def _columns(sweep: Sweep) -> tuple[str, ...]:
 
 def _row(sweep: Sweep, rank: int, point: int) -> tuple[str, ...]:
     found = sweep.points[point]
-    cells = [cell or "none" for cell in found.cells] if len(sweep.axes) <= MAX_COLUMNS else [sweep.name(point)]
+    cells = [readable(cell) for cell in found.cells] if len(sweep.axes) <= MAX_COLUMNS else [sweep.name(point)]
     runs = str(found.num_done) if found.num_done == len(found.runs) else f"{found.num_done} of {len(found.runs)}"
-    difference = "–" if rank == 1 else compare.to_best(sweep, point).difference(sweep.metric)
+    difference = "–" if rank == 1 else sweep.to_best[point].difference(sweep.metric)
     return (str(rank), *cells, sweep.estimate("val", point).written(sweep.metric),
             sweep.estimate("train_eval", point).written(sweep.metric),
             sweep.estimate("gap", point).difference(sweep.metric), difference, runs)
@@ -65,7 +65,7 @@ def _row(sweep: Sweep, rank: int, point: int) -> tuple[str, ...]:
 def _values(sweep: Sweep, point: int) -> dict[str, object]:
     return {"point": dict(zip([axis.key for axis in sweep.axes], sweep.points[point].cells, strict=True)),
             **{split: sweep.estimate(split, point)._asdict() for split in ("val", "train_eval", "gap")},
-            "difference_to_best": compare.to_best(sweep, point)._asdict()}
+            "difference_to_best": sweep.to_best[point]._asdict()}
 
 
 def _figure(sweep: Sweep) -> Figure:
@@ -88,7 +88,7 @@ def _figure(sweep: Sweep) -> Figure:
 
 
 def _label(sweep: Sweep, rank: int, point: int) -> str:
-    cells = " · ".join(cell or "none" for cell in sweep.points[point].cells) or "all runs"
+    cells = " · ".join(readable(cell) for cell in sweep.points[point].cells) or "all runs"
     return f"{draw.plain(cells, 33)}  {rank}"
 
 
@@ -103,7 +103,7 @@ def _dots(area: Axes, sweep: Sweep, drawn: tuple[int, ...]) -> None:
 
 def _differences(area: Axes, sweep: Sweep, drawn: tuple[int, ...]) -> None:
     scale = 100.0 if words.is_share(sweep.metric) else 1.0
-    found = [compare.to_best(sweep, point) for point in drawn[1:]]
+    found = [sweep.to_best[point] for point in drawn[1:]]
     area.axvline(0, color=draw.GREY, linewidth=1.0)
     bars(area, found, np.arange(1, len(drawn)), draw.INK, "difference", scale)
     area.plot([0], [0], marker="D", markersize=6, color=draw.COLORS["val"])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from dlx.report import typed, words
 from dlx.report.section import Command, Section
 from dlx.report.sweep import compare
@@ -121,7 +123,8 @@ def _seeds(sweep: Sweep) -> Iterator[Command]:
 
 def _num_seeds(sweep: Sweep, other: int) -> int | None:
     """Return how many seeds would decide, more than there are; None where even 200 would not."""
-    difference = compare.paired(sweep, other, sweep.order[0])
+    difference = sweep.val[other] - sweep.val[sweep.order[0]]
+    difference = difference[np.isfinite(difference)]
     if len(difference) < 2:
         return None
     needed = num_seeds_to_decide(float(difference.mean()), float(difference.std(ddof=1)))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from dlx.report import draw, words
 from dlx.report.section import Figure, Section
-from dlx.report.sweep.axes import Axis, short_names
+from dlx.report.sweep.axes import Axis, readable, short_names
 from dlx.report.sweep.basis import basis, runs_and_points
 from dlx.report.sweep.points import Array, Sweep, mean_over_seeds
 from dlx.report.sweep.scales import is_wide
@@ -96,7 +96,7 @@ def _lines(area: Axes, lines: NDArray[np.float64]) -> None:
 def _ticks(axis: Axis) -> list[tuple[float, str]]:
     if axis.scale == "category" or len(axis.levels) <= MAX_LABELS:
         step = -(-len(axis.levels) // (2 * MAX_LABELS))
-        return [(_height(axis, level), draw.plain(level or "none", 12)) for level in axis.levels[::step]]
+        return [(_height(axis, level), draw.plain(readable(level), 12)) for level in axis.levels[::step]]
     ends = [axis.numbers[0], axis.numbers[-1]]
     middle = math.sqrt(ends[0] * ends[1]) if axis.scale == "log" else sum(ends) / 2
     return [(place, f"{number:.3g}") for place, number in zip((0.0, 0.5, 1.0), (ends[0], middle, ends[1]), strict=True)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlx.report import words
-from dlx.report.sweep.axes import Axis, make_axis
+from dlx.report.sweep.axes import Axis, make_axis, readable
 from dlx.report.sweep.estimates import Estimate, estimate
 from dlx.report.sweep.files import DONE, SEED, Run, SweepFiles
 
@@ -42,6 +42,7 @@ class Sweep:
         seeds: as written; one unnamed where the seed does not vary.
         metric: ranks, by its mean on val.
         greater_is_better: for that metric.
+        columns: of runs.csv, each [P, S], NaN where no run is done.
     """
 
     files: SweepFiles
@@ -50,16 +51,13 @@ class Sweep:
     seeds: tuple[str, ...]
     metric: str
     greater_is_better: bool
+    columns: Mapping[str, Array]
 
     def values(self, split: str, metric: str | None = None) -> Array:
         """Return a column of runs.csv as [P, S], NaN where no run is done; split "gap" is the gap on val."""
         column = f"{split}_{self.metric if metric is None else metric}"
-        found = np.full((len(self.points), len(self.seeds)), math.nan)
-        for row, point in enumerate(self.points):
-            for place, run in zip(_places(point.runs, self.seeds), point.runs, strict=True):
-                value = run.values.get(column) if run.status == DONE else None
-                found[row, place] = math.nan if value is None else value
-        return found
+        nothing = np.full((len(self.points), len(self.seeds)), math.nan)
+        return self.columns.get(column, nothing)
 
     @cached_property
     def val(self) -> Array:
@@ -79,6 +77,11 @@ class Sweep:
         return tuple(int(index) for index in np.argsort(key, kind="stable") if math.isfinite(means[index]))
 
     @cached_property
+    def to_best(self) -> Mapping[int, Estimate]:
+        """By point: its mean difference to the best on val, over the seeds that both have, with its interval."""
+        return {point: estimate(self.val[point] - self.val[self.order[0]]) for point in self.order}
+
+    @cached_property
     def is_grid(self) -> bool:
         """Say whether every combination of levels was measured, with the same seeds."""
         cells = {point.cells for point in self.points}
@@ -93,7 +96,7 @@ class Sweep:
     def name(self, point: int) -> str:
         """Name a configuration as it is typed."""
         pairs = zip(self.axes, self.points[point].cells, strict=True)
-        return " ".join(f"{axis.key}={cell or 'none'}" for axis, cell in pairs) or "the only configuration"
+        return " ".join(f"{axis.key}={readable(cell)}" for axis, cell in pairs) or "the only configuration"
 
     @property
     def better(self) -> str:
@@ -129,11 +132,22 @@ def make_sweep(files: SweepFiles) -> Sweep:
     points = tuple(Point(cells, tuple(runs)) for cells, runs in grouped.items())
     rule = files.selection
     metric = rule.removeprefix("best_val_") if rule.startswith("best_val_") else "loss"
-    return Sweep(files, axes, points, _seeds(points), metric, files.greater_is_better.get(metric, False))
+    named = [_seed_names(point.runs) for point in points]
+    seeds = tuple(dict.fromkeys(name for names in named for name in names))
+    columns = _columns(points, [[seeds.index(name) for name in names] for names in named], len(seeds))
+    return Sweep(files, axes, points, seeds, metric, files.greater_is_better.get(metric, False), columns)
 
 
-def _seeds(points: Sequence[Point]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(name for point in points for name in _seed_names(point.runs)))
+def _columns(points: Sequence[Point], places: Sequence[Sequence[int]], num_seeds: int) -> dict[str, Array]:
+    """Collect every column of the table in an array of its own."""
+    names = points[0].runs[0].values if points else ()
+    columns = {name: np.full((len(points), num_seeds), math.nan) for name in names}
+    for row, (point, seeds) in enumerate(zip(points, places, strict=True)):
+        for run, seed in zip(point.runs, seeds, strict=True):
+            for name, value in run.values.items():
+                if value is not None and run.status == DONE:
+                    columns[name][row, seed] = value
+    return columns
 
 
 def _seed_names(runs: Sequence[Run]) -> list[str]:
@@ -144,8 +158,3 @@ def _seed_names(runs: Sequence[Run]) -> list[str]:
         repeated = sum(name.partition(" again ")[0] == seed for name in names)
         names.append(f"{seed} again {repeated}" if repeated else seed)
     return names
-
-
-def _places(runs: Sequence[Run], seeds: Sequence[str]) -> list[int]:
-    places = {seed: index for index, seed in enumerate(seeds)}
-    return [places[name] for name in _seed_names(runs)]

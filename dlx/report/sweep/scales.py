@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FixedFormatter, FixedLocator, LogLocator, MaxNLocator, NullLocator, PercentFormatter
 
 from dlx.report import draw, words
-from dlx.report.sweep.axes import LOG_SPAN, Axis
+from dlx.report.sweep.axes import LOG_SPAN, Axis, readable
 from dlx.report.sweep.points import Array
 
 MAX_TICKS = 7
@@ -55,7 +55,7 @@ def setting_axis(area: Axes, axis: Axis, levels: list[str]) -> None:
     if axis.scale == "category" or len(levels) <= MAX_TICKS:
         places = [float(index) for index in range(len(levels))] if axis.scale == "category" else numbers
         area.xaxis.set_major_locator(FixedLocator(places))
-        area.xaxis.set_major_formatter(FixedFormatter([draw.plain(level or "none", _room(levels)) for level in levels]))
+        area.xaxis.set_major_formatter(FixedFormatter([draw.plain(readable(level), _room(levels)) for level in levels]))
         if axis.scale == "category":
             area.set_xlim(-0.5, len(levels) - 0.5)
     else:
