@@ -12,7 +12,7 @@ from dlx.report.section import Command, Document, Figure, Section, Table
 # Nothing may be loaded or run, even if a hostile string came through.
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 # Tables with more columns are set smaller.
-WIDE = 7
+WIDE = 6
 
 
 def to_html(document: Document) -> str:

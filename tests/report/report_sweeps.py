@@ -42,8 +42,8 @@ def write_sweep(parent: Path, settings: Sequence[Setting], outcome: Callable[[Se
         cells = [_cell(found.get(column)) if isinstance(found, Mapping) else "" for column in columns]
         rows.append([run, *setting.values(), status, *cells])
         _write_run(folder / "runs" / run, found)
-    content = {"format": 1, "axes": list(settings[0]), "common": {"selection": selection, "dataset": {"part": "digits"}},
-               "runs": runs}
+    content = {"format": 1, "axes": list(settings[0]), "runs": runs,
+               "common": {"selection": selection, "dataset": {"part": "digits"}}}
     (folder / "sweep.yaml").write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
     (folder / "overrides.txt").write_text("".join(f"{line}\n" for line in typed))
     with open(folder / "runs.csv", "w", newline="", encoding="utf-8") as file:
@@ -70,7 +70,8 @@ def noisy_grid(parent: Path, axes: Mapping[str, Sequence[str]], num_seeds: int =
 
     def outcome(setting: Setting) -> Outcome:
         places = [list(axes[key]).index(setting[key]) for key in axes]
-        val = 0.5 + sum(0.05 * (index + 1) * place for index, place in enumerate(places)) + 0.03 * places[0] * places[-1]
+        val = 0.5 + sum(0.05 * (index + 1) * place for index, place in enumerate(places))
+        val += 0.03 * places[0] * places[-1]
         noise = generator.normal(size=3) * 0.02
         return measured(float(val + noise[0]), float(0.1 + 0.02 * places[0] + noise[1]),
                         float(val + 0.01 + noise[2]), metric)

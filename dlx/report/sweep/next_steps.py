@@ -6,13 +6,14 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from dlx.record.folder import FINAL
 from dlx.report import typed, words
 from dlx.report.section import Command, Section
 from dlx.report.sweep import compare
 from dlx.report.sweep.axes import Axis
 from dlx.report.sweep.basis import basis, runs_and_points
 from dlx.report.sweep.estimates import MAX_SEEDS, num_seeds_to_decide
-from dlx.report.sweep.files import DONE, SEED
+from dlx.report.sweep.files import SEED
 from dlx.report.sweep.points import Sweep
 
 COMMAND = "dlx sweep"
@@ -44,9 +45,15 @@ def section(sweep: Sweep) -> Section | None:
 
 
 def _remarks(sweep: Sweep) -> tuple[str, ...]:
-    undone = sum(run.status != DONE for run in sweep.files.runs)
-    again = (f"{words.count(undone, 'run')} not done: dlx resume with this folder tries again those that can succeed.",)
-    return again if undone else ()
+    again = sum(run.status not in FINAL for run in sweep.files.runs)
+    diverged = sum(run.status == "diverged" for run in sweep.files.runs)
+    told = []
+    if again:
+        told.append(f"{words.count(again, 'run')} did not end: dlx resume with this folder tries again.")
+    if diverged:
+        told.append(f"{words.count(diverged, 'run')} diverged and would again; see what they share under Runs that are "
+                    f"not done.")
+    return tuple(told)
 
 
 def _edges(sweep: Sweep) -> tuple[str, ...]:
@@ -108,7 +115,8 @@ def _seeds(sweep: Sweep) -> Iterator[Command]:
     best = sweep.order[0]
     if len(sweep.seeds) < 2 or sweep.points[best].num_done < 2:
         yield Command(_command(_rivals(sweep), f"seed=range({FIRST_SEEDS})"),
-                      f"One seed says nothing about its noise; {FIRST_SEEDS} give means with intervals.")
+                      f"One run of each says nothing about how much the seed does; {FIRST_SEEDS} give the best and its "
+                      f"rival means with intervals.")
         return
     if len(sweep.order) < 2 or not compare.tied(sweep):
         return

@@ -16,7 +16,7 @@ from dlx.report.sweep.scales import result_axis, unit
 
 MAX_ROWS = 15
 # Pixels within which a second label would cover the first.
-NEAR = (24.0, 16.0)
+NEAR = (16.0, 12.0)
 
 
 def section(sweep: Sweep) -> Section | None:
