@@ -46,7 +46,7 @@ def _section(section: Section, figures: str, level: int) -> list[str]:
 
 def _table(table: Table) -> list[str]:
     align = "---" if len(table.columns) == 2 else "---:"
-    head = [_row(table.columns), _row(("---", *[align] * (len(table.columns) - 1)))]
+    head = [_row(tuple(map(escape, table.columns))), _row(("---", *[align] * (len(table.columns) - 1)))]
     return [f"{escape(table.title)}:", "", *head, *(_row(tuple(map(escape, row))) for row in table.rows), ""]
 
 

@@ -193,7 +193,8 @@ def test_importance_for_the_best_knows_which_way_is_better(tmp_path, metric):
     points = [{"a": f"{generator.uniform():.6f}", "b": f"{generator.uniform():.6f}"} for _ in range(80)]
     sign = -1.0 if metric == "loss" else 1.0
     sweep = load(write_sweep(tmp_path, points, lambda setting: measured(
-        sign * max(0.0, float(setting["a"]) - 0.85) + 0.001 * float(setting["b"]), metric=metric), f"best_val_{metric}"))
+        sign * max(0.0, float(setting["a"]) - 0.85) + 0.001 * float(setting["b"]), metric=metric),
+        f"best_val_{metric}"))
     found = importance.importances(sweep, "val")["ped_anova"]
     assert found["a"] > 0.8
 

@@ -48,11 +48,12 @@ def flattery(sweep: Sweep) -> Array:
 
 
 def _average(advantage: Array) -> Estimate:
-    # Over the seeds where all points have one; else over points, each the mean of its seeds.
+    # Points share their test examples, so only seeds make an interval, where all points have them.
     known = advantage[np.isfinite(advantage).any(axis=1)]
     if known.size and np.isfinite(known).all() and known.shape[1] > 1:
         return estimate(known.mean(axis=0))
-    return estimate(mean_over_seeds(advantage))
+    means = mean_over_seeds(known)
+    return Estimate(float(means.mean()), None, None, len(means)) if known.size else NOTHING
 
 
 def _extra(advantage: Array, best: int) -> Estimate:
