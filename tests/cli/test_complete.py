@@ -165,7 +165,7 @@ def test_complete_offers_what_a_saved_checkpoint_is_measured_with(offered):
 
 def test_complete_offers_run_folders(offered, folders):
     assert offered("evaluate", "") == ["runs/one", "runs/sweep/runs/", "runs/two"]
-    assert offered("report", "ru") == ["runs/one", "runs/sweep/runs/", "runs/two"]
+    assert offered("report", "ru") == ["runs/one", "runs/sweep", "runs/two"]
     assert offered("resume", "runs/") == ["runs/one", "runs/sweep", "runs/two"]
     assert offered("evaluate", "runs/t") == ["runs/two"]
     assert offered("evaluate", "runs/sweep/runs/") == ["runs/sweep/runs/inner"]
