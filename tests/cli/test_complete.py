@@ -64,7 +64,7 @@ def test_complete_of_the_first_word_is_a_command(offered, words, expected):
     ("validate", ["--config-dir", "--help"]),
     ("evaluate", ["--help", "--json", "--trust"]),
     ("resume", ["--help", "--json", "--trust"]),
-    ("report", ["--help"]),
+    ("report", ["--help", "--json"]),
     ("runs", ["--help", "--json"]),
     ("list", ["--config-dir", "--help", "--json"]),
     ("completion", ["--help"]),

@@ -12,6 +12,7 @@ from statsmodels.stats.anova import anova_lm
 from statsmodels.stats.power import TTestPower
 
 from dlx.report.sweep import compare, effects, importance, interactions, optimism, tradeoff
+from dlx.report.sweep.complete import complete_part
 from dlx.report.sweep.decompose import decompose, to_grid
 from dlx.report.sweep.estimates import estimate, num_seeds_to_decide, paired_power
 from dlx.report.sweep.points import mean_over_seeds
@@ -110,6 +111,39 @@ def test_decompose_without_seeds_tests_nothing(tmp_path):
     terms = decompose(to_grid(sweep, sweep.val), ("a", "b", "c"))
     assert all(term.f is None and term.p is None for term in terms)
     assert sum(term.share for term in terms) == pytest.approx(1.0)
+
+
+def failing_grid(tmp_path, failed):
+    axes = {"model": ["mlp", "cnn"], "optimizer.lr": ["0.01", "0.1", "1"], "seed": ["0", "1", "2", "3"]}
+    values = np.random.default_rng(0).normal(size=24).tolist()
+    settings = grid(axes)
+    return load(write_sweep(tmp_path, settings, lambda setting: (
+        ("diverged", "") if failed(setting) else measured(values[settings.index(setting)]))))
+
+
+@pytest.mark.parametrize(("failed", "dropped", "shape"), [
+    (lambda setting: setting["optimizer.lr"] == "1" and setting["model"] == "cnn", ("optimizer.lr=1",), (2, 2, 4)),
+    (lambda setting: setting["optimizer.lr"] == "1" and setting["seed"] != "0", ("optimizer.lr=1",), (2, 2, 4)),
+    (lambda setting: list(setting.values()) == ["mlp", "0.1", "2"], ("seed 2",), (2, 3, 3)),
+    (lambda setting: False, (), (2, 3, 4)),
+])
+def test_complete_part_is_a_grid_of_the_runs_that_are_left(tmp_path, failed, dropped, shape):
+    sweep = failing_grid(tmp_path, failed)
+    part, left_out = complete_part(sweep)
+    assert left_out == dropped
+    found = to_grid(part, part.val)
+    assert found.shape == shape
+    kept = {(point.cells, seed): value for point, row in zip(sweep.points, sweep.val, strict=True)
+            for seed, value in zip(sweep.seeds, row, strict=True)}
+    for point, row in zip(part.points, part.val, strict=True):
+        assert list(row) == [kept[point.cells, seed] for seed in part.seeds]
+    assert np.isfinite(found).all()
+
+
+def test_complete_part_is_none_where_little_would_be_left(tmp_path):
+    assert complete_part(failing_grid(tmp_path / "a", lambda setting: setting["model"] == "cnn")) is None
+    assert complete_part(failing_grid(tmp_path / "b", lambda setting: setting["optimizer.lr"] != "0.1")) is None
+    assert complete_part(load(sampled(tmp_path / "c", 20))) is None
 
 
 def test_pair_means_equal_a_loop(tmp_path):

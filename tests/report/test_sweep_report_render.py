@@ -78,7 +78,8 @@ def test_render_sweep_whose_best_is_apart_from_all(tmp_path):
 @pytest.mark.parametrize(("best", "values", "expected"), [
     ("0.1", ("0.001", "0.01", "0.1"), "optimizer.lr=0.1,1,10"),
     ("0.001", ("0.001", "0.01", "0.1"), "optimizer.lr=0.001,0.0001,1e-05"),
-    ("64", ("16", "32", "64"), "optimizer.lr=64,96,128"),
+    ("64", ("16", "32", "64"), "optimizer.lr=64,128,256"),
+    ("30", ("10", "20", "30"), "optimizer.lr=30,40,50"),
     ("256", ("16", "32", "64", "128", "256"), "optimizer.lr=256,512,1024"),
     ("512", ("8", "64", "512"), "optimizer.lr=512,4096,32768"),
     ("0.01", ("0.001", "0.01", "0.1"), None),

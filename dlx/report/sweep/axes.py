@@ -36,6 +36,12 @@ class Axis:
         """Say whether it has so many values that they are shown in bins where they make no grid."""
         return bool(self.numbers) and len(self.levels) > MANY_LEVELS
 
+    @property
+    def is_geometric(self) -> bool:
+        """Say whether three levels or more grow by one ratio."""
+        ratios = [after / before for before, after in itertools.pairwise(self.numbers) if before > 0]
+        return 1 < len(ratios) == len(self.numbers) - 1 and max(ratios) - min(ratios) < 1e-6 * max(ratios)
+
     def place(self, cell: str) -> float:
         """Return where a cell lies on the axis: its number, or the rank of its level."""
         index = self.levels.index(cell)

@@ -12,6 +12,7 @@ from dlx.report import draw, words
 from dlx.report.section import Figure, Section, Table
 from dlx.report.sweep.axes import readable
 from dlx.report.sweep.basis import basis, runs_and_points
+from dlx.report.sweep.complete import complete_part
 from dlx.report.sweep.decompose import Grid, Term, decompose, to_grid
 from dlx.report.sweep.points import Sweep
 
@@ -30,12 +31,14 @@ def section(sweep: Sweep) -> Section | None:
     if len(sweep.axes) < 2:
         return Section("interactions", TITLE, ("Skipped: one setting varies, so there is no pair.",),
                        values={"skipped": "one setting"})
-    if not sweep.is_grid:
+    found = complete_part(sweep)
+    if found is None:
         return Section("interactions", TITLE, (f"Skipped: {_why(sweep)}. Where combinations are missing, the shares of "
                                                f"settings and interactions overlap, and no table can keep them "
-                                               f"apart.",),
-                       values={"skipped": "not balanced"})
-    return _written(sweep)
+                                               f"apart.",), values={"skipped": "not balanced"})
+    part, dropped = found
+    told = f"Runs are missing, so this is about the complete part of the grid: without {' and '.join(dropped)}."
+    return _written(part, (told,) if dropped else ())
 
 
 def _why(sweep: Sweep) -> str:
@@ -44,11 +47,11 @@ def _why(sweep: Sweep) -> str:
     undone = len(sweep.points) * len(sweep.seeds) - sweep.num_done
     return (f"the design is not balanced: {words.count(undone, 'run')} of the "
             f"{len(sweep.points) * len(sweep.seeds):,} combinations of settings and seeds "
-            f"{'is' if undone == 1 else 'are'} missing" if undone else "not every combination of levels is in the "
-                                                                       "sweep")
+            f"{'is' if undone == 1 else 'are'} missing" if undone else
+            "not every combination of levels is in the sweep")
 
 
-def _written(sweep: Sweep) -> Section:
+def _written(sweep: Sweep, told: tuple[str, ...]) -> Section:
     names = tuple(axis.key for axis in sweep.axes)
     grids = {split: to_grid(sweep, values) for split, values in (("val", sweep.val), ("gap", sweep.gap))}
     terms = {split: decompose(grid, names) for split, grid in grids.items()}
@@ -59,7 +62,7 @@ def _written(sweep: Sweep) -> Section:
         with draw.style():
             figures = (_figure(sweep, grids["val"].mean(axis=-1), pairs[:MAX_PAIRS]),)
     return Section(
-        key="interactions", title=TITLE, points=tuple(_finding(pairs)), notes=_basis(sweep),
+        key="interactions", title=TITLE, sentences=told, points=tuple(_finding(pairs)), notes=_basis(sweep),
         tables=(Table("Analysis of variance over all runs", COLUMNS,
                       tuple(_row(val, gap) for val, gap in zip(terms["val"], terms["gap"], strict=True))),),
         figures=figures,

@@ -86,7 +86,7 @@ def beyond(axis: Axis, at_end: bool) -> tuple[str, ...]:
     """Return the next two values after an end of the range, by its last ratio or step; none where there is a bound."""
     ordered = axis.numbers if at_end else axis.numbers[::-1]
     last, before = ordered[-1], ordered[-2]
-    if axis.is_sampled or axis.scale == "log":
+    if axis.is_sampled or axis.scale == "log" or axis.is_geometric:
         ratio = _ratio(axis, last, before, at_end)
         found = [last * ratio, last * ratio**2] if ratio is not None else []
     else:

@@ -44,7 +44,7 @@ def _figure(sweep: Sweep) -> Figure:
     for place, (axis, name) in enumerate(zip(axes, short_names([axis.key for axis in axes]), strict=True)):
         _spine(area, place, draw.plain(name, 16), _ticks(axis))
     for place, (values, name) in enumerate(zip(results, (sweep.ranked_by, "gap"), strict=True), len(axes)):
-        _spine(area, place, draw.plain(name, 16), _value_ticks(values, sweep.metric))
+        _spine(area, place, draw.plain(name, 16), _value_ticks(values, sweep.metric, name == "gap"))
     _frame(area, len(lines))
     more = len(sweep.axes) - len(axes)
     return Figure("parallel_coordinates", draw.png(canvas), _alt(sweep),
@@ -102,18 +102,22 @@ def _ticks(axis: Axis) -> list[tuple[float, str]]:
     return [(place, f"{number:.3g}") for place, number in zip((0.0, 0.5, 1.0), (ends[0], middle, ends[1]), strict=True)]
 
 
-def _value_ticks(values: Array, metric: str) -> list[tuple[float, str]]:
+def _value_ticks(values: Array, metric: str, is_gap: bool) -> list[tuple[float, str]]:
     known = values[np.isfinite(values)]
     if not known.size:
         return []
     low, high = float(known.min()), float(known.max())
     if low == high:
-        return [(0.5, words.measured(metric, low))]
+        return [(0.5, _written(metric, low, is_gap))]
     ends = _scaled(np.array([low, high]))
     places = (0.0, 0.25, 0.5, 0.75, 1.0)
     numbers = [float(ends[0] + place * (ends[1] - ends[0])) for place in places]
     shown = map(math.exp, numbers) if is_wide(known) else numbers
-    return [(place, words.measured(metric, value)) for place, value in zip(places, shown, strict=True)]
+    return [(place, _written(metric, value, is_gap)) for place, value in zip(places, shown, strict=True)]
+
+
+def _written(metric: str, value: float, is_gap: bool) -> str:
+    return words.difference(metric, value, None, None) if is_gap else words.measured(metric, value)
 
 
 def _spine(area: Axes, place: int, name: str, ticks: list[tuple[float, str]]) -> None:
