@@ -40,7 +40,7 @@ def _section(section: Section, figures: str, level: int) -> list[str]:
     for part in section.parts:
         lines += _section(part, figures, level + 1)
     if section.notes:
-        lines += [*(f"- {escape(note)}" for note in section.notes), ""]
+        lines += ["\n>\n".join(f"> {escape(note)}" for note in section.notes), ""]
     return lines
 
 

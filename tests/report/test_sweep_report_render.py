@@ -132,7 +132,7 @@ def test_render_sweep_without_seeds_has_no_intervals(tmp_path):
     render_sweep(folder)
     assert "[" not in re.sub(r"!\[.*?\]\(.*?\)", "", read(folder, "report.md"))
     assert sections(folder)["result"]["values"]["val"]["low"] is None
-    assert "too few seeds to compare" in read(folder, "report.md")
+    assert "too few seeds to compare it with 5 others" in read(folder, "report.md")
     assert "nan" not in read(folder, "report.md")
 
 
@@ -184,6 +184,42 @@ def test_render_sweep_with_metrics_that_were_not_measured(tmp_path):
     assert render_sweep(folder).document.verdict.startswith("Best of 2: model=mlp, with val loss 0.55")
     assert "It has no test value." in read(folder, "report.md")
     assert "nan" not in read(folder, "report.md")
+
+
+ODD = {
+    "all equal": (grid({"model": ["a", "b"], "optimizer.lr": ["0.1", "0.2"], "seed": ["0", "1"]}), "loss"),
+    "uneven seeds": ([{"model": model, "seed": str(seed)} for model, number in (("a", 1), ("b", 5), ("c", 2))
+                      for seed in range(number)], "noise"),
+    "a setting of one model alone": ([{"model": "mlp", "model.width": "64"}, {"model": "mlp", "model.width": "128"},
+                                      {"model": "linear", "model.width": ""}], "noise"),
+    "many settings": ([{f"k{index}": str((point * (index + 2)) % 3) for index in range(14)} for point in range(25)],
+                      "noise"),
+    "many names": (grid({"model": [f"a-long-name-of-a-model-{index}" for index in range(40)]}), "noise"),
+    "a seed for every point": ([{"optimizer.lr": f"{0.013 * (index + 1):.5g}", "seed": str(index)}
+                                for index in range(30)], "noise"),
+    "numbers that are equal": ([{"optimizer.lr": "0.1"}, {"optimizer.lr": "0.10"}, {"optimizer.lr": "1e-1"}], "noise"),
+    "zero among ratios, negative levels": (grid({"x": ["-1", "-2", "3"], "y": ["0", "1e-6", "1e-3"]}), "noise"),
+    "values that span everything": (grid({"optimizer.lr": ["1e-30", "1", "1e30"], "seed": ["0", "1"]}), "huge"),
+    "a gap that is missing": (grid({"model": ["a", "b", "c"], "optimizer.lr": ["1", "2", "3", "4"]}), "no gap"),
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_render_sweep_of_any_shape_is_whole_and_has_no_nan(tmp_path, name):
+    settings, kind = ODD[name]
+    generator = np.random.default_rng(0)
+
+    def outcome(setting):
+        noise = float(generator.normal())
+        found = measured({"loss": 0.5, "huge": 1e38 * noise}.get(kind, noise))
+        return {**found, "gap_loss": None} if kind == "no gap" and setting["model"] == "a" else found
+    folder = write_sweep(tmp_path, settings, outcome)
+    report = render_sweep(folder)
+    assert f"Best of {len(load(folder).order):,}: " in report.document.verdict
+    json.loads(read(folder, "report.json"), parse_constant=pytest.fail)
+    assert not re.search(r"\b(nan|inf)\b", read(folder, "report.md"))
+    assert {"result", "next", "leaderboard", "facts"} <= set(sections(folder))
+    assert len(Page(read(folder, "report.html")).all("img")) == len(list((folder / "report" / "figures").iterdir()))
 
 
 def test_render_sweep_limits_its_tables_and_says_so(tmp_path):

@@ -11,13 +11,15 @@ from dlx.report.sweep.axes import Axis, readable
 from dlx.report.sweep.files import metrics
 from dlx.report.sweep.points import Sweep
 
-MAX_SHOWN = 12
+MAX_SHOWN, MAX_NAMED = 12, 5
 
 
 def title(sweep: Sweep) -> str:
     """Say what was swept."""
     dataset = "" if sweep.files.dataset is None else f" on {sweep.files.dataset}"
     keys = " × ".join(axis.key for axis in sweep.axes) or "one configuration"
+    if len(sweep.axes) > MAX_NAMED:
+        keys = words.count(len(sweep.axes), "setting")
     seeds = f", {words.count(len(sweep.seeds), 'seed')}" if len(sweep.seeds) > 1 else ""
     return f"Sweep{dataset}: {keys}{seeds}"
 

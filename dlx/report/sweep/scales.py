@@ -12,7 +12,7 @@ from dlx.report import draw, words
 from dlx.report.sweep.axes import LOG_SPAN, Axis, readable
 from dlx.report.sweep.points import Array
 
-MAX_TICKS = 7
+MAX_TICKS, MAX_NAMES = 7, 8
 
 
 def unit(metric: str) -> str:
@@ -54,8 +54,10 @@ def setting_axis(area: Axes, axis: Axis, levels: list[str]) -> None:
         _margins(area, axis, min(numbers), max(numbers))
     if axis.scale == "category" or len(levels) <= MAX_TICKS:
         places = [float(index) for index in range(len(levels))] if axis.scale == "category" else numbers
-        area.xaxis.set_major_locator(FixedLocator(places))
-        area.xaxis.set_major_formatter(FixedFormatter([draw.plain(readable(level), _room(levels)) for level in levels]))
+        step = -(-len(levels) // MAX_NAMES)
+        names = [draw.plain(readable(level), _room(levels[::step])) for level in levels[::step]]
+        area.xaxis.set_major_locator(FixedLocator(places[::step]))
+        area.xaxis.set_major_formatter(FixedFormatter(names))
         if axis.scale == "category":
             area.set_xlim(-0.5, len(levels) - 0.5)
     else:

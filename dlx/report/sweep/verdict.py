@@ -32,7 +32,8 @@ def verdict(sweep: Sweep) -> str:
     best = sweep.order[0]
     value = sweep.estimate("val", best).written(sweep.metric)
     count = "The only configuration" if len(sweep.order) == 1 else f"Best of {len(sweep.order):,}"
-    return (f"{count}: {sweep.name(best)}, with {sweep.ranked_by} {value} over "
+    named = f"{sweep.name(best)}, with " if sweep.axes else ""
+    return (f"{count}: {named}{sweep.ranked_by} {value} over "
             f"{words.count(sweep.estimate('val', best).n, 'run')}{_standing(sweep)}.")
 
 
@@ -45,7 +46,8 @@ def _standing(sweep: Sweep) -> str:
         case "separated":
             return f"; distinguishable from {'the other' if others == 1 else f'all {others:,} others'}"
         case _:
-            return "" if others == 0 else "; too few seeds to compare it with the others"
+            unknown = words.count(len(compare.unknown(sweep)), "other")
+            return f"; too few seeds to compare it with {unknown}" if others else ""
 
 
 def section(sweep: Sweep) -> Section:
@@ -72,10 +74,9 @@ def section(sweep: Sweep) -> Section:
 def _headline(sweep: Sweep) -> str:
     test = sweep.estimate("test", sweep.order[0])
     told = "It has no test value." if test.value is None else (
-        f"Its test {words.label(sweep.metric)} is {test.written(sweep.metric)}; among the configurations, test was "
-        f"opened "
+        f"Its test {words.label(sweep.metric)} is {test.written(sweep.metric)}; of all configurations, test is shown "
         f"for it alone, after the choice.")
-    return f"{sweep.name(sweep.order[0])} has the best mean {sweep.ranked_by}. {told}"
+    return f"{sweep.name(sweep.order[0])} has the best mean {sweep.ranked_by}. {told}" if sweep.axes else told
 
 
 def _rows(sweep: Sweep, point: int) -> tuple[tuple[str, ...], ...]:
