@@ -192,8 +192,8 @@ ODD = {
                       for seed in range(number)], "noise"),
     "a setting of one model alone": ([{"model": "mlp", "model.width": "64"}, {"model": "mlp", "model.width": "128"},
                                       {"model": "linear", "model.width": ""}], "noise"),
-    "many settings": ([{f"k{index}": str((point * (index + 2)) % 3) for index in range(14)} for point in range(25)],
-                      "noise"),
+    "many settings": ([{f"k{index}": str(level) for index, level in enumerate(levels)}
+                       for levels in np.random.default_rng(1).integers(3, size=(25, 14))], "noise"),
     "many names": (grid({"model": [f"a-long-name-of-a-model-{index}" for index in range(40)]}), "noise"),
     "a seed for every point": ([{"optimizer.lr": f"{0.013 * (index + 1):.5g}", "seed": str(index)}
                                 for index in range(30)], "noise"),
