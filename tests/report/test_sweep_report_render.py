@@ -111,6 +111,15 @@ def test_next_gives_the_seeds_that_would_decide(tmp_path):
     assert commands(folder) == ["dlx sweep model=a,b 'seed=range(26)'"]
 
 
+@pytest.mark.parametrize(("seeds", "token"), [
+    (("0", "1"), "'seed=range(2)'"), (("4", "5", "6"), "'seed=range(4,7)'"), (("0", "3"), "seed=0,3")])
+def test_next_keeps_the_seeds_of_the_sweep(tmp_path, seeds, token):
+    folder = write_sweep(tmp_path, grid({"optimizer.lr": ["0.1", "1"], "seed": seeds}), lambda setting: measured(
+        float(setting["optimizer.lr"]) + 0.001 * int(setting["seed"])))
+    render_sweep(folder)
+    assert commands(folder) == [f"dlx sweep optimizer.lr=0.1,0.01,0.001 {token}"]
+
+
 def test_next_asks_for_seeds_where_there_are_none(tmp_path):
     folder = noisy_grid(tmp_path, {"model": ["mlp", "cnn"]}, num_seeds=1)
     render_sweep(folder)

@@ -154,11 +154,13 @@ def _tokens(sweep: Sweep, point: int) -> dict[str, str]:
 
 
 def _seed_token(sweep: Sweep) -> str | None:
-    given = next((token for token in sweep.files.typed if typed.key(token) == SEED), None)
-    if given is not None:
-        return given
-    overrides = sweep.points[sweep.order[0]].runs[0].overrides
-    return next((token for token in overrides if typed.key(token) == SEED), None)
+    """Return the seeds of the sweep as they are typed, or None where they are not whole numbers."""
+    if not all(seed.isdecimal() for seed in sweep.seeds):
+        return None
+    first, last = int(sweep.seeds[0]), int(sweep.seeds[-1])
+    if len(sweep.seeds) > 1 and [str(seed) for seed in range(first, last + 1)] == list(sweep.seeds):
+        return f"seed=range({last + 1})" if first == 0 else f"seed=range({first},{last + 1})"
+    return f"seed={','.join(sweep.seeds)}"
 
 
 def _command(tokens: dict[str, str], seed: str | None) -> str:
