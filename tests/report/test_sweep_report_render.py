@@ -82,6 +82,7 @@ def test_render_sweep_whose_best_is_apart_from_all(tmp_path):
     ("30", ("10", "20", "30"), "optimizer.lr=30,40,50"),
     ("256", ("16", "32", "64", "128", "256"), "optimizer.lr=256,512,1024"),
     ("512", ("8", "64", "512"), "optimizer.lr=512,4096,32768"),
+    ("12", tuple(map(str, range(1, 13))), "optimizer.lr=12,13,14"),
     ("0.01", ("0.001", "0.01", "0.1"), None),
     ("0", ("0", "0.1", "0.2"), None),
 ])
@@ -118,6 +119,16 @@ def test_next_keeps_the_seeds_of_the_sweep(tmp_path, seeds, token):
         float(setting["optimizer.lr"]) + 0.001 * int(setting["seed"])))
     render_sweep(folder)
     assert commands(folder) == [f"dlx sweep optimizer.lr=0.1,0.01,0.001 {token}"]
+
+
+def test_next_says_where_no_number_of_seeds_would_decide(tmp_path):
+    values = {"a": [0.50, 0.60, 0.55], "b": [0.40, 0.70, 0.5501]}
+    folder = write_sweep(tmp_path, grid({"model": ["a", "b"], "seed": ["0", "1", "2"]}), lambda setting: measured(
+        values[setting["model"]][int(setting["seed"])]))
+    render_sweep(folder)
+    assert commands(folder) == []
+    assert sections(folder)["next"]["sentences"] == [
+        "Not even 200 seeds would tell the best from model=b: take the one that is simpler or cheaper."]
 
 
 def test_next_asks_for_seeds_where_there_are_none(tmp_path):

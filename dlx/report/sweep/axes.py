@@ -42,6 +42,12 @@ class Axis:
         ratios = [after / before for before, after in itertools.pairwise(self.numbers) if before > 0]
         return 1 < len(ratios) == len(self.numbers) - 1 and max(ratios) - min(ratios) < 1e-6 * max(ratios)
 
+    @property
+    def is_arithmetic(self) -> bool:
+        """Say whether three levels or more grow by one step."""
+        steps = [after - before for before, after in itertools.pairwise(self.numbers)]
+        return len(steps) > 1 and max(steps) - min(steps) < 1e-6 * max(steps)
+
     def place(self, cell: str) -> float:
         """Return where a cell lies on the axis: its number, or the rank of its level."""
         index = self.levels.index(cell)

@@ -53,6 +53,10 @@ def _remarks(sweep: Sweep) -> tuple[str, ...]:
     if diverged:
         told.append(f"{words.count(diverged, 'run')} diverged and would again; see what they share under Runs that are "
                     f"not done.")
+    tied = compare.tied(sweep)
+    if tied and _num_seeds(sweep, tied[0]) is None:
+        told.append(f"Not even {MAX_SEEDS} seeds would tell the best from {sweep.name(tied[0])}: take the one that is "
+                    f"simpler or cheaper.")
     return tuple(told)
 
 
@@ -67,7 +71,8 @@ def _at_the_edge(sweep: Sweep) -> list[tuple[Axis, bool]]:
     """List the axes whose last (True) or first (False) value is in the best configuration."""
     cells = sweep.points[sweep.order[0]].cells
     found = [(axis, cell == axis.levels[-1]) for axis, cell in zip(sweep.axes, cells, strict=True)
-             if len(axis.numbers) > 1 and cell in (axis.levels[0], axis.levels[-1])]
+             if len(axis.numbers) > 1 and cell in (axis.levels[0], axis.levels[-1])
+             and axis.key.rpartition(".")[2] != SEED]
     return [(axis, at_end) for axis, at_end in found if beyond(axis, at_end)]
 
 
@@ -86,22 +91,20 @@ def beyond(axis: Axis, at_end: bool) -> tuple[str, ...]:
     """Return the next two values after an end of the range, by its last ratio or step; none where there is a bound."""
     ordered = axis.numbers if at_end else axis.numbers[::-1]
     last, before = ordered[-1], ordered[-2]
-    if axis.is_sampled or axis.scale == "log" or axis.is_geometric:
-        ratio = _ratio(axis, last, before, at_end)
-        found = [last * ratio, last * ratio**2] if ratio is not None else []
-    else:
-        found = [last + step * (last - before) for step in (1, 2)]
+    ratio = _ratio(axis, last, before, at_end)
+    found = [last + step * (last - before) if ratio is None else last * ratio**step for step in (1, 2)]
     whole = all(number == round(number) for number in axis.numbers)
     found = [value for value in found if _allowed(axis, value) and (not whole or round(value) != last)]
     return tuple(dict.fromkeys(str(round(value)) if whole else f"{value:.3g}" for value in found))
 
 
 def _ratio(axis: Axis, last: float, before: float, at_end: bool) -> float | None:
-    if last <= 0 or before <= 0:
+    """Return the ratio by which levels go on, or None where they go on by steps."""
+    if axis.is_geometric or (axis.scale == "log" and not axis.is_sampled):
+        return last / before
+    if axis.is_arithmetic or not axis.is_sampled or last <= 0:
         return None
-    if axis.is_sampled:
-        return 3.0 if at_end else 1 / 3
-    return last / before
+    return 3.0 if at_end else 1 / 3
 
 
 def _allowed(axis: Axis, value: float) -> bool:
