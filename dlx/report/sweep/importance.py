@@ -24,7 +24,7 @@ TITLE = "Importance of settings"
 MIN_POINTS = 10
 # Of a large table a forest of fewer trees says as much, in seconds instead of minutes.
 NUM_TREES, FEW_TREES, MANY_POINTS = 64, 16, 200
-MAX_POINTS = 600
+MAX_POINTS = 400
 # Optuna asks for at least 5 configurations among the best; in a grid they are a tenth from 50 on.
 NUM_BEST, MIN_PED_POINTS = 5, 50
 INTERACTIONS = "interactions"
@@ -151,7 +151,7 @@ def _quiet() -> Iterator[None]:
 
 
 def make_study(sweep: Sweep, values: Array) -> Study:
-    """Put a value per configuration [P] into a study in memory, the best first, at most 600 spread over the ranks."""
+    """Put a value per configuration [P] into a study in memory, the best first, at most 400 spread over the ranks."""
     import optuna
 
     ranks = np.unique(np.linspace(0, len(sweep.order) - 1, min(MAX_POINTS, len(sweep.order))).round().astype(int))
