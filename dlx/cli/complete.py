@@ -63,7 +63,7 @@ def candidates(before: Sequence[str], word: str) -> Iterable[str]:
         return ("--help", *_OPTION.findall(usage))
     line = read_line(before)
     if line.command in WITH_FOLDER and not line.given:
-        return run_folders(word, sweeps=line.command == "resume")
+        return run_folders(word, sweeps=line.command in ("resume", "report"))
     if line.command in ROOTS:
         return overrides(line, word)
     if line.given:

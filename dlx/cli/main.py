@@ -15,7 +15,7 @@ COMMANDS = {
     "sweep": "train many: a=1,2  'seed=range(5)'  model=mlp,cnn",
     "evaluate": "measure a saved checkpoint again",
     "resume": "continue an interrupted run or sweep",
-    "report": "write the report of a run again",
+    "report": "write the report of a run or a sweep again",
     "runs": "list runs and how they ended",
     "list": "list config groups and their options",
     "show": "show a composed configuration, its model and sizes",

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 
-from dlx.cli.arguments import command_parser
+from dlx.cli.arguments import add_json, command_parser
 
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser."""
-    result = command_parser("report", "Write the report of a run again, from its files alone.", overrides=False)
-    result.add_argument("folder", type=Path, help="a run folder")
+    result = command_parser("report", "Write the report of a run or a sweep again, from its files alone.",
+                            overrides=False)
+    result.add_argument("folder", type=Path, help="a run or sweep folder")
+    add_json(result)
     return result
 
 
@@ -22,11 +25,36 @@ def run(args: argparse.Namespace) -> int:
     from dlx.record import layout
     from dlx.report.render import render
 
+    if (args.folder / layout.SWEEP).is_file():
+        return report_sweep(args.folder, args.json)
     if not (args.folder / layout.CONFIG).is_file():
-        raise ArtefactError(f"{args.folder} is not a run folder: it has no {layout.CONFIG}")
+        raise ArtefactError(f"{args.folder} is no run or sweep folder: it has no {layout.CONFIG} or {layout.SWEEP}")
     render(args.folder)
     if (args.folder / layout.SUMMARY).is_file():
-        print_outcome(args.folder, as_json=False)
+        print_outcome(args.folder, args.json)
     else:
-        print(args.folder / layout.REPORT / layout.REPORT_HTML)
+        print_path(args.folder, args.json)
     return 0
+
+
+def report_sweep(folder: Path, as_json: bool) -> int:
+    """Render a sweep's report; print its verdict and where it is, or the report itself."""
+    from dlx.record import layout
+    from dlx.report.sweep.render import render_sweep
+
+    report = render_sweep(folder)
+    if as_json:
+        written = json.loads((report.folder / layout.REPORT_JSON).read_text(encoding="utf-8"))
+        print(json.dumps({"folder": str(folder), **written}))
+        return 0
+    print(report.document.verdict)
+    print_path(folder, as_json=False)
+    return 0
+
+
+def print_path(folder: Path, as_json: bool) -> None:
+    """Print where the page is."""
+    from dlx.record import layout
+
+    page = str(folder / layout.REPORT / layout.REPORT_HTML)
+    print(json.dumps({"folder": str(folder), "report": page}) if as_json else page)

@@ -118,6 +118,7 @@ def run_and_print(path: Path, plan: Plan, surroundings: Surroundings, policy: Po
     """Run a plan, print its leaderboard, and fail where runs failed."""
     from dlx.cli.sweep_progress import watching
     from dlx.core.errors import RunsFailedError
+    from dlx.report.sweep.render import render_sweep
     from dlx.sweep.climb import Stage
     from dlx.sweep.conduct import conduct
     from dlx.sweep.run import how_it_left, log_tail, missing, run_plan
@@ -136,6 +137,7 @@ def run_and_print(path: Path, plan: Plan, surroundings: Surroundings, policy: Po
         with watching(path, total, len(plan.runs) - len(todo), slots, as_json) as watch:
             conducted = conduct(path, plan, run_batch, trust)
     outcome = conducted.outcome._replace(failures=failures)
+    render_sweep(path)
     print_outcome(path, conducted, as_json)
     failed = [result for result in outcome.results if result.status != "done"]
     if failed:
@@ -187,6 +189,8 @@ def print_outcome(path: Path, conducted: Conducted, as_json: bool) -> None:
         console.print(line, highlight=False, soft_wrap=True, markup=False)
     console.print(f"[bold]Sweep folder[/]  {escape(str(path))}  "
                   f"({layout.RUNS_TABLE}, {layout.LEADERBOARD})", highlight=False, soft_wrap=True)
+    console.print(f"[bold]Report[/]  {escape(str(path / layout.REPORT / layout.REPORT_HTML))}", highlight=False,
+                  soft_wrap=True)
 
 
 def leaderboard(standings: list[Standing], metric: str) -> Any:

@@ -5,16 +5,13 @@ Every function returns None where its change does not apply to the run's configu
 
 from __future__ import annotations
 
-import re
-import shlex
 from collections.abc import Mapping
 
+from dlx.report import typed
 from dlx.report.finding import Case
 from dlx.report.section import Command
 
 NAMED = ("dataset", "model", "optimizer")
-# Brackets are left bare, as everywhere in the documentation: bash takes them, and zsh where nothing matches.
-PLAIN = re.compile(r"[\w@%+=:,./\[\]~-]+", re.ASCII)
 
 
 def command(case: Case, changes: Mapping[str, str], why: str) -> Command:
@@ -23,17 +20,17 @@ def command(case: Case, changes: Mapping[str, str], why: str) -> Command:
     Settings typed below a group whose choice changes are dropped: they belonged to the old choice.
     """
     tokens = _parts(case)
-    for typed in case.overrides:
-        tokens[_key(typed)] = typed
+    for override in case.overrides:
+        tokens[typed.key(override)] = override
     for key, value in changes.items():
         tokens = {name: token for name, token in tokens.items() if not _belongs(name, key, value)}
         tokens[key] = f"{key}={value}"
-    return Command(" ".join(["dlx train", *map(_quoted, _in_order(case, tokens))]), why)
+    return Command(typed.command_line("dlx train", _in_order(case, tokens)), why)
 
 
 def _parts(case: Case) -> dict[str, str]:
     # An experiment names its parts itself.
-    if any(_key(typed) == "experiment" for typed in case.overrides):
+    if any(typed.key(override) == "experiment" for override in case.overrides):
         return {}
     tokens = {group: f"{group}={part}" for group in NAMED if (part := _option(case, group)) is not None}
     names = regularizers(case)
@@ -51,19 +48,11 @@ def _in_order(case: Case, tokens: Mapping[str, str]) -> list[str]:
     return [tokens[name] for name in dict.fromkeys([*first, *tokens])]
 
 
-def _key(typed: str) -> str:
-    return typed.partition("=")[0].lstrip("+~")
-
-
 def _belongs(name: str, key: str, value: str) -> bool:
     if key == "regularizer":
         kept = value.strip("[]").split(",")
         return name.startswith("regularizer.") and name.split(".")[1] not in kept
     return "." not in key and name.startswith(f"{key}.")
-
-
-def _quoted(token: str) -> str:
-    return token if PLAIN.fullmatch(token) else shlex.quote(token)
 
 
 def scale_lr(case: Case, factor: float, why: str) -> Command | None:

@@ -7,16 +7,13 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
-from dlx.record import atomic, layout
 from dlx.report.diagnosis import diagnose_run
 from dlx.report.files import RunFiles, read_run
 from dlx.report.finding import Diagnosis
 from dlx.report.gaps import verdict
 from dlx.report.section import Document, Section
 from dlx.report.summary import Summary
-from dlx.report.to_html import to_html
-from dlx.report.to_json import to_json
-from dlx.report.to_markdown import markdown
+from dlx.report.write import write
 
 # In reading order; each is dlx/report/<name>.py with `section(run)`.
 SECTIONS = ("gaps", "diagnosis", "curves", "confusion", "reliability", "residuals", "facts", "method")
@@ -54,16 +51,7 @@ def render(folder: Path, sections: Sequence[str] = SECTIONS) -> Report:
     """
     run = read_run(folder)
     report = compose(run, sections)
-    target = folder / layout.REPORT
-    figures = target / layout.FIGURES
-    with atomic.storage_errors(figures):
-        figures.mkdir(parents=True, exist_ok=True)
-    for figure in report.figures():
-        atomic.write_bytes(figures / f"{figure.name}.png", figure.png)
-    atomic.write_text(target / layout.REPORT_JSON, to_json(report, layout.FIGURES))
-    atomic.write_text(target / layout.REPORT_MARKDOWN, markdown(report, layout.FIGURES))
-    atomic.write_text(target / layout.REPORT_HTML, to_html(report))
-    return Report(target, report, diagnose_run(run), run.summary)
+    return Report(write(report, folder), report, diagnose_run(run), run.summary)
 
 
 def compose(run: RunFiles, sections: Sequence[str] = SECTIONS) -> Document:

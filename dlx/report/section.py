@@ -54,6 +54,7 @@ class Section:
         title: heading.
         sentences: a paragraph.
         points: evidence or remarks, one bullet each.
+        notes: how it was made and what it cannot say, small and last.
         values: the raw numbers, plain data, for report.json.
         parts: sections inside of this one.
     """
@@ -65,6 +66,7 @@ class Section:
     tables: tuple[Table, ...] = ()
     figures: tuple[Figure, ...] = ()
     commands: tuple[Command, ...] = ()
+    notes: tuple[str, ...] = ()
     values: Mapping[str, Any] = field(default_factory=dict)
     parts: tuple[Section, ...] = ()
 

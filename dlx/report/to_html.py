@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from html import escape
 from importlib.resources import files
 from itertools import starmap
@@ -11,6 +12,9 @@ from dlx.report.section import Command, Document, Figure, Section, Table
 
 # Nothing may be loaded or run, even if a hostile string came through.
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+# Tables with more columns are set smaller.
+WIDE = 6
+NUMBER = re.compile(r"[-+–]?\d|–")
 
 
 def to_html(document: Document) -> str:
@@ -55,26 +59,35 @@ def _section(section: Section, level: int) -> str:
     parts += map(_command, section.commands)
     parts += map(_figure, section.figures)
     parts += [_section(part, level + 1) for part in section.parts]
+    if section.notes:
+        parts.append('<ul class="notes">' + "".join(f"<li>{escape(note)}</li>" for note in section.notes) + "</ul>")
     return f'<section id="{escape(section.key)}">\n' + "\n".join(parts) + "\n</section>"
 
 
 def _table(table: Table) -> str:
-    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in table.columns)
-    rows = "\n".join(_row(table.columns, row) for row in table.rows)
-    kind = "pairs" if len(table.columns) == 2 else "numbers"
-    return (f'<table class="{kind}">\n<caption>{escape(table.title)}</caption>\n<thead><tr>{head}</tr></thead>\n'
-            f"<tbody>\n{rows}\n</tbody>\n</table>")
+    kinds = [_kind([row[index] for row in table.rows]) for index in range(len(table.columns))]
+    head = "".join(f'<th scope="col"{kind}>{escape(name)}</th>'
+                   for name, kind in zip(table.columns, kinds, strict=True))
+    rows = "\n".join(_row(table.columns, row, kinds) for row in table.rows)
+    kind = "pairs" if len(table.columns) == 2 else "numbers" if len(table.columns) <= WIDE else "numbers wide"
+    return (f'<div class="scroll"><table class="{kind}">\n<caption>{escape(table.title)}</caption>\n'
+            f"<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}\n</tbody>\n</table></div>")
 
 
-def _row(columns: tuple[str, ...], row: tuple[str, ...]) -> str:
-    cells = "".join(starmap(_cell, zip(columns[1:], row[1:], strict=True)))
+def _kind(cells: list[str]) -> str:
+    """Return the attribute of a column of words; numbers have none."""
+    return ' class="text"' if cells and not any(NUMBER.match(cell) for cell in cells) else ""
+
+
+def _row(columns: tuple[str, ...], row: tuple[str, ...], kinds: list[str]) -> str:
+    cells = "".join(starmap(_cell, zip(columns[1:], row[1:], kinds[1:], strict=True)))
     return f'<tr><th scope="row">{escape(row[0])}</th>{cells}</tr>'
 
 
-def _cell(column: str, cell: str) -> str:
+def _cell(column: str, cell: str, kind: str) -> str:
     value, bracket, interval = cell.partition(" [")
     inside = f'{escape(value)} <span class="interval">[{escape(interval)}</span>' if bracket else escape(cell)
-    return f'<td data-label="{escape(column)}">{inside}</td>'
+    return f'<td{kind} data-label="{escape(column)}">{inside}</td>'
 
 
 def _command(command: Command) -> str:

@@ -30,6 +30,7 @@ def _section(section: Section, figures: str) -> dict[str, Any]:
         "title": section.title,
         "sentences": section.sentences,
         "points": section.points,
+        "notes": section.notes,
         "tables": [{"title": item.title, "columns": item.columns, "rows": item.rows} for item in section.tables],
         "commands": [{"command": item.text, "why": item.why} for item in section.commands],
         "figures": [{"file": f"{figures}/{item.name}.png", "alt": item.alt, "caption": item.caption}

@@ -39,12 +39,14 @@ def _section(section: Section, figures: str, level: int) -> list[str]:
         lines += _figure(figure, figures)
     for part in section.parts:
         lines += _section(part, figures, level + 1)
+    if section.notes:
+        lines += ["\n>\n".join(f"> {escape(note)}" for note in section.notes), ""]
     return lines
 
 
 def _table(table: Table) -> list[str]:
     align = "---" if len(table.columns) == 2 else "---:"
-    head = [_row(table.columns), _row(("---", *[align] * (len(table.columns) - 1)))]
+    head = [_row(tuple(map(escape, table.columns))), _row(("---", *[align] * (len(table.columns) - 1)))]
     return [f"{escape(table.title)}:", "", *head, *(_row(tuple(map(escape, row))) for row in table.rows), ""]
 
 

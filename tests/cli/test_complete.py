@@ -64,7 +64,7 @@ def test_complete_of_the_first_word_is_a_command(offered, words, expected):
     ("validate", ["--config-dir", "--help"]),
     ("evaluate", ["--help", "--json", "--trust"]),
     ("resume", ["--help", "--json", "--trust"]),
-    ("report", ["--help"]),
+    ("report", ["--help", "--json"]),
     ("runs", ["--help", "--json"]),
     ("list", ["--config-dir", "--help", "--json"]),
     ("completion", ["--help"]),
@@ -167,7 +167,7 @@ def test_complete_offers_what_a_saved_checkpoint_is_measured_with(offered):
 
 def test_complete_offers_run_folders(offered, folders):
     assert offered("evaluate", "") == ["runs/one", "runs/sweep/runs/", "runs/two"]
-    assert offered("report", "ru") == ["runs/one", "runs/sweep/runs/", "runs/two"]
+    assert offered("report", "ru") == ["runs/one", "runs/sweep", "runs/two"]
     assert offered("resume", "runs/") == ["runs/one", "runs/sweep", "runs/two"]
     assert offered("evaluate", "runs/t") == ["runs/two"]
     assert offered("evaluate", "runs/sweep/runs/") == ["runs/sweep/runs/inner"]

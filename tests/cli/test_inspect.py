@@ -185,7 +185,8 @@ def test_report_prints_what_training_printed(dlx):
 
 
 def test_report_of_a_folder_that_is_no_run_is_refused(dlx):
-    assert dlx("report", "nothing") == (3, "", "dlx: nothing is not a run folder: it has no config.yaml\n")
+    assert dlx("report", "nothing") == (3, "", "dlx: nothing is no run or sweep folder: "
+                                               "it has no config.yaml or sweep.yaml\n")
 
 
 @pytest.mark.parametrize("name", ["summary.json", "predictions.csv", "metrics.csv", "config.yaml", "status.json"])

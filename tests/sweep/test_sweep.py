@@ -45,7 +45,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 def test_sweep_leaves_its_tables_and_one_folder_per_run():
     folder = swept()
     assert {path.name for path in folder.iterdir()} == {"sweep.yaml", "overrides.txt", "runs.csv", "leaderboard.csv",
-                                                        "runs", "run.lock"}
+                                                        "runs", "run.lock", "report"}
     assert (folder / "overrides.txt").read_text().splitlines() == [f"runs_dir={folder.parent}", *SWEEP]
     plan = read_plan(folder)
     assert sorted(path.name for path in (folder / "runs").iterdir()) == sorted(run.hash for run in plan.runs)
@@ -95,6 +95,33 @@ def test_sweep_leaderboard_is_recomputed_from_the_run_folders():
             low, high = stats.t.interval(0.95, 1, np.mean(sample), stats.sem(sample)) if np.ptp(sample) else sample
             shown = [float(row[f"{split}_{metric}_{part}"]) for part in ("mean", "low", "high")]
             assert shown == pytest.approx([np.mean(sample), low, high], rel=1e-7, abs=1e-9)
+
+
+def test_sweep_report_ranks_as_the_leaderboard_does():
+    rows = rows_of(swept() / "leaderboard.csv")
+    report = json.loads((swept() / "report" / "report.json").read_text())
+    sections = {section["key"]: section["values"] for section in report["sections"]}
+    found = sections["leaderboard"]["rows"]
+    assert [list(row["point"].values()) for row in found] == [[row["model"], row["optimizer.lr"]] for row in rows]
+    for split, bound in product(("val", "gap"), ("low", "high")):
+        assert [row[split][bound] for row in found] == pytest.approx([float(row[f"{split}_accuracy_{bound}"])
+                                                                      for row in rows])
+    best = dict(zip(["model", "optimizer.lr"], found[0]["point"].values(), strict=True))
+    runs = [row for row in rows_of(swept() / "runs.csv") if {key: row[key] for key in best} == best]
+    assert sections["result"]["test"]["value"] == pytest.approx(np.mean([float(row["test_accuracy"]) for row in runs]))
+
+
+def test_report_of_a_sweep_writes_the_same_bytes_again(dlx, tmp_path):
+    folder = copied(swept(), tmp_path)
+    before = contents(folder)
+    shutil.rmtree(folder / "report")
+    result = dlx("report", str(folder))
+    assert (result.code, result.err) == (0, "")
+    assert contents(folder) == before
+    verdict = json.loads(before["report/report.json"])["verdict"]
+    assert result.out == f"{verdict}\n{folder}/report/report.html\n"
+    printed_json = json.loads(dlx("report", str(folder), "--json").out)
+    assert printed_json == {"folder": str(folder), **json.loads(before["report/report.json"])}
 
 
 def test_sweep_ranks_by_the_selection_metric_on_val():

@@ -1,0 +1,61 @@
+"""From a sweep folder to its report: read, say, write."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from dlx.report.section import Document, Section
+from dlx.report.sweep import (
+    effects,
+    facts,
+    failures,
+    importance,
+    interactions,
+    leaderboard,
+    next_steps,
+    optimism,
+    parallel,
+    tradeoff,
+    verdict,
+)
+from dlx.report.sweep.files import read_sweep
+from dlx.report.sweep.points import Sweep, make_sweep
+from dlx.report.write import write
+
+# In reading order.
+SECTIONS: tuple[Callable[[Sweep], Section | None], ...] = (
+    verdict.section, next_steps.section, leaderboard.section, effects.section, interactions.section,
+    importance.section, parallel.section, tradeoff.section, optimism.section, failures.section, facts.section)
+
+
+@dataclass(frozen=True)
+class SweepReport:
+    """A report that was written: where it lies, and what it says."""
+
+    folder: Path
+    document: Document
+
+
+def render_sweep(folder: Path) -> SweepReport:
+    """Write report.json, report.md, report.html and the figures of a sweep folder.
+
+    The same files give the same bytes.
+
+    Args:
+        folder: the sweep folder, with its sweep.yaml and runs.csv.
+
+    Raises:
+        ArtefactError: the folder is no sweep folder, or one of its files is damaged.
+        StorageError: the report cannot be written.
+    """
+    document = compose_sweep(make_sweep(read_sweep(folder)))
+    return SweepReport(write(document, folder), document)
+
+
+def compose_sweep(sweep: Sweep) -> Document:
+    """Ask each section what it has to say."""
+    said = (section(sweep) for section in SECTIONS)
+    return Document(facts.title(sweep), verdict.verdict(sweep), verdict.kind(sweep),
+                    tuple(section for section in said if section is not None))
