@@ -11,7 +11,7 @@ from dlx.config.compose import parse, search_folders
 from dlx.config.saved import PART, config_hash, to_part
 from dlx.core.errors import ConfigError
 from dlx.core.search import Axis, Position, Search, Trial
-from dlx.sweep.axes import MAX_VALUES, ends, read_axes, refuse_axes
+from dlx.sweep.axes import ends, read_axes, refuse_axes
 from dlx.sweep.objective import Goal, make_goals
 from dlx.sweep.space import SEED, Space, Typed, first, make_space, patched
 
@@ -123,8 +123,8 @@ def refuse_together(search: str, keys: Sequence[str], axes: Sequence[Axis], seed
                      if axis.shuffled]
         problems += [f"{axis.typed}: search={search} keeps its axes in a file, which may hold no interpolation; write "
                      f"the values" for axis in axes if "${" in axis.typed]
-        problems += [f"{axis.typed} has more than {MAX_VALUES - 1:,} values; use int(interval(low,high))"
-                     for axis in axes if len(axis.values) == MAX_VALUES]
+        problems += [f"{axis.typed} has more than {MAX_RUNS:,} values; use int(interval(low,high))"
+                     for axis in axes if len(axis.values) > MAX_RUNS]
         problems += [f"{axis.typed}: {axis.key} is given twice" for axis in axes if keys.count(axis.key) > 1]
     if problems:
         raise ConfigError(*problems)
