@@ -184,6 +184,8 @@ def test_points_whose_parts_do_not_fit_have_no_runs():
     ([*TPE, "optimizer.lr=0.1,${level}"], "search=tpe keeps its axes in a file, which may hold no interpolation"),
     ([*TPE, LR, "epochs=shuffle(1,2)"], "epochs=shuffle(1,2): shuffle orders a grid, and search=tpe has no order"),
     ([*TPE, LR, "search.objective=test_nll"], "search.objective=test_nll uses test_nll: selection never sees test"),
+    ([*TPE, LR, "search.objective=log(val_nll)"],
+     "Unknown function 'log'; quote text with parentheses, key='\"a(b)\"'"),
     ([*TPE, LR, "search.objective=gap_nll"], "search.direction must be minimize or maximize for"),
     ([*TPE, LR, "search.direction=up"], "search.direction must be one of minimize, maximize"),
     (["search=cmaes", LR, "search.objective=[val_nll,val_loss]"], "search=cmaes takes one objective"),
