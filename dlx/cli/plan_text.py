@@ -19,6 +19,7 @@ def print_plan(plan: Plan, as_json: bool) -> None:
     from rich.table import Table
 
     table = Table(*rows[0], title=f"{len(rows)} runs", title_justify="left")
+    table.columns[0].min_width = len(rows[0]["run"])
     for row in rows:
         table.add_row(*map(str, row.values()))
     console = Console()

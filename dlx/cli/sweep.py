@@ -92,6 +92,7 @@ def plan_hash(plan: Plan) -> str:
 
 def resume_sweep(path: Path, config: dict[str, Any], trust: list[str], as_json: bool) -> int:
     """Run what is missing of a sweep."""
+    from dlx.config.build import make_search
     from dlx.core.errors import ArtefactError, ConfigError
     from dlx.record import layout
     from dlx.record.folder import RunFolder
@@ -104,6 +105,7 @@ def resume_sweep(path: Path, config: dict[str, Any], trust: list[str], as_json: 
     make_launcher = launcher_factory(config["launcher"], trust)
     plan = read_plan(path)
     try:
+        make_search(plan.search, trust)
         check(plan, trust)
     except ConfigError as error:
         raise ArtefactError(f"{path / layout.SWEEP} is refused:\n{error}") from error

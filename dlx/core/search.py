@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Annotated, Any, Literal, NamedTuple, Protocol
+
+from dlx.core.ranges import Range
 
 Direction = Literal["minimize", "maximize"]
 # As typed: one or several; null leaves the choice to the selection rule and its metric.
@@ -11,6 +13,9 @@ Objective = str | list[str] | None
 Directions = Direction | list[Direction] | None
 # A point of a search: per axis the index of a value, or the number itself where the axis is an interval.
 Position = tuple[int | float, ...]
+
+
+NumTrials = Annotated[int, Range("[1, 100000]")]
 
 
 class Axis(NamedTuple):

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 from dlx.core import distributions
 from dlx.core.errors import ConfigError
-from dlx.core.ranges import Count, Range, Seed
-from dlx.core.search import Axis, Direction, Directions, Objective, Position, Trial
+from dlx.core.ranges import Range, Seed
+from dlx.core.search import Axis, Direction, Directions, NumTrials, Objective, Position, Trial
 
 if TYPE_CHECKING:
     from optuna.study import Study
 
-Population = Annotated[int, Range("[2, inf)")]
+Population = Annotated[int, Range("[2, 100000]")]
 
 
 class CMAES:
@@ -24,9 +24,9 @@ class CMAES:
     Computation 9, 2001; Optuna's CmaEsSampler.
 
     Args:
-        num_trials: points in all, in [1, inf).
-        batch_size: points asked for at once, in [1, inf); a multiple of population_size wastes none.
-        population_size: of a generation, in [2, inf); a generation is over when that many of its points are measured.
+        num_trials: points in all, in [1, 100000].
+        batch_size: points asked for at once, in [1, 100000]; a multiple of population_size wastes none.
+        population_size: points of a generation, in [2, 100000]; it is over when that many are measured.
         seed: of the draws, in [0, 2^53).
         objective: an expression over logged values of train_eval, val and gap; null is the metric of the selection
             rule, on val.
@@ -35,7 +35,7 @@ class CMAES:
 
     adaptive = True
 
-    def __init__(self, num_trials: Count, batch_size: Count, population_size: Population, seed: Seed,
+    def __init__(self, num_trials: NumTrials, batch_size: NumTrials, population_size: Population, seed: Seed,
                  objective: Objective, direction: Directions) -> None:
         self.num_trials = num_trials
         self.batch_size = batch_size

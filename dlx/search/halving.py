@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from dlx.core.errors import ConfigError
 from dlx.core.random_search import draw_point
 from dlx.core.ranges import Count, Range, Seed
-from dlx.core.search import Axis, Direction, Directions, Objective, Position, Trial
+from dlx.core.search import Axis, Direction, Directions, NumTrials, Objective, Position, Trial
 
 if TYPE_CHECKING:
     from optuna.study import Study
@@ -28,8 +28,8 @@ class Halving:
     Source: Li, Jamieson, DeSalvo, Rostamizadeh and Talwalkar, Hyperband, JMLR 18, 2018; Optuna's HyperbandPruner.
 
     Args:
-        num_trials: points in all, in [1, inf).
-        batch_size: points that climb the rungs together, in [1, inf).
+        num_trials: points in all, in [1, 100000].
+        batch_size: points that climb the rungs together, in [1, 100000].
         min_epochs: epochs to the first rung, in [1, inf).
         reduction_factor: from rung to rung, epochs grow by it and trials shrink by it, in [2, inf).
         seed: of the draws, in [0, 2^53).
@@ -41,8 +41,8 @@ class Halving:
     adaptive = True
     prunes = True
 
-    def __init__(self, num_trials: Count, batch_size: Count, min_epochs: Count, reduction_factor: Factor, seed: Seed,
-                 objective: Objective, direction: Directions) -> None:
+    def __init__(self, num_trials: NumTrials, batch_size: NumTrials, min_epochs: Count, reduction_factor: Factor,
+                 seed: Seed, objective: Objective, direction: Directions) -> None:
         self.num_trials = num_trials
         self.batch_size = batch_size
         self.min_epochs = min_epochs

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from dlx.core import distributions
 from dlx.core.random_search import draw_point
-from dlx.core.ranges import Count, Seed
-from dlx.core.search import Axis, Direction, Directions, Objective, Position, Trial
+from dlx.core.ranges import Seed
+from dlx.core.search import Axis, Direction, Directions, NumTrials, Objective, Position, Trial
 
 
 class QMC:
@@ -17,7 +17,7 @@ class QMC:
     Source: Owen, Scrambling Sobol' and Niederreiter-Xing points, Journal of Complexity 14, 1998; Optuna's QMCSampler.
 
     Args:
-        num_trials: points to take; equal points are trained once, in [1, inf).
+        num_trials: points to take; equal points are trained once, in [1, 100000].
         seed: of the scrambling, in [0, 2^53).
         objective: what the best point is picked by; null is the metric of the selection rule, on val.
         direction: of the objective, minimize or maximize; null is that of the metric.
@@ -25,7 +25,7 @@ class QMC:
 
     adaptive = False
 
-    def __init__(self, num_trials: Count, seed: Seed, objective: Objective, direction: Directions) -> None:
+    def __init__(self, num_trials: NumTrials, seed: Seed, objective: Objective, direction: Directions) -> None:
         self.num_trials = num_trials
         self.seed = seed
         self.objective = objective

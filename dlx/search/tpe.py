@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from dlx.core import distributions
 from dlx.core.ranges import Count, Seed
-from dlx.core.search import Axis, Direction, Directions, Objective, Position, Trial, next_batch
+from dlx.core.search import Axis, Direction, Directions, NumTrials, Objective, Position, Trial, next_batch
 
 
 class TPE:
@@ -18,8 +18,8 @@ class TPE:
     objectives: Ozaki et al., GECCO 2020; Optuna's TPESampler.
 
     Args:
-        num_trials: points in all, in [1, inf).
-        batch_size: points asked for at once, in [1, inf).
+        num_trials: points in all, in [1, 100000].
+        batch_size: points asked for at once, in [1, 100000].
         num_startup_trials: points drawn at random before the model is used, in [1, inf).
         seed: of the draws, in [0, 2^53).
         objective: an expression over logged values of train_eval, val and gap, or a list of several for a Pareto front;
@@ -29,7 +29,7 @@ class TPE:
 
     adaptive = True
 
-    def __init__(self, num_trials: Count, batch_size: Count, num_startup_trials: Count, seed: Seed,
+    def __init__(self, num_trials: NumTrials, batch_size: NumTrials, num_startup_trials: Count, seed: Seed,
                  objective: Objective, direction: Directions) -> None:
         self.num_trials = num_trials
         self.batch_size = batch_size

@@ -18,7 +18,7 @@ from dlx.record import atomic, layout
 from dlx.record.safe_yaml import read_yaml
 from dlx.sweep.objective import Goal, parse
 from dlx.sweep.plan import HASH_DIGITS, MAX_TEMPLATES, Plan, PlannedRun, Point
-from dlx.sweep.space import Space, Template
+from dlx.sweep.space import Space, Template, first
 
 FORMAT = 2
 
@@ -151,7 +151,11 @@ def _space(content: Mapping[str, Any]) -> Space:
     if len(content["templates"]) > MAX_TEMPLATES or list(templates) != list(product(*choices)):
         raise ValueError("templates are not those of its choices")
     typed = tuple(item if isinstance(item, str) else range(len(axes))[_index(item)] for item in content["typed"])
-    return Space(axes, composed, templates, typed)
+    space = Space(axes, composed, templates, typed)
+    for at in templates:
+        # Every key must be one that can be patched.
+        _index(space.saved(space.at(at, first(axes)), None)["seed"])
+    return space
 
 
 def _axis(item: Mapping[str, Any]) -> Axis:

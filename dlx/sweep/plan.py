@@ -134,6 +134,8 @@ def refuse_together(search: str, keys: Sequence[str], axes: Sequence[Axis], seed
                      if axis.shuffled]
         problems += [f"{axis.typed}: search={search} keeps its axes in a file, which may hold no interpolation; write "
                      f"the values" for axis in axes if "${" in axis.typed]
+        problems += [f"{axis.typed} has more than {MAX_RUNS:,} values; use int(interval(low,high))"
+                     for axis in axes if len(axis.values) > MAX_RUNS]
         problems += [f"{axis.typed}: {axis.key} is given twice" for axis in axes if keys.count(axis.key) > 1]
     if problems:
         raise ConfigError(*problems)

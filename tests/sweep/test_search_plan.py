@@ -165,7 +165,7 @@ def test_points_whose_parts_do_not_fit_have_no_runs():
     ([*TPE, LR, "search.seed=1,2"], "search.seed=1,2: search.seed is one for the whole sweep"),
     ([*TPE, LR, "seed=1,2"], "seed=1,2: a seed is no hyperparameter to search for; repeat each point with seeds=5"),
     ([*TPE], "search=tpe has nothing to search; give an axis"),
-    (["search=tpe", "search.num_trials=0", LR], "search.num_trials must be a whole number in [1, inf), got 0"),
+    (["search=tpe", "search.num_trials=0", LR], "search.num_trials must be a whole number in [1, 100000], got 0"),
     (["search=tpee", LR], "search=tpee does not exist; search is one of cmaes, grid, halving, qmc, random, tpe; "
                           "did you mean tpe?"),
     (["search.num_trials=3"], "search.num_trials belongs to search=cmaes and search=halving and search=qmc and "
@@ -184,10 +184,14 @@ def test_points_whose_parts_do_not_fit_have_no_runs():
     ([*TPE, "optimizer.lr=0.1,${level}"], "search=tpe keeps its axes in a file, which may hold no interpolation"),
     ([*TPE, LR, "epochs=shuffle(1,2)"], "epochs=shuffle(1,2): shuffle orders a grid, and search=tpe has no order"),
     ([*TPE, LR, "search.objective=test_nll"], "search.objective=test_nll uses test_nll: selection never sees test"),
+    ([*TPE, LR, "search.objective=log(val_nll)"],
+     "Unknown function 'log'; quote text with parentheses, key='\"a(b)\"'"),
     ([*TPE, LR, "search.objective=gap_nll"], "search.direction must be minimize or maximize for"),
     ([*TPE, LR, "search.direction=up"], "search.direction must be one of minimize, maximize"),
     (["search=cmaes", LR, "search.objective=[val_nll,val_loss]"], "search=cmaes takes one objective"),
     (["search=cmaes", "model=mlp,linear"], "search=cmaes needs an axis of numbers"),
+    (["search=random", "epochs=range(1,1000000)"], "epochs=range(1,1000000) has more than 100,000 values; use "
+                                                   "int(interval(low,high))"),
     (["search=random", "search.num_trials=100000", LR, "seeds=2"], "the sweep has more than 100,000 runs"),
     ([*TPE, LR, "selection=last,best_val_nll"], "selection is best_val_nll or last: state search.objective"),
 ])
@@ -228,3 +232,38 @@ def test_varying_keys_of_a_search_are_its_axes():
     plan = make_plan([*TPE, LR, "model.width=int(interval(4,64))", "seeds=2"], None)
     flat = [settings_of(run.saved) for run in plan.runs]
     assert len({(row["optimizer.lr"], row["model.width"]) for row in flat}) == 4
+
+
+def forged(plan, **changes):
+    """A plan of the same runs whose digest is right and whose space is not."""
+    return plan._replace(space=plan.space._replace(**changes))
+
+
+@pytest.mark.parametrize("key", ["foo", "model.foo", "seed.x", "regularizer.l2.rate", "epochs.epochs"])
+def test_read_plan_refuses_axes_that_no_template_has(workdir, key):
+    plan = make_plan(SEARCHED[0], None)
+    lr, model = plan.space.axes
+    write_plan(workdir, forged(plan, axes=(lr._replace(key=key), model)))
+    with pytest.raises(ArtefactError, match=r"sweep\.yaml is not a plan"):
+        read_plan(workdir)
+
+
+@pytest.mark.parametrize("changes", [{"low": 1.0, "high": 0.1}, {"low": float("nan")}, {"low": 1}, {"low": "a"},
+                                     {"log": 3}, {"low": 0.0, "log": True}, {"key": 3}, {"texts": ("a",)}])
+def test_read_plan_refuses_axes_that_are_none(workdir, changes):
+    plan = make_plan(SEARCHED[0], None)
+    lr, model = plan.space.axes
+    write_plan(workdir, forged(plan, axes=(lr._replace(**changes), model)))
+    with pytest.raises(ArtefactError, match=r"sweep\.yaml is not a plan"):
+        read_plan(workdir)
+
+
+@pytest.mark.parametrize("search", [
+    {"part": "os.system"}, {"part": "tpe"}, {}, {"part": "random", "num_trials": "x", "seed": 0, "objective": None,
+                                                 "direction": None}, {"part": ["tpe"]}])
+def test_resume_refuses_a_search_that_is_none(dlx, tmp_path, search):
+    write_plan(tmp_path, make_plan(SEARCHED[0], None)._replace(search=search))
+    result = dlx("resume", str(tmp_path))
+    assert (result.code, result.out) == (3, ""), result.err
+    assert result.err.startswith("dlx: ")
+    assert not (tmp_path / "runs").exists()
