@@ -63,7 +63,7 @@ def test_run_is_the_same_whatever_launches_it(dlx):
 
 
 def test_resume_takes_a_launcher_and_what_to_do_about_failures(dlx, workdir):
-    overrides = ["dataset=mnist", "dataset.download=false", f"data_dir={workdir}/none", "seed=1,2,3", "epochs=1"]
+    overrides = ["dataset=mnist", "dataset.download=false", f"data_dir={workdir}/none", "batch_size=16,32,64"]
     stopped = dlx("sweep", *overrides, "on_error=stop", "workers=1")
     assert stopped.code == 5
     assert stopped.err.count("failed: MNIST is not in") == 1
