@@ -143,7 +143,12 @@ def run_and_print(path: Path, plan: Plan, surroundings: Surroundings, policy: Po
     print_outcome(path, conducted, as_json)
     failed = [result for result in outcome.results if result.status != "done"]
     if failed:
-        rest = " the others are complete." if len(failed) < len(outcome.results) else ""
+        # Not started, because on_error or max_failures said so.
+        skipped = [result for result in failed
+                   if result.status == "missing" and result.run.hash not in outcome.failures]
+        failed = [result for result in failed if result not in skipped]
+        rest = (f" {len(skipped)} were not started." if skipped
+                else " the others are complete." if len(failed) < len(outcome.results) else "")
         lines = [f"{len(failed)} of {len(outcome.results)} runs failed;{rest} dlx resume {path} "
                  f"tries again those that can succeed"]
         for result in failed:

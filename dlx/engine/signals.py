@@ -28,10 +28,17 @@ class StopRequest:
 
 @contextlib.contextmanager
 def stop_on_signals() -> Iterator[StopRequest]:
-    """Collect SIGINT and SIGTERM inside the block instead of dying from them; in the main thread only."""
+    """Collect SIGINT and SIGTERM inside the block instead of dying from them; in the main thread only.
+
+    A block inside another has the request of the outer one: what asks a run to stop stops all that comes after it.
+    """
     request = StopRequest()
     if threading.current_thread() is not threading.main_thread():
         yield request
+        return
+    outer = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
+    if isinstance(outer, StopRequest):
+        yield outer
         return
     previous = {number: signal.signal(number, request.receive) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -6,24 +6,26 @@ import pytest
 
 pytest.importorskip("submitit", reason="the extra slurm is not installed")
 
-from launcher_contract import LauncherContract
+from launcher_contract import LauncherContract, make_job
 from sweep_process import GRID, ended_well, find_sweep, sweep_process, tables, training, wait_until, write_grid
 
+from dlx.config.compose import compose
 from dlx.launcher.slurm import Slurm
 from dlx.record import layout
+from dlx.sweep.launch import launcher_factory
 
 SLURM = ["launcher=slurm", "launcher.cluster=local", "workers=2"]
 
 
 def test_slurm_gives_the_tables_of_local_and_logs_in_the_sweep_folder(workdir, dlx):
-    grid = ["dataset=breast_cancer", "epochs=2", "metric=[accuracy]", "model=linear,mlp", "seed=0,1", "--json"]
+    grid = ["dataset=breast_cancer", "epochs=2", "metric=[accuracy]", "model=linear", "seed=0,1", "--json"]
     local = workdir / "local"
     assert dlx("sweep", *grid, f"runs_dir={local}").code == 0
     with sweep_process(workdir, *grid, *SLURM) as process:
         ended_well(process)
     sweep = find_sweep(workdir)
     assert tables(sweep) == tables(next(local.iterdir()))
-    assert len(list(sweep.glob(f"{layout.LAUNCHER}/*/*_log.out"))) == 4
+    assert len(list(sweep.glob(f"{layout.LAUNCHER}/*/*_log.out"))) == 2
     assert [path.name for path in workdir.iterdir() if path.name not in ("runs", "local")] == []
 
 
@@ -33,6 +35,32 @@ def test_slurm_without_slurm_is_refused_before_anything_is_written(dlx, workdir,
     assert (result.code, result.out) == (2, "")
     assert "launcher=slurm needs Slurm: there is no command sbatch here" in result.err
     assert list(workdir.iterdir()) == []
+
+
+def test_slurm_submits_jobs_that_start_together_as_one_array(workdir, monkeypatch):
+    (workdir / "conf").mkdir()
+    bin_dir = workdir / "bin"
+    bin_dir.mkdir()
+    # Slurm's commands as far as a submission needs them: what was submitted is kept, and no job is ever known.
+    for name, code in {"sbatch": f"cp $1 {workdir}/script && echo Submitted batch job 41", "srun": "", "sacct": "",
+                       "scancel": f"echo $* >> {workdir}/cancelled"}.items():
+        (bin_dir / name).write_text(f"#!/bin/sh\n{code}\n")
+        (bin_dir / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{bin_dir}:/usr/bin:/bin")
+    chosen = compose("sweep", ["launcher=slurm", "launcher.partition=gpu", "launcher.minutes=120", "launcher.gpus=1",
+                               "launcher.cpus_per_task=3", "launcher.mem_gb=8.0", "launcher.account=lab"])["launcher"]
+    launcher = launcher_factory(chosen, [])(workdir / "sweep", 2)
+    for number in (1, 2, 3):
+        launcher.start(number, make_job("dataset=digits", f"seed={number}"))
+    assert not (workdir / "script").exists()
+    assert launcher.ended(0.0) == []
+    options = [line.removeprefix("#SBATCH --") for line in (workdir / "script").read_text().splitlines()
+               if line.startswith("#SBATCH")]
+    assert {"array=0-2%2", "partition=gpu", "time=120", "gpus-per-node=1", "cpus-per-task=3", "mem=8GB", "account=lab",
+            "job-name=dlx"} <= set(options)
+    launcher.kill(2)
+    launcher.close()
+    assert (workdir / "cancelled").read_text().splitlines() == ["41_1", "41_0", "41_1", "41_2"]
 
 
 @pytest.mark.slow
