@@ -14,29 +14,29 @@ TARGETS = torch.arange(40) % 5
 
 
 def test_cross_entropy_equals_torch_and_scikit_learn_in_the_mean():
-    losses = CrossEntropy()(LOGITS, TARGETS)
+    losses = CrossEntropy(0.0)(LOGITS, TARGETS)
     assert losses.mean().item() == pytest.approx(cross_entropy(LOGITS, TARGETS, reduction="mean").item(), rel=1e-14)
     assert losses.mean().item() == pytest.approx(log_loss(TARGETS, LOGITS.softmax(dim=1)), rel=1e-12)
 
 
 def test_cross_entropy_equals_its_formula():
-    for logits, target, loss in zip(LOGITS.tolist(), TARGETS.tolist(), CrossEntropy()(LOGITS, TARGETS), strict=True):
+    for logits, target, loss in zip(LOGITS.tolist(), TARGETS.tolist(), CrossEntropy(0.0)(LOGITS, TARGETS), strict=True):
         total = sum(math.exp(logit) for logit in logits)
         assert loss.item() == pytest.approx(-math.log(math.exp(logits[target]) / total), rel=1e-12)
 
 
 def test_cross_entropy_of_equal_logits_is_the_logarithm_of_the_number_of_classes():
     for num_classes in (2, 3, 10, 1000):
-        loss = CrossEntropy()(torch.full((1, num_classes), 7.0, dtype=torch.float64), torch.tensor([0]))
+        loss = CrossEntropy(0.0)(torch.full((1, num_classes), 7.0, dtype=torch.float64), torch.tensor([0]))
         assert loss.item() == pytest.approx(math.log(num_classes), rel=1e-12)
 
 
 def test_cross_entropy_gradient_is_probability_minus_one_hot():
     logits = LOGITS.clone().requires_grad_()
-    CrossEntropy()(logits, TARGETS).sum().backward()
+    CrossEntropy(0.0)(logits, TARGETS).sum().backward()
     expected = LOGITS.softmax(dim=1) - torch.nn.functional.one_hot(TARGETS, 5)
     torch.testing.assert_close(logits.grad, expected)
 
 
 def test_cross_entropy_ignores_a_shift_of_the_logits():
-    torch.testing.assert_close(CrossEntropy()(LOGITS + 1e3, TARGETS), CrossEntropy()(LOGITS, TARGETS))
+    torch.testing.assert_close(CrossEntropy(0.0)(LOGITS + 1e3, TARGETS), CrossEntropy(0.0)(LOGITS, TARGETS))

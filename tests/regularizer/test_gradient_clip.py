@@ -8,12 +8,12 @@ from dlx.regularizer.gradient_clip import GradientClip
 
 
 def clipped(gradients, max_norm):
-    params = [nn.Parameter(torch.zeros_like(gradient)) for gradient in gradients]
+    params = [nn.Parameter(torch.zeros_like(gradient[None])) for gradient in gradients]
     for param, gradient in zip(params, gradients, strict=True):
-        param.grad = gradient.clone()
-    norm = torch.cat([gradient.flatten() for gradient in gradients]).norm()
+        param.grad = gradient[None].clone()
+    norm = torch.cat([gradient.flatten() for gradient in gradients]).norm()[None]
     GradientClip(max_norm).on_gradient(params, norm)
-    return [param.grad for param in params]
+    return [param.grad[0] for param in params]
 
 
 def gradients_of_norm(norm, dtype=torch.float64):
