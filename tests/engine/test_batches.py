@@ -76,7 +76,8 @@ def test_batches_order_is_a_function_of_seed_and_epoch_alone():
 
 def test_batches_every_example_is_anywhere_alike():
     # 400 epochs of 10 examples: counts of each example in each place are Binomial(400, 1/10).
-    orders = torch.stack([torch.cat([batch.ids for batch in batches(feed([split_of(10)]), [0, 5, 10], [0], epoch, 0)]) - 1000
+    split = feed([split_of(10)])
+    orders = torch.stack([torch.cat([batch.ids for batch in batches(split, [0, 5, 10], [0], epoch, 0)]) - 1000
                           for epoch in range(400)])
     counts = torch.stack([(orders == example).sum(dim=0) for example in range(10)])
     assert (counts - 40).abs().max().item() < 5 * (400 * 0.1 * 0.9) ** 0.5
