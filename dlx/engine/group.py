@@ -115,9 +115,11 @@ def assemble(members: Sequence[Member], plain: nn.Module, model: nn.Module, plac
     model.train()
     flat = flatten([leaf for leaf in model.parameters() if leaf.requires_grad], len(members) if form.stacked else None)
     optimization = optimize([member.setting for member in members], flat)
-    return Group(members, form, placement, plain, model, flat, optimization,
-                 build_step(members, model, flat, optimization.optimizer, placement),
-                 evaluator_of(members[0].parts, [member.data for member in members], model, placement),
+    step = build_step(members, model, flat, optimization.optimizer, placement)
+    # The loss of all members, each with its own values.
+    parts = replace(members[0].parts, loss=step.loss)
+    return Group(members, form, placement, plain, model, flat, optimization, step,
+                 evaluator_of(parts, [member.data for member in members], model, placement),
                  {name: feed([member.data.splits[name] for member in members]) for name in ("train", "val")})
 
 
