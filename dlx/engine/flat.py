@@ -5,6 +5,7 @@ R members, P parameters of one, padded.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -45,6 +46,8 @@ def flatten(leaves: Sequence[nn.Parameter], num_members: int | None = None) -> F
     Returns:
         The matrices. Whoever updates them in place, updates the parameters.
     """
+    # Rows of several members do not lie without gaps, which torch remarks on, once; their gradients lie as they do.
+    warnings.filterwarnings("ignore", message="grad and param do not obey the gradient layout contract")
     count = num_members or 1
     shapes = [leaf.shape if num_members is None else leaf.shape[1:] for leaf in leaves]
     width = sum(_padded(shape) for shape in shapes)
