@@ -5,22 +5,24 @@ from __future__ import annotations
 import contextlib
 import copy
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
 from argument_values import alternatives
-from part_files import annotations, choice, code_and_arguments, option_names, saved
+from part_files import annotations, code_and_arguments, option_names, parts, saved
 from small_runs import InMemory, Watching, digits
 from torch import Tensor
 
 from dlx.config.build import build
 from dlx.config.options import LIST_GROUPS
 from dlx.core.errors import ConfigError, DivergedError
+from dlx.core.types import Arrays, TaskSpec
 from dlx.engine import run
 from dlx.engine.fit import Fit, fit
 from dlx.engine.parts import Parts
@@ -127,7 +129,10 @@ def assert_alike(found: Kept, alone: Kept, tolerance: float, whose: str) -> None
     for row, expected in zip(found.rows, alone.rows, strict=True):
         assert list(row) == list(expected)
         for name, value in expected.items():
-            assert row[name] == pytest.approx(value, rel=tolerance, abs=tolerance), (whose, name)
+            if value is None or row[name] is None:
+                assert row[name] is value, (whose, name)
+            else:
+                assert row[name] == pytest.approx(value, rel=tolerance, abs=tolerance), (whose, name)
     for name in ("weights", "best", "optimizer"):
         assert_close(getattr(found, name), getattr(alone, name), tolerance, f"{whose}: {name}")
 
@@ -137,6 +142,25 @@ def assert_close(found: dict[str, Tensor], expected: dict[str, Tensor], toleranc
     for name, value in expected.items():
         assert found[name].dtype == value.dtype, (whose, name)
         torch.testing.assert_close(found[name], value, rtol=tolerance, atol=tolerance, msg=f"{whose} {name}")
+
+
+def values_images(num_rows: int = 140) -> InMemory:
+    """Images with a value each, the last fifth the test set."""
+    draw = np.random.default_rng(3)
+    inputs = draw.normal(size=(num_rows, 1, 8, 8)).astype(np.float32)
+    targets = (40 + 5 * inputs[:, 0, :, 3].sum(axis=1) + draw.normal(size=num_rows)).astype(np.float32)
+    return InMemory(TaskSpec("regression", "image", (1, 8, 8), 1), Arrays(inputs, targets, np.arange(112, num_rows)))
+
+
+VALUES = values_images()
+
+
+def as_regression(described: Described) -> Described:
+    """The same run on images with values: loss, metrics and preprocessing are those of a regression."""
+    other = parts("dataset=diabetes", "metric=[rmse,mae]")
+    made, config = described
+    return replace(made, dataset=VALUES, loss=other.loss, metrics=other.metrics,
+                   preprocessing=other.preprocessing), config
 
 
 def folder_of(described: Described, path: Path) -> Run:
@@ -203,11 +227,6 @@ def assert_same_folder(found: Path, expected: Path, tolerance: float = EXACT) ->
         assert numbers_alike(read_json(found / layout.SUMMARY), read_json(expected / layout.SUMMARY), tolerance)
 
 
-def on(describe: Callable[..., Described], *overrides: Sequence[str], **changes: Any) -> list[Described]:
-    """Describe a run for each list of overrides."""
-    return [describe(*own, **changes) for own in overrides]
-
-
 def valid(overrides: Sequence[str]) -> bool:
     """Say whether a configuration is one."""
     try:
@@ -220,8 +239,3 @@ def valid(overrides: Sequence[str]) -> bool:
 def with_loss(described: Described, loss: Any) -> Described:
     """Exchange the loss of a run."""
     return replace(described[0], loss=loss), copy.deepcopy(described[1])
-
-
-def chosen(**options: str) -> list[str]:
-    """Return overrides that choose one option of each group."""
-    return [choice(group, option) for group, option in options.items()]
