@@ -52,7 +52,9 @@ def batch_norm(layer: nn.BatchNorm1d | nn.BatchNorm2d, x: Tensor) -> Tensor:
     if layer.training and layer.num_batches_tracked is not None:
         layer.num_batches_tracked.add_(1)
     counted = layer.num_batches_tracked
-    momentum = 1.0 / float(counted[0]) if layer.momentum is None and counted is not None else layer.momentum or 0.0
+    momentum = layer.momentum or 0.0
+    if layer.momentum is None and layer.training and counted is not None:
+        momentum = 1.0 / float(counted[0])
     gap = -channels % LANES if x[0, 0].numel() == 1 else 0
     mean, var, weight, bias = (_joined(tensor, gap) for tensor in (layer.running_mean, layer.running_var, layer.weight,
                                                                    layer.bias))
@@ -68,7 +70,10 @@ def batch_norm(layer: nn.BatchNorm1d | nn.BatchNorm2d, x: Tensor) -> Tensor:
 
 def layer_norm(layer: nn.LayerNorm, x: Tensor) -> Tensor:
     """Normalize each example over its last axes, then scale and shift with its member's weights."""
-    return _scaled(f.layer_norm(x, layer.normalized_shape, eps=layer.eps), layer.weight, layer.bias)
+    axes = [1] * (x.ndim - 1 - len(layer.normalized_shape))
+    weight, bias = (None if tensor is None else tensor.view(len(tensor), *axes, *layer.normalized_shape)
+                    for tensor in (layer.weight, layer.bias))
+    return _scaled(f.layer_norm(x, layer.normalized_shape, eps=layer.eps), weight, bias)
 
 
 def group_norm(layer: nn.GroupNorm, x: Tensor) -> Tensor:
