@@ -101,6 +101,16 @@ class Group:
                 for name, tensor in tensors.items()}
 
 
+    def alone(self, member: int, weights: Weights) -> nn.Module:
+        """Return the model of one member with saved weights; it is the same module at every call."""
+        buffers = dict(self.model.named_buffers())
+        for name, buffer in self.plain.named_buffers():
+            # Those that are not among the weights, too.
+            buffer.copy_(buffers[name][member] if self.form.stacked else buffers[name])
+        self.plain.load_state_dict(weights)
+        return self.plain
+
+
 def group_of(members: Sequence[Member], models: Sequence[nn.Module], placement: Placement, form: Form) -> Group:
     """Join members, those with equal optimizer settings side by side, with their models' weights."""
     plain = copy.deepcopy(models[0]).eval()
@@ -157,7 +167,7 @@ def without(group: Group, leaving: Sequence[int]) -> Group:
     rows = [member for member in range(len(group.members)) if member not in leaving]
     states = [group.optimization.state(member) for member in rows]
     index = torch.tensor(rows, device=group.placement.device)
-    for leaf in group.flat.leaves:
+    for leaf in group.model.parameters():
         leaf.grad = None
         leaf.data = leaf.data[index]
     keep(group.model, index)
