@@ -25,7 +25,6 @@ from dlx.core.errors import ConfigError, DivergedError
 from dlx.core.types import Arrays, TaskSpec
 from dlx.engine import run
 from dlx.engine.fit import Fit, fit
-from dlx.engine.parts import Parts
 from dlx.engine.run import Limits, Run
 from dlx.engine.signals import StopRequest
 from dlx.engine.start import Described, start

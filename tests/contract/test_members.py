@@ -8,7 +8,18 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 import torch
-from member_runs import DIGITS, EVERY_VALUE, as_regression, assert_equals_solo, fitted, one, several, unlike, valid, varying
+from member_runs import (
+    DIGITS,
+    EVERY_VALUE,
+    as_regression,
+    assert_equals_solo,
+    fitted,
+    one,
+    several,
+    unlike,
+    valid,
+    varying,
+)
 from part_files import choice, make, option_names
 
 from dlx.core.errors import ConfigError

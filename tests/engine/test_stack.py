@@ -5,7 +5,7 @@ from functools import partial
 
 import pytest
 import torch
-from member_runs import assert_close, assert_equals_solo, fitted, one
+from member_runs import assert_close, assert_equals_solo, assert_same_folder, fitted, one, trained
 from part_files import make
 from torch import nn
 
@@ -345,13 +345,18 @@ def test_stack_changes_no_model(model):
 
 @pytest.mark.parametrize("model", REFUSED, ids=lambda model: model.__name__)
 def test_stack_that_would_compute_something_else_is_refused_with_a_reason(model):
-    found = problem(made(model), INPUTS)
-    if model is Demanding:
-        found = problem(made(model, 3), INPUTS)
+    found = problem(made(model, 3), INPUTS)
     assert found is not None
     assert REFUSED[model] in found
     with pytest.raises(ConfigError, match="these runs cannot train together: "):
         start(runs_of(model), "", [None] * 3, fused=True)
+
+
+@pytest.mark.parametrize("model", [RandomFeatures, RandomLayer, Frozen, WithOwnNorm])
+def test_stack_is_measured_at_the_end_as_alone(model, tmp_path):
+    for number, path in enumerate(trained(runs_of(model), tmp_path / "together")):
+        (alone,) = trained(runs_of(model)[number : number + 1], tmp_path / str(number))
+        assert_same_folder(path, alone)
 
 
 def test_stack_of_models_that_differ_in_what_is_no_tensor_is_refused():
