@@ -179,7 +179,7 @@ def test_members_interrupted_after_some_stopped_go_on_bit_for_bit(num_steps, sto
 
 def diverging(case):
     """Four runs of which the second diverges: in its first epoch, or of a growing error in a later one."""
-    lrs = ["0.1", "1e30", "0.1", "0.05"] if case == "at once" else ["0.01", "0.5", "0.01", "0.02"]
+    lrs = ["0.1", "1e30", "0.1", "0.05"] if case == "at once" else ["0.01", "2", "0.01", "0.02"]
     model = ("model.width=6", "epochs=3") if case == "at once" else ("model=linear", "epochs=8")
     runs = [one("optimizer=sgd", *model, "device.precision=float32", f"seed={seed}", f"optimizer.lr={rate}")
             for seed, rate in enumerate(lrs)]
