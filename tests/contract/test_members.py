@@ -12,6 +12,7 @@ from member_runs import (
     DIGITS,
     EVERY_VALUE,
     as_regression,
+    assert_close,
     assert_equals_solo,
     fitted,
     one,
@@ -248,3 +249,30 @@ def test_data_in_common_is_kept_once():
         state.group.members[0].data.splits["val"].ids)
     different = start(several(4), "", [None] * 4, fused=True)
     assert len(different.group.feeds["train"].inputs) == 4 * len(state.group.feeds["train"].inputs)
+
+
+GROUPS = {"2+2": [[0, 1], [2, 3]], "3+1": [[0, 1, 3], [2]], "alone": [[0], [1], [3]], "other order": [[3, 0, 2, 1]],
+          "among others": [[4, 2, 5, 0, 6], [1, 7, 3]]}
+EVERY_FORM = [(model, norm, "loop") for model, norm, depth in LAYERED if depth == 1]
+EVERY_FORM += [("linear", "", "loop"), ("cnn", "batch", "grouped")]
+
+
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+@pytest.mark.parametrize(("model", "norm", "form"), EVERY_FORM)
+def test_member_bits_do_not_depend_on_who_else_trains(model, norm, form, precision, monkeypatch):
+    # Which form convolves faster is found by trying; here it is said.
+    monkeypatch.setattr("dlx.engine.start.convolution_form", lambda models, inputs: form)
+    overrides = (f"device.precision={precision}", *([f"model.norm={norm}"] if norm else []), "epochs=2")
+    names = [name for name in REGULARIZERS if name != "dropout" or norm]
+    runs = combination(model, "adam", names, overrides)
+    others = [one(*steps(model), f"model={model}", choice("regularizer", *names), *overrides, f"seed={seed}")
+              for seed in range(4, 8)]
+    expected = fitted(runs)
+    for groups in GROUPS.values():
+        for group in groups:
+            found = fitted([[*runs, *others][index] for index in group])
+            for index, kept in zip(group, found, strict=True):
+                if index < 4:
+                    assert kept.rows == expected[index].rows, (group, index)
+                    assert_close(kept.weights, expected[index].weights, 0.0, f"{group} {index}")
+                    assert_close(kept.optimizer, expected[index].optimizer, 0.0, f"{group} {index}")
