@@ -36,9 +36,11 @@ class CrossEntropy:
         smoothing = self.label_smoothing
         if not torch.is_grad_enabled():
             return negative_log_likelihood(outputs, targets)
-        if isinstance(smoothing, float | int):
-            return cross_entropy(outputs, targets, reduction="none", label_smoothing=smoothing)
-        share = smoothing.repeat_interleave(len(targets) // len(smoothing))
+        if isinstance(smoothing, float | int) and smoothing == 0:
+            return cross_entropy(outputs, targets, reduction="none")
+        # One formula for one value and for several: a member's bits do not depend on the others' values.
         log_probs = outputs.log_softmax(dim=1)
+        own = torch.as_tensor(smoothing, dtype=log_probs.dtype, device=log_probs.device).reshape(-1)
+        share = own.repeat_interleave(len(targets) // len(own))
         truth = log_probs.gather(1, targets[:, None])[:, 0]
         return (share - 1) * truth - share * log_probs.mean(dim=1)
