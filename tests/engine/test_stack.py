@@ -408,3 +408,23 @@ def test_stack_counts_dead_units_of_each_member(model):
     alone = [fitted([described], fused=False)[0] for described in runs_of(model)]
     assert [own.rows[-1]["dead_fraction"] for own in kept] == [own.rows[-1]["dead_fraction"] for own in alone]
     assert kept[0].rows[-1]["dead_fraction"] is not None
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("shape", [(16, 6), (5, 3), (64, 33), (64, 32), (16, 3, 1, 1), (7, 5, 3, 3)])
+@pytest.mark.parametrize("count", [2, 3, 5])
+def test_stack_normalizes_to_bits_that_do_not_depend_on_the_number_of_members(count, shape, dtype):
+    layers = [(nn.BatchNorm1d if len(shape) == 2 else nn.BatchNorm2d)(shape[1]).to(dtype) for _ in range(count)]
+    draw = torch.Generator().manual_seed(0)
+    inputs, gradient = (torch.randn(count * shape[0], *shape[1:], dtype=dtype, generator=draw) for _ in range(2))
+
+    def results(members, x, upstream):
+        stacked, x = stack(members), x.clone().requires_grad_()
+        stacked(x).backward(upstream)
+        return [x.grad.unflatten(0, (len(members), -1)), stacked.weight.grad, stacked.bias.grad, stacked.running_mean,
+                stacked.running_var]
+
+    together = results(layers, inputs, gradient)
+    for number, (layer, x, upstream) in enumerate(zip(layers, inputs.chunk(count), gradient.chunk(count), strict=True)):
+        for found, expected in zip(together, results([layer], x, upstream), strict=True):
+            assert torch.equal(found[number], expected[0])

@@ -40,3 +40,29 @@ def test_cross_entropy_gradient_is_probability_minus_one_hot():
 
 def test_cross_entropy_ignores_a_shift_of_the_logits():
     torch.testing.assert_close(CrossEntropy(0.0)(LOGITS + 1e3, TARGETS), CrossEntropy(0.0)(LOGITS, TARGETS))
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.5, 0.9])
+def test_cross_entropy_with_smoothing_equals_torch_in_value_and_gradient(smoothing):
+    ours, theirs = (LOGITS.clone().requires_grad_() for _ in range(2))
+    losses = CrossEntropy(smoothing)(ours, TARGETS)
+    expected = cross_entropy(theirs, TARGETS, reduction="none", label_smoothing=smoothing)
+    torch.testing.assert_close(losses, expected, rtol=1e-12, atol=1e-14)
+    losses.sum().backward()
+    expected.sum().backward()
+    torch.testing.assert_close(ours.grad, theirs.grad, rtol=1e-12, atol=1e-14)
+
+
+def test_cross_entropy_of_members_is_that_of_each_bit_for_bit():
+    values = (0.0, 0.1, 0.3, 0.0)
+    logits, targets = LOGITS.float().requires_grad_(), TARGETS
+    together = CrossEntropy(0.0)
+    together.label_smoothing = torch.tensor(values)
+    losses = together(logits, targets)
+    for value, own, batch, truth in zip(values, losses.chunk(4), logits.chunk(4), targets.chunk(4), strict=True):
+        assert torch.equal(CrossEntropy(value)(batch, truth), own)
+
+
+def test_cross_entropy_never_smooths_in_evaluation():
+    with torch.no_grad():
+        assert torch.equal(CrossEntropy(0.5)(LOGITS, TARGETS), CrossEntropy(0.0)(LOGITS, TARGETS))
