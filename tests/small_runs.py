@@ -6,22 +6,30 @@ import signal
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from dlx.core.types import Arrays, Batch, Loss, TaskSpec
+from dlx.core.device import Placement
+from dlx.core.errors import DivergedError
+from dlx.core.types import Arrays, Batch, Loss, Split, TaskSpec
 from dlx.dataset.digits import Digits
-from dlx.engine import run
+from dlx.engine import evaluate, run
+from dlx.engine.data import Prepared, feed
+from dlx.engine.evaluate import Evaluator, Examples
+from dlx.engine.fit import Fit
+from dlx.engine.flat import Flat
 from dlx.engine.parts import Parts
-from dlx.engine.run import Session
+from dlx.engine.run import Run
 from dlx.engine.signals import StopRequest
+from dlx.engine.start import start
 from dlx.record import layout
 from dlx.record.checkpoint import Checkpoint, load
 from dlx.record.folder import RunFolder
+from dlx.record.safe_yaml import read_json
 
 CONFIG = {"dataset": {"part": "in_memory"}, "model": {"part": "any"}}
 
@@ -80,9 +88,54 @@ class Watching:
         self.rows.append(row)
 
 
+class Session(NamedTuple):
+    """What a run alone builds before it trains, under short names."""
+
+    state: Fit
+
+    @property
+    def parts(self) -> Parts:
+        return self.state.group.members[0].parts
+
+    @property
+    def data(self) -> Prepared:
+        return self.state.group.members[0].data
+
+    @property
+    def placement(self) -> Placement:
+        return self.state.group.placement
+
+    @property
+    def model(self) -> nn.Module:
+        return self.state.group.model
+
+    @property
+    def flat(self) -> Flat:
+        return self.state.group.flat
+
+    @property
+    def evaluator(self) -> Evaluator:
+        return self.state.group.evaluator
+
+    def step(self, batch: Batch, number: int, lr: float) -> tuple[Tensor, Tensor]:
+        """Take a step; return loss and gradient norm as scalars."""
+        losses, norms = self.state.group.step(batch, number, [lr])
+        return losses.squeeze(), norms.squeeze()
+
+    def measure(self, split: Split) -> dict[str, float]:
+        """Return loss and streamed metrics of a split."""
+        (values,) = evaluate.measure(self.evaluator, feed([split]))
+        return values
+
+    def predict(self, split: Split) -> Examples:
+        """Return what the model says about each example of a split."""
+        return evaluate.predict(self.evaluator, feed([split]), self.data.targets)
+
+
 def session(parts: Parts, dataset: InMemory | None = None) -> Session:
     """Build everything that a run builds before it trains: data, model, step, evaluator."""
-    return run.start(parts if dataset is None else replace(parts, dataset=dataset), CONFIG, "", None)
+    parts = parts if dataset is None else replace(parts, dataset=dataset)
+    return Session(start([(parts, CONFIG)], "", [None], fused=False))
 
 
 def first_batch(built: Session, size: int = 16) -> Batch:
@@ -91,13 +144,16 @@ def first_batch(built: Session, size: int = 16) -> Batch:
 
 
 def train(parts: Parts, path: Path, dataset: InMemory | None = None, stop: StopRequest | None = None) -> Path:
-    """Train in a run folder, or go on in it; return the folder."""
+    """Train in a run folder, or go on in it; return the folder. Raises DivergedError where the run says that it did."""
     parts = parts if dataset is None else replace(parts, dataset=dataset)
     folder = RunFolder.at(path)
     if not (path / layout.CONFIG).exists():
         folder.describe(CONFIG, [], {})
     with folder:
-        run.train(parts, CONFIG, folder, "", Watching(), StopRequest() if stop is None else stop)
+        run.train([Run(parts, CONFIG, folder)], "", Watching(), StopRequest() if stop is None else stop, lambda _: None)
+    status = read_json(path / layout.STATUS)
+    if status["status"] == "diverged":
+        raise DivergedError(status["step"], status["lr"])
     return path
 
 

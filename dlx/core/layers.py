@@ -46,7 +46,8 @@ class Dropout(nn.Module):
         if not self.training or not (self.draws or self.rate):
             return x
         assert self.draws, "the engine binds generators before training"
-        mask = torch.empty_like(x)
+        # Drawn in the order of axes, wherever the input lies in memory.
+        mask = torch.empty_like(x, memory_format=torch.contiguous_format)
         for own, (rate, generator) in zip(mask.chunk(len(self.draws)), self.draws, strict=True):
             if rate > 0:
                 own.bernoulli_(1.0 - rate, generator=generator).div_(1.0 - rate)

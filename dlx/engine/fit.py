@@ -169,7 +169,7 @@ def measure_epoch(state: Fit) -> list[Row | DivergedError]:
     """Close the epoch: measure train_eval and val and make each member's row, or say that it diverged."""
     group, steps = state.group, state.steps_per_epoch
     last_step = (state.epoch + 1) * steps - 1
-    losses, norms = (torch.stack(values).double().cpu() for values in (state.position.losses, state.position.norms))
+    losses, norms = (by_member(values) for values in (state.position.losses, state.position.norms))
     sizes = torch.tensor([end - begin for begin, end in pairwise(state.bounds)], dtype=torch.float64)
     with eval_mode(group.model):
         with dead_units(group.model, len(group.members)) as dead:
@@ -181,13 +181,13 @@ def measure_epoch(state: Fit) -> list[Row | DivergedError]:
     outcomes: list[Row | DivergedError] = []
     for number in range(len(group.members)):
         own_lr = group.optimization.group_of(number)
-        bad = non_finite_step(losses[:, number], train_eval[number], val[number])
+        bad = non_finite_step(losses[number], train_eval[number], val[number])
         if bad is not None:
             step = last_step - steps + 1 + bad
             outcomes.append(DivergedError(step, lrs(step)[own_lr]))
             continue
-        gradients = Gradients(norms[:, number].mean().item(), norms[:, number].max().item(), ratios[number])
-        train_loss = float(losses[:, number] @ sizes / sizes.sum())
+        gradients = Gradients(norms[number].mean().item(), norms[number].max().item(), ratios[number])
+        train_loss = float(losses[number] @ sizes / sizes.sum())
         row = history.make_row(state.epoch + 1, last_step + 1, lrs(last_step)[own_lr], train_loss, train_eval[number],
                                val[number], gradients, weight_norms[number], dead_fractions[number])
         outcomes.append(row)
@@ -196,6 +196,14 @@ def measure_epoch(state: Fit) -> list[Row | DivergedError]:
             member.progress.rows.append(outcome)
     state.position = Position()
     return outcomes
+
+
+def by_member(values: Sequence[Tensor]) -> list[Tensor]:
+    """Return each member's values [steps] of an epoch, from [R] of each step.
+
+    Each lies by itself: sums over what lies apart are rounded otherwise, and would depend on R.
+    """
+    return [own.contiguous() for own in torch.stack(list(values)).double().cpu().unbind(dim=1)]
 
 
 def non_finite_step(losses: Tensor, *measured: dict[str, float]) -> int | None:

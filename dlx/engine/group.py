@@ -101,6 +101,16 @@ class Group:
                 for name, tensor in tensors.items()}
 
 
+    def alone(self, member: int, weights: Weights) -> nn.Module:
+        """Return the model of one member with saved weights; it is the same module at every call."""
+        buffers = dict(self.model.named_buffers())
+        for name, buffer in self.plain.named_buffers():
+            # Those that are not among the weights, too.
+            buffer.copy_(buffers[name][member] if self.form.stacked else buffers[name])
+        self.plain.load_state_dict(weights)
+        return self.plain
+
+
 def group_of(members: Sequence[Member], models: Sequence[nn.Module], placement: Placement, form: Form) -> Group:
     """Join members, those with equal optimizer settings side by side, with their models' weights."""
     plain = copy.deepcopy(models[0]).eval()
@@ -115,9 +125,11 @@ def assemble(members: Sequence[Member], plain: nn.Module, model: nn.Module, plac
     model.train()
     flat = flatten([leaf for leaf in model.parameters() if leaf.requires_grad], len(members) if form.stacked else None)
     optimization = optimize([member.setting for member in members], flat)
-    return Group(members, form, placement, plain, model, flat, optimization,
-                 build_step(members, model, flat, optimization.optimizer, placement, form),
-                 evaluator_of(members[0].parts, [member.data for member in members], model, placement),
+    step = build_step(members, model, flat, optimization.optimizer, placement, form)
+    # The loss of all members, each with its own values.
+    parts = replace(members[0].parts, loss=step.loss)
+    return Group(members, form, placement, plain, model, flat, optimization, step,
+                 evaluator_of(parts, [member.data for member in members], model, placement),
                  {name: feed([member.data.splits[name] for member in members]) for name in ("train", "val")})
 
 
@@ -159,7 +171,7 @@ def without(group: Group, leaving: Sequence[int]) -> Group:
     rows = [member for member in range(len(group.members)) if member not in leaving]
     states = [group.optimization.state(member) for member in rows]
     index = torch.tensor(rows, device=group.placement.device)
-    for leaf in group.flat.leaves:
+    for leaf in group.model.parameters():
         leaf.grad = None
         leaf.data = leaf.data[index]
     keep(group.model, index)

@@ -14,6 +14,9 @@ from torch import Tensor, nn
 from torch.nn import functional as f
 
 Lowered = Callable[..., Tensor]
+# Channels that a processor normalizes at once. The rest of a row is rounded differently, so that the channels of each
+# member are filled up to a multiple: its bits then do not depend on how many members there are.
+LANES = 16
 CONVOLUTIONS: dict[type[nn.Module], Callable[..., Tensor]] = {nn.Conv1d: f.conv1d, nn.Conv2d: f.conv2d}
 
 
@@ -48,17 +51,29 @@ def batch_norm(layer: nn.BatchNorm1d | nn.BatchNorm2d, x: Tensor) -> Tensor:
     members, channels = len(layer.running_mean), x.shape[1]  # type: ignore[arg-type]
     if layer.training and layer.num_batches_tracked is not None:
         layer.num_batches_tracked.add_(1)
-    side = x.view(members, -1, *x.shape[1:]).transpose(0, 1).flatten(1, 2)
     counted = layer.num_batches_tracked
-    momentum = 1.0 / float(counted[0]) if layer.momentum is None and counted is not None else layer.momentum or 0.0
-    out = f.batch_norm(side, _joined(layer.running_mean), _joined(layer.running_var), _joined(layer.weight),
-                       _joined(layer.bias), layer.training, momentum, layer.eps)
-    return out.view(-1, members, channels, *x.shape[2:]).transpose(0, 1).reshape(x.shape)
+    momentum = layer.momentum or 0.0
+    if layer.momentum is None and layer.training and counted is not None:
+        momentum = 1.0 / float(counted[0])
+    gap = -channels % LANES if x[0, 0].numel() == 1 else 0
+    mean, var, weight, bias = (_joined(tensor, gap) for tensor in (layer.running_mean, layer.running_var, layer.weight,
+                                                                   layer.bias))
+    wide = f.pad(x, (*[0, 0] * (x.ndim - 2), 0, gap)) if gap else x
+    side = wide.view(members, -1, *wide.shape[1:]).transpose(0, 1).flatten(1, 2)
+    out = f.batch_norm(side, mean, var, weight, bias, layer.training, momentum, layer.eps)
+    if gap and layer.training:
+        for own, joined in ((layer.running_mean, mean), (layer.running_var, var)):
+            own.copy_(joined.view(members, -1)[:, :channels])  # type: ignore[union-attr]
+    own_out = out.view(-1, members, channels + gap, *x.shape[2:]).transpose(0, 1)
+    return own_out[:, :, :channels].reshape(x.shape)
 
 
 def layer_norm(layer: nn.LayerNorm, x: Tensor) -> Tensor:
     """Normalize each example over its last axes, then scale and shift with its member's weights."""
-    return _scaled(f.layer_norm(x, layer.normalized_shape, eps=layer.eps), layer.weight, layer.bias)
+    axes = [1] * (x.ndim - 1 - len(layer.normalized_shape))
+    weight, bias = (None if tensor is None else tensor.view(len(tensor), *axes, *layer.normalized_shape)
+                    for tensor in (layer.weight, layer.bias))
+    return _scaled(f.layer_norm(x, layer.normalized_shape, eps=layer.eps), weight, bias)
 
 
 def group_norm(layer: nn.GroupNorm, x: Tensor) -> Tensor:
@@ -95,8 +110,10 @@ def lower_convolution(layer: nn.Module, form: str) -> Lowered | None:
     return functools.partial(grouped if form == "grouped" else looped, convolve)
 
 
-def _joined(tensor: Tensor | None) -> Tensor | None:
-    return None if tensor is None else tensor.reshape(-1)
+def _joined(tensor: Tensor | None, gap: int) -> Tensor | None:
+    if tensor is None:
+        return None
+    return (f.pad(tensor, (0, gap)) if gap else tensor).reshape(-1)
 
 
 def _scaled(x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:

@@ -9,6 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple, Self
 
+from torch import nn
+
+from dlx.core.device import Placement
 from dlx.core.errors import DivergedError, InterruptedRunError
 from dlx.engine.budget import TooManyMembersError, out_of_memory
 from dlx.engine.data import Feed, Prepared, feed
@@ -228,18 +231,19 @@ def finish(run: Run, state: Fit, number: int, why: str | DivergedError) -> None:
         facts = {**member.facts, "selected": progress.rows[progress.best_row]}
         run.store.keep(model_checkpoint(progress.best, member.data.statistics, facts),
                        None if diverged else snapshot(state, number))
-        state.group.plain.load_state_dict(progress.best)
-        summary = measure_selected(run, state.group, member, why)
+        model = state.group.alone(number, progress.best)
+        summary = measure_selected(run, model, state.group.placement, member, why)
         atomic.write_json(run.folder.path / layout.SUMMARY, summary)
     if isinstance(why, DivergedError):
         run.folder.set_status("diverged", epoch=progress.epoch, step=why.step, lr=why.lr, reason=str(why))
     run.store.drop_rolling()
 
 
-def measure_selected(run: Run, group: Group, member: Member, why: str | DivergedError) -> dict[str, Any]:
-    """Measure the weights of the plain model on every split and write predictions.csv; return the summary."""
+def measure_selected(run: Run, model: nn.Module, placement: Placement, member: Member, why: str | DivergedError
+                     ) -> dict[str, Any]:
+    """Measure a model with the selected weights on every split and write predictions.csv; return the summary."""
     parts, data, settings = member.parts, member.data, member.parts.settings
-    evaluator = evaluator_of(parts, [data], group.plain, group.placement)
+    evaluator = evaluator_of(parts, [data], model, placement)
     examples = {name: predict(evaluator, split_of(data, name), data.targets) for name in SPLITS}
     rows = measure_all(parts.metrics, {name: split.losses for name, split in examples.items()},
                        {name: split.outcome for name, split in examples.items()}, settings.level, settings.seed)
@@ -253,11 +257,11 @@ def measure_selected(run: Run, group: Group, member: Member, why: str | Diverged
         rows, settings.level, status="done" if divergence is None else "diverged",
         task=data.spec.kind, class_names=list(data.spec.class_names), name=settings.name,
         dataset=member.facts["config"]["dataset"]["part"], model=member.facts["config"]["model"]["part"],
-        seed=settings.seed, num_parameters=sum(param.numel() for param in group.plain.parameters()),
+        seed=settings.seed, num_parameters=sum(param.numel() for param in model.parameters()),
         num_examples={name: len(split.ids) for name, split in data.splits.items()},
         selection={"rule": settings.selection, "epoch": selected["epoch"], "step": selected["step"]},
         epochs_run=progress.epoch, stop_reason=str(why), divergence=divergence, test_openings=1,
-        data_fingerprint=data.fingerprint, device=group.placement.device.type, threads=group.placement.threads)
+        data_fingerprint=data.fingerprint, device=placement.device.type, threads=placement.threads)
 
 
 def split_of(data: Prepared, name: str) -> Feed:

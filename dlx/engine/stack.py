@@ -7,17 +7,20 @@ other module that owns weights goes through `torch.vmap`.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils import _pytree as pytree
 
 from dlx.core.layers import Dropout
 from dlx.engine.lowered import LOWERED, lower_convolution
+from dlx.engine.step import bind_noise, dropout_rates
 
 # Layers that draw from torch's global generator, which no key reaches.
 UNKEYED = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout, nn.RReLU)
@@ -77,13 +80,49 @@ def mapped(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
     """Compute a module of any kind, whose tensors are [R, ...], with `torch.vmap`."""
     tensors = {**dict(module.named_parameters()), **dict(module.named_buffers())}
     count = len(next(iter(tensors.values())))
-    given = pytree.tree_map_only(Tensor, lambda x: x.view(count, -1, *x.shape[1:]), (args, kwargs))
+    given, structure = pytree.tree_flatten((args, kwargs))
+    # What is no tensor is the same for all members, and passes torch.vmap by.
+    outputs: list[Any] = []
+    returned: list[Any] = []
+
+    def alone(values: dict[str, Tensor], inputs: list[Tensor]) -> list[Tensor]:
+        rest = iter(inputs)
+        positional, named = pytree.tree_unflatten([next(rest) if isinstance(own, Tensor) else own for own in given],
+                                                  structure)
+        outputs[:], returned[:] = _flat(torch.func.functional_call(module, values, positional, named))
+        return [own for own in outputs if isinstance(own, Tensor)]
+
+    with _without_forward(module), _plain_attention():
+        members = [own.view(count, -1, *own.shape[1:]) for own in given if isinstance(own, Tensor)]
+        joined = iter(torch.vmap(alone)(tensors, members))
+    return pytree.tree_unflatten([next(joined).flatten(0, 1) if isinstance(own, Tensor) else own for own in outputs],
+                                 returned[0])
+
+
+def _flat(outputs: Any) -> tuple[list[Any], list[Any]]:
+    leaves, structure = pytree.tree_flatten(outputs)
+    return leaves, [structure]
+
+
+@contextlib.contextmanager
+def _without_forward(module: nn.Module) -> Iterator[None]:
     forward = module.__dict__.pop("forward")
     try:
-        outputs = torch.vmap(lambda values, inner: torch.func.functional_call(module, values, *inner))(tensors, given)
+        yield
     finally:
         module.__dict__["forward"] = forward
-    return pytree.tree_map_only(Tensor, lambda x: x.flatten(0, 1), outputs)
+
+
+@contextlib.contextmanager
+def _plain_attention() -> Iterator[None]:
+    # The fused kernels of attention cannot be mapped; they differ from the plain one by rounding alone.
+    enabled = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with sdpa_kernel(SDPBackend.MATH):
+            yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(enabled)
 
 
 def unmapped(forward: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
@@ -130,19 +169,39 @@ def keep(stacked: nn.Module, rows: Tensor) -> None:
 def problem(models: Sequence[nn.Module], inputs: Tensor) -> str | None:
     """Say why models cannot be stacked, or None; inputs [B, ...] are a few examples to try them on.
 
-    Code of a user's may mix examples of a batch, which no one can see from outside: so outputs are compared with those
-    of the models alone.
+    Code of a user's may mix examples of a batch, which no one can see from outside: so outputs and statistics are
+    compared with those of the models alone, in evaluation and in training.
     """
     unkeyed = [type(layer).__name__ for layer in models[0].modules() if isinstance(layer, UNKEYED)]
     if unkeyed:
         return f"{unkeyed[0]} of torch draws from the global generator; dlx.core.layers.Dropout is keyed"
-    pair = [copy.deepcopy(model).eval() for model in (models[0], models[-1])]
+    name = type(models[0]).__name__
     try:
-        with torch.no_grad():
-            together = stack(pair)(inputs.repeat(2, *[1] * (inputs.ndim - 1)))
-            alone = torch.cat([model(inputs) for model in pair])
-    except (RuntimeError, ValueError, TypeError, AttributeError, NotImplementedError) as error:
-        return f"{type(models[0]).__name__} cannot be stacked: {str(error).splitlines()[0]}"
-    if together.shape != alone.shape or not torch.allclose(together, alone, rtol=1e-3, atol=1e-4, equal_nan=True):
-        return f"{type(models[0]).__name__} computes something else when it is stacked: does it mix examples?"
-    return None
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            same = all(_agree(models, inputs, training) for training in (False, True))
+    except (RuntimeError, ValueError, TypeError, LookupError, AttributeError, AssertionError) as error:
+        return f"{name} cannot be stacked: {(str(error) or type(error).__name__).splitlines()[0]}"
+    return None if same else f"{name} computes something else when it is stacked: does it mix examples?"
+
+
+def _agree(models: Sequence[nn.Module], inputs: Tensor, training: bool) -> bool:
+    # Outputs, then buffers; every model draws dropout from a generator of its own.
+    copies = [copy.deepcopy(model).train(training) for model in models]
+    stacked, rates = stack(copies), [dropout_rates(model) for model in copies]
+    # Each on other examples: of the same ones, a mean over all members is that of each.
+    rows = [(torch.arange(len(inputs) // 2 + 1) + 3 * number) % len(inputs) for number in range(len(copies))]
+    _seed(stacked, rates, inputs.device, range(len(copies)))
+    together = [stacked(inputs[torch.cat(rows)]), *stacked.buffers()]
+    for number, model in enumerate(copies):
+        _seed(model, [rates[number]], inputs.device, [number])
+        alone = [model(inputs[rows[number]]), *model.buffers()]
+        found = [together[0].view(len(copies), *alone[0].shape)[number], *(buffer[number] for buffer in together[1:])]
+        if not all(torch.allclose(one.double(), other.double(), rtol=1e-3, atol=1e-3, equal_nan=True)
+                   for one, other in zip(found, alone, strict=True)):
+            return False
+    return True
+
+
+def _seed(model: nn.Module, rates: Sequence[Sequence[float]], device: torch.device, seeds: Iterable[int]) -> None:
+    for seed, generator in zip(seeds, bind_noise(model, rates, device), strict=False):
+        generator.manual_seed(seed)

@@ -159,6 +159,8 @@ def _resumed(model: nn.Module, checkpoint: Checkpoint) -> Resumed:
     best = {name: tensor.to(device) for name, tensor in section(checkpoint, "best").items()}
     losses, norms = (list(torch.split(taken[name], 1)) if name in taken else [] for name in ("losses", "norms"))
     optimizer = {name: tensor.to(device) for name, tensor in section(checkpoint, "optimizer/0").items()}
+    if len(optimizer) != len(section(checkpoint, "optimizer")):
+        raise ValueError("the optimizer's state is of more than one vector")
     return Resumed(Progress(rows, saved["best_row"], best), Position(saved["step_in_epoch"], losses, norms), optimizer)
 
 

@@ -27,7 +27,8 @@ class GradientClip:
 
     def on_gradient(self, params: Sequence[Tensor], norm: Tensor) -> None:
         """Scale `.grad` of the parameters [R, ...] in place; a gradient within the bound keeps its bits."""
-        factor = (self.max_norm / norm).clamp(max=1.0)
+        # As torch divides a number by a tensor; a tensor of members' bounds would be divided otherwise.
+        factor = (norm.reciprocal() * self.max_norm).clamp(max=1.0)
         for param in params:
             if param.grad is not None:
                 param.grad.mul_(factor.view(-1, *[1] * (param.ndim - 1)))

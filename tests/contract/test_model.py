@@ -19,7 +19,7 @@ from dlx.core.random import keyed_global
 from dlx.core.types import Arrays, Batch, TaskSpec
 from dlx.engine.build import build_model, flops_per_step, meta_model
 from dlx.engine.evaluate import dead_units, eval_mode
-from dlx.engine.step import bind_noise
+from dlx.engine.step import bind_noise, dropout_rates
 from dlx.record.checkpoint import Checkpoint, decode, encode
 
 SHAPES = [(10,), (30,), (1, 8, 8), (1, 28, 28), (3, 32, 32), (1, 64, 101)]
@@ -54,8 +54,7 @@ def build(option, shape=None, seed=0, num_outputs=10, **changes):
     shape = SMALLEST[option] if shape is None else shape
     with keyed_global(seed, "init"):
         model = make("model", option, input_shape=shape, num_outputs=num_outputs, **changes)
-    noise = bind_noise(model, torch.device("cpu"))
-    if noise is not None:
+    for noise in bind_noise(model, [dropout_rates(model)], torch.device("cpu")):
         noise.manual_seed(0)
     return model
 
@@ -191,9 +190,8 @@ def test_model_draws_dropout_from_the_engine_alone(option):
     outputs = []
     for global_seed in (1, 2):
         torch.manual_seed(global_seed)
-        bound = bind_noise(model, torch.device("cpu"))
-        if bound is not None:
-            bound.manual_seed(5)
+        for noise in bind_noise(model, [dropout_rates(model)], torch.device("cpu")):
+            noise.manual_seed(5)
         outputs.append(model(inputs(SMALLEST[option])))
     assert torch.equal(*outputs)
 
@@ -231,11 +229,10 @@ def test_model_biases_and_scales_of_norms_have_one_axis(option):
 @every_model
 def test_model_dead_units_are_watched(option):
     model, shape = build(option), SMALLEST[option]
-    with dead_units(model) as dead, eval_mode(model), torch.inference_mode():
+    with dead_units(model, 1) as dead, eval_mode(model), torch.inference_mode():
         model(inputs(shape, 64))
     if any(isinstance(module, nn.ReLU) for module in model.modules()):
-        num_units, num_dead = dead[0].tolist()
-        assert 0 <= num_dead < num_units
+        assert 0 <= dead[0].item() < 1
     else:
         assert dead == []
 

@@ -11,8 +11,10 @@ from torch import nn
 
 from dlx.core.errors import ConfigError
 from dlx.core.lean import bare_step
+from dlx.core.schedule import Schedule
 from dlx.engine.flat import flatten
-from dlx.engine.state import Progress, restore_training, training_checkpoint
+from dlx.engine.optimize import Setting, optimize
+from dlx.engine.state import Position, Progress, restore_training, training_checkpoint
 from dlx.record.checkpoint import decode, encode
 
 NAMES = option_names("optimizer")
@@ -21,7 +23,7 @@ every_optimizer = pytest.mark.parametrize("option", NAMES)
 
 
 def network(dtype=torch.float32):
-    """A small network whose parameters need padding in one vector."""
+    """A small network whose parameters need padding in one row."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         return nn.Sequential(nn.Linear(6, 7), nn.Tanh(), nn.Linear(7, 3)).to(dtype)
@@ -80,19 +82,19 @@ def test_optimizer_equals_the_unfused_algorithm_step_by_step(option):
 
 
 @every_optimizer
-def test_optimizer_over_the_vector_equals_the_optimizer_over_the_parameters(option):
+def test_optimizer_over_the_row_equals_the_optimizer_over_the_parameters(option):
     separate, joined = network(), network()
-    vector = flatten(list(joined.parameters()))
+    flat = flatten(list(joined.parameters()))
     over_params = make("optimizer", option)(list(separate.parameters()))
-    over_vector = make("optimizer", option)([vector])
+    over_row = make("optimizer", option)([flat.rows(0, 1)])
     lr_at = schedule(over_params.param_groups[0]["lr"])
     for one, other in zip(take(separate, over_params, range(NUM_STEPS), lr_at),
-                          take(joined, over_vector, range(NUM_STEPS), lr_at, set_to_none=False), strict=True):
+                          take(joined, over_row, range(NUM_STEPS), lr_at, set_to_none=False), strict=True):
         torch.testing.assert_close(other, one, rtol=0, atol=1e-6)
     used = sum(param.numel() for param in joined.parameters())
-    assert vector.numel() > used
-    assert vector.count_nonzero() <= used
-    assert torch.linalg.vector_norm(vector).item() == pytest.approx(
+    assert flat.values.numel() > used
+    assert flat.values.count_nonzero() <= used
+    assert torch.linalg.vector_norm(flat.values).item() == pytest.approx(
         torch.cat([param.flatten() for param in joined.parameters()]).norm().item(), rel=1e-6)
 
 
@@ -184,14 +186,16 @@ def test_optimizer_leaves_parameters_without_gradient_alone(option):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_optimizer_goes_on_from_a_checkpoint_bit_for_bit(option, dtype):
     undisturbed, stopped, resumed = network(dtype), network(dtype), network(dtype)
-    vectors = [flatten(list(model.parameters())) for model in (undisturbed, stopped, resumed)]
-    optimizers = [make("optimizer", option)([vector]) for vector in vectors]
-    lr_at = schedule(optimizers[0].param_groups[0]["lr"])
-    expected = list(take(undisturbed, optimizers[0], range(NUM_STEPS), lr_at, set_to_none=False))
-    list(take(stopped, optimizers[1], range(7), lr_at, set_to_none=False))
-    saved = decode(encode(training_checkpoint(stopped, optimizers[1], Progress(), {}, {})), "memory")
-    restore_training(resumed, optimizers[2], saved)
-    rest = list(take(resumed, optimizers[2], range(7, NUM_STEPS), lr_at, set_to_none=False))
+    setting = Setting("any", make("optimizer", option), Schedule(0.0))
+    first, second, third = (optimize([setting], flatten(list(model.parameters())))
+                            for model in (undisturbed, stopped, resumed))
+    lr_at = schedule(first.base_lrs[0])
+    expected = list(take(undisturbed, first.optimizer, range(NUM_STEPS), lr_at, set_to_none=False))
+    list(take(stopped, second.optimizer, range(7), lr_at, set_to_none=False))
+    made = training_checkpoint(stopped.state_dict(), second.state(0), Progress(), Position(), {}, {})
+    found = restore_training(resumed, decode(encode(made), "memory"), NUM_STEPS)
+    third.restore([found.optimizer])
+    rest = list(take(resumed, third.optimizer, range(7, NUM_STEPS), lr_at, set_to_none=False))
     for one, other in zip(expected[7:], rest, strict=True):
         assert all(torch.equal(*pair) for pair in zip(one, other, strict=True))
 

@@ -13,7 +13,6 @@ from dlx.core.errors import InterruptedRunError
 from dlx.core.random import torch_generator
 from dlx.core.types import Batch, History, OnBatch, OnGradient, OnHistory, OnModel, Penalty
 from dlx.engine.build import meta_model
-from dlx.engine.evaluate import measure, predict
 from dlx.record.checkpoint import load
 
 NAMES = option_names("regularizer")
@@ -61,8 +60,8 @@ def test_regularizer_is_never_seen_by_evaluation(option):
     assert plain.model.state_dict().keys() == regularized.model.state_dict().keys()
     regularized.model.load_state_dict(plain.model.state_dict())
     for split in plain.data.splits.values():
-        assert measure(regularized.evaluator, split) == measure(plain.evaluator, split)
-        ours, theirs = (predict(built.evaluator, split) for built in (regularized, plain))
+        assert regularized.measure(split) == plain.measure(split)
+        ours, theirs = (built.predict(split) for built in (regularized, plain))
         assert ours.losses.tobytes() == theirs.losses.tobytes()
         assert ours.outcome.scores.tobytes() == theirs.outcome.scores.tobytes()
 
@@ -144,16 +143,19 @@ def test_regularizer_on_batch_is_a_function_of_batch_and_generator(option):
 
 
 @with_hook(Penalty)
-def test_regularizer_penalty_is_a_smooth_scalar_that_is_not_negative(option):
+def test_regularizer_penalty_is_smooth_and_not_negative_and_one_number_per_member(option):
     part = make("regularizer", option)
     draw = torch.Generator().manual_seed(0)
     params = [torch.randn(*shape, dtype=torch.float64, generator=draw).requires_grad_()
-              for shape in ((4, 3), (4,), (2, 4), (2,))]
+              for shape in ((3, 4, 3), (3, 4), (3, 2, 4), (3, 2))]
     value = part.penalty(params)
-    assert value.shape == ()
+    assert value.shape == (3,)
     assert value.dtype == torch.float64
-    assert value.item() >= 0
+    assert (value >= 0).all()
     assert torch.equal(part.penalty(params), value)
+    for member in range(3):
+        own = part.penalty([param[member : member + 1] for param in params])
+        torch.testing.assert_close(own, value[member : member + 1], rtol=1e-12, atol=0)
     assert torch.autograd.gradcheck(lambda *tensors: part.penalty(tensors), params)
 
 
@@ -163,31 +165,31 @@ def test_regularizer_penalty_is_part_of_the_minimised_loss_and_of_its_gradient(o
     built, batch = session(made), first_batch(session(made))
     named = {name: param.detach().clone().requires_grad_() for name, param in built.model.named_parameters()}
     outputs = torch.func.functional_call(built.model, named, batch.inputs)
-    penalty = made.regularizers[option].penalty(list(named.values()))
+    penalty = made.regularizers[option].penalty([param[None] for param in named.values()])
     expected = made.loss(outputs, batch.targets).mean() + penalty
-    expected.backward()
+    expected.sum().backward()
     loss, norm = built.step(batch, 0, 0.0)
     assert penalty.item() > 0
     assert loss.item() == pytest.approx(expected.item(), rel=1e-6)
     assert norm.item() == pytest.approx(torch.cat([param.grad.flatten() for param in named.values()]).norm().item())
-    for param, ours in zip(named.values(), built.step.params, strict=True):
+    for param, ours in zip(named.values(), built.flat.leaves, strict=True):
         torch.testing.assert_close(ours.grad, param.grad, rtol=1e-5, atol=1e-7)
 
 
 @with_hook(OnGradient)
 @pytest.mark.parametrize("size", [1e-4, 1.0, 1e4])
 def test_regularizer_on_gradient_changes_gradients_in_place(option, size):
-    # The gradients are views into one vector: a new tensor in `.grad` would be lost.
-    step = session(small_parts()).step
+    # The gradients are views into one matrix: a new tensor in `.grad` would be lost.
+    flat = session(small_parts()).flat
     draw = torch.Generator().manual_seed(0)
-    for param in step.params:
+    for param in flat.params:
         param.grad.copy_(size * torch.randn(param.shape, generator=draw))
-    places = [param.grad.data_ptr() for param in step.params]
-    weights = [param.detach().clone() for param in step.params]
-    make("regularizer", option).on_gradient(step.params, torch.linalg.vector_norm(step.vector.grad))
-    assert [param.grad.data_ptr() for param in step.params] == places
-    assert all(param.grad.isfinite().all() for param in step.params)
-    assert all(torch.equal(*pair) for pair in zip(weights, step.params, strict=True))
+    places = [param.grad.data_ptr() for param in flat.params]
+    weights = [param.detach().clone() for param in flat.params]
+    make("regularizer", option).on_gradient(flat.params, torch.linalg.vector_norm(flat.gradient, dim=1))
+    assert [param.grad.data_ptr() for param in flat.params] == places
+    assert all(param.grad.isfinite().all() for param in flat.params)
+    assert all(torch.equal(*pair) for pair in zip(weights, flat.params, strict=True))
 
 
 def improving(num_rows, columns, worst_others=False):

@@ -7,6 +7,7 @@ import torch
 
 from dlx.core.random import torch_generator
 from dlx.core.types import Split
+from dlx.engine.data import feed
 from dlx.engine.fit import GATHER_BYTES, batch_bounds, batches
 
 
@@ -35,7 +36,7 @@ def test_batch_bounds_cover_each_example_once_and_leave_no_last_batch_of_one():
                                                           (130, 64)])
 def test_batches_hold_each_example_once_with_its_own_target_and_id(num_examples, batch_size):
     split, bounds = split_of(num_examples), batch_bounds(num_examples, batch_size)
-    found = list(batches(split, bounds, 0, 0, 0))
+    found = list(batches(feed([split]), bounds, [0], 0, 0))
     assert [len(batch.ids) for batch in found] == [end - begin for begin, end in pairwise(bounds)]
     rows = torch.cat([batch.ids for batch in found]) - 1000
     assert sorted(rows.tolist()) == list(range(num_examples))
@@ -49,7 +50,7 @@ def test_batches_hold_each_example_once_with_its_own_target_and_id(num_examples,
 def test_batches_are_slices_of_one_order_wherever_they_start(row_elements, start):
     split, bounds = split_of(83, (row_elements,)), batch_bounds(83, 10)
     order = torch.randperm(83, generator=torch_generator(3, "order", 5))
-    found = list(batches(split, bounds, 3, 5, start))
+    found = list(batches(feed([split]), bounds, [3], 5, start))
     expected = [order[begin:end] for begin, end in pairwise(bounds)][start:]
     assert len(found) == len(expected)
     for batch, rows in zip(found, expected, strict=True):
@@ -59,7 +60,8 @@ def test_batches_are_slices_of_one_order_wherever_they_start(row_elements, start
 
 def test_batches_order_is_a_function_of_seed_and_epoch_alone():
     def ids(seed, epoch, batch_size=8):
-        return torch.cat([batch.ids for batch in batches(split_of(50), batch_bounds(50, batch_size), seed, epoch, 0)])
+        found = batches(feed([split_of(50)]), batch_bounds(50, batch_size), [seed], epoch, 0)
+        return torch.cat([batch.ids for batch in found])
 
     torch.manual_seed(1)
     expected = ids(0, 0)
@@ -74,7 +76,8 @@ def test_batches_order_is_a_function_of_seed_and_epoch_alone():
 
 def test_batches_every_example_is_anywhere_alike():
     # 400 epochs of 10 examples: counts of each example in each place are Binomial(400, 1/10).
-    orders = torch.stack([torch.cat([batch.ids for batch in batches(split_of(10), [0, 5, 10], 0, epoch, 0)]) - 1000
+    split = feed([split_of(10)])
+    orders = torch.stack([torch.cat([batch.ids for batch in batches(split, [0, 5, 10], [0], epoch, 0)]) - 1000
                           for epoch in range(400)])
     counts = torch.stack([(orders == example).sum(dim=0) for example in range(10)])
     assert (counts - 40).abs().max().item() < 5 * (400 * 0.1 * 0.9) ** 0.5
@@ -82,7 +85,7 @@ def test_batches_every_example_is_anywhere_alike():
 
 def test_batches_do_not_share_memory_with_the_split():
     split = split_of(20)
-    for batch in batches(split, [0, 10, 20], 0, 0, 0):
+    for batch in batches(feed([split]), [0, 10, 20], [0], 0, 0):
         batch.inputs.zero_()
         batch.targets.zero_()
     assert torch.equal(split.inputs, split_of(20).inputs)

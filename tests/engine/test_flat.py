@@ -1,4 +1,4 @@
-"""Parameters as views of one vector."""
+"""Parameters as views of one matrix, a row per member."""
 
 import copy
 
@@ -19,64 +19,65 @@ def flattened():
 
 
 def test_flatten_keeps_values_names_and_shapes():
-    model, before, vector = flattened()
+    model, before, flat = flattened()
     assert model.state_dict().keys() == before.keys()
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
-    assert vector.numel() % ALIGNMENT == 0
+    assert flat.values.shape[1] % ALIGNMENT == 0
 
 
 def test_flatten_makes_each_parameter_a_window_of_its_own():
-    model, _, vector = flattened()
+    model, _, flat = flattened()
     for number, param in enumerate(model.parameters(), start=1):
         param.data.fill_(number)
     used = sum(param.numel() for param in model.parameters())
-    counts = torch.bincount(vector.detach().long())
-    assert counts.tolist() == [vector.numel() - used, *(param.numel() for param in model.parameters())]
-    start = vector.data_ptr()
+    counts = torch.bincount(flat.values[0].long())
+    assert counts.tolist() == [flat.values.numel() - used, *(param.numel() for param in model.parameters())]
+    start = flat.values.data_ptr()
     assert all((param.data_ptr() - start) % (4 * ALIGNMENT) == 0 for param in model.parameters())
 
 
-def test_flatten_update_of_the_vector_is_an_update_of_the_parameters():
-    model, before, vector = flattened()
+def test_flatten_update_of_the_row_is_an_update_of_the_parameters():
+    model, before, flat = flattened()
     with torch.no_grad():
-        vector.mul_(2)
+        flat.values.mul_(2)
     for name, param in model.named_parameters():
         assert torch.equal(param, 2 * before[name])
 
 
-def test_flatten_backward_fills_the_gradient_of_the_vector():
-    model, _, vector = flattened()
+def test_flatten_backward_fills_the_gradient_of_the_row():
+    model, _, flat = flattened()
     twin = copy.deepcopy(model)
     x = torch.randn(6, 3)
-    vector.grad.zero_()
+    flat.gradient.zero_()
     model(x).square().sum().backward()
     twin(x).square().sum().backward()
     for ours, theirs in zip(model.parameters(), twin.parameters(), strict=True):
         assert torch.equal(ours.grad, theirs.grad)
-        assert vector.grad.data_ptr() <= ours.grad.data_ptr() < vector.grad.data_ptr() + 4 * vector.numel()
+        start = flat.gradient.data_ptr()
+        assert start <= ours.grad.data_ptr() < start + 4 * flat.gradient.numel()
     total = torch.cat([param.grad.flatten() for param in twin.parameters()]).norm()
-    torch.testing.assert_close(vector.grad.norm(), total)
+    torch.testing.assert_close(flat.gradient.norm(), total)
 
 
 def test_flatten_parameter_without_influence_has_gradient_zero():
     unused = nn.Parameter(torch.ones(4))
     used = nn.Parameter(torch.ones(2))
-    vector = flatten([unused, used])
+    flat = flatten([unused, used])
     used.sum().backward()
     assert unused.grad.tolist() == [0.0] * 4
-    assert vector.grad.sum().item() == 2.0
+    assert flat.gradient.sum().item() == 2.0
 
 
 def test_flatten_parameters_still_load_and_save():
-    model, before, vector = flattened()
+    model, before, flat = flattened()
     other = network()
     model.load_state_dict(other.state_dict())
     assert all(torch.equal(tensor, other.state_dict()[name]) for name, tensor in model.state_dict().items())
-    assert vector.data_ptr() == next(model.parameters()).data_ptr()
+    assert flat.values.data_ptr() == next(model.parameters()).data_ptr()
     model.load_state_dict(before)
-    torch.testing.assert_close(vector.detach()[:15], before["0.weight"].flatten())
+    torch.testing.assert_close(flat.values[0, :15], before["0.weight"].flatten())
 
 
 def test_flatten_keeps_the_dtype():
-    vector = flatten(list(network().double().parameters()))
-    assert vector.dtype == vector.grad.dtype == torch.float64
+    flat = flatten(list(network().double().parameters()))
+    assert flat.values.dtype == flat.gradient.dtype == torch.float64

@@ -10,7 +10,8 @@ from small_runs import InMemory, digits, session, table
 from torch import nn
 
 from dlx.core.types import Arrays, Split, TaskSpec
-from dlx.engine.evaluate import CHUNK_ELEMENTS, dead_units, eval_mode, measure, outputs_of, predict
+from dlx.engine.data import feed
+from dlx.engine.evaluate import CHUNK_ELEMENTS, dead_units, eval_mode, outputs_of
 from dlx.engine.history import streamed
 
 
@@ -53,7 +54,7 @@ def all_at_once(built, split):
 @pytest.mark.parametrize("name", ["train", "val", "test"])
 def test_measure_equals_the_mean_over_all_examples(built, name):
     split = built.data.splits[name]
-    found = measure(built.evaluator, split)
+    found = built.measure(split)
     assert list(found) == ["loss", *streamed(built.parts.metrics)]
     assert found == pytest.approx(all_at_once(built, split), rel=1e-6)
 
@@ -62,47 +63,42 @@ def test_measure_of_several_chunks_and_a_short_last_one_weights_every_example_al
     overrides, data = CASES["large"]
     built = session(parts(*overrides), data)
     split, per_chunk = built.data.splits["train"], CHUNK_ELEMENTS // 300**2
-    chunks = [len(targets) for _, targets in outputs_of(built.evaluator, split)]
+    chunks = [len(targets) for _, targets in outputs_of(built.evaluator, feed([split]))]
     rest = len(split.targets) % per_chunk
     assert 0 < rest < per_chunk
     assert chunks == [per_chunk] * (len(split.targets) // per_chunk) + [rest]
-    assert measure(built.evaluator, split) == pytest.approx(all_at_once(built, split), rel=1e-6)
+    assert built.measure(split) == pytest.approx(all_at_once(built, split), rel=1e-6)
 
 
 def test_measure_of_an_example_larger_than_a_chunk_takes_one_at_a_time():
     data = large_images(10, 1100)
     built = session(parts("model=linear", "metric=[accuracy]", "split.val_fraction=0.4"), data)
     assert CHUNK_ELEMENTS < 1100**2
-    assert [len(targets) for _, targets in outputs_of(built.evaluator, built.data.splits["val"])] == [1, 1]
+    assert [len(targets) for _, targets in outputs_of(built.evaluator, feed([built.data.splits["val"]]))] == [1, 1]
 
 
 def test_measure_of_examples_is_the_weighted_mean_of_measures_of_parts(built):
     split = built.data.splits["train"]
     cut = len(split.ids) // 3
     pieces = [Split(*(tensor[rows] for tensor in split)) for rows in (slice(cut), slice(cut, None))]
-    losses = [measure(built.evaluator, piece)["loss"] * len(piece.ids) for piece in pieces]
-    assert measure(built.evaluator, split)["loss"] == pytest.approx(sum(losses) / len(split.ids), rel=1e-6)
+    losses = [built.measure(piece)["loss"] * len(piece.ids) for piece in pieces]
+    assert built.measure(split)["loss"] == pytest.approx(sum(losses) / len(split.ids), rel=1e-6)
 
 
 def test_measure_of_train_rows_is_the_same_whichever_split_they_are_called(built):
     train = built.data.splits["train"]
     as_val = Split(*(tensor.clone() for tensor in train))
-    renamed = replace_split(built, val=as_val)
-    assert measure(built.evaluator, train) == measure(renamed.evaluator, renamed.data.splits["val"])
-    one, other = predict(built.evaluator, train), predict(renamed.evaluator, renamed.data.splits["val"])
+    assert built.measure(train) == built.measure(as_val)
+    one, other = built.predict(train), built.predict(as_val)
     assert one.losses.tobytes() == other.losses.tobytes()
     assert one.outcome.scores.tobytes() == other.outcome.scores.tobytes()
-
-
-def replace_split(built, **splits):
-    return built._replace(data=built.data._replace(splits={**built.data.splits, **splits}))
 
 
 def test_measure_ignores_the_order_of_examples(built):
     split = built.data.splits["train"]
     order = torch.randperm(len(split.ids), generator=torch.Generator().manual_seed(0))
     shuffled = Split(*(tensor[order] for tensor in split))
-    assert measure(built.evaluator, shuffled) == pytest.approx(measure(built.evaluator, split), rel=1e-6)
+    assert built.measure(shuffled) == pytest.approx(built.measure(split), rel=1e-6)
 
 
 def test_measure_and_predict_change_neither_weights_nor_mode_nor_randomness(built):
@@ -110,9 +106,9 @@ def test_measure_and_predict_change_neither_weights_nor_mode_nor_randomness(buil
     state = torch.get_rng_state()
     for training in (True, False):
         built.model.train(training)
-        first = measure(built.evaluator, built.data.splits["val"])
-        predict(built.evaluator, built.data.splits["val"])
-        assert measure(built.evaluator, built.data.splits["val"]) == first
+        first = built.measure(built.data.splits["val"])
+        built.predict(built.data.splits["val"])
+        assert built.measure(built.data.splits["val"]) == first
         assert built.model.training is training
         assert all(module.training is training for module in built.model.modules())
     assert torch.equal(torch.get_rng_state(), state)
@@ -123,13 +119,13 @@ def test_measure_is_in_eval_mode_whatever_the_mode_of_the_model(built):
     split, found = built.data.splits["val"], []
     for training in (True, False):
         built.model.train(training)
-        found.append(measure(built.evaluator, split))
+        found.append(built.measure(split))
     assert found[0] == found[1]
 
 
 def test_predict_agrees_with_measure_and_has_probabilities(built):
     split = built.data.splits["val"]
-    examples, measured = predict(built.evaluator, split), measure(built.evaluator, split)
+    examples, measured = built.predict(split), built.measure(split)
     assert examples.losses.shape == (len(split.ids),)
     assert examples.losses.dtype == examples.outcome.scores.dtype == np.float64
     assert examples.losses.mean() == pytest.approx(measured["loss"], rel=1e-6)
@@ -152,8 +148,8 @@ def test_measure_in_bfloat16_is_exact_for_the_outputs_that_the_model_gave():
         outputs = built.model(split.inputs)
     assert outputs.dtype == torch.bfloat16
     expected = nn.functional.cross_entropy(outputs.double(), split.targets).item()
-    assert measure(built.evaluator, split)["loss"] == pytest.approx(expected, rel=1e-5)
-    assert measure(built.evaluator, split)["nll"] == pytest.approx(expected, rel=1e-5)
+    assert built.measure(split)["loss"] == pytest.approx(expected, rel=1e-5)
+    assert built.measure(split)["nll"] == pytest.approx(expected, rel=1e-5)
 
 
 def test_eval_mode_is_left_after_an_error_and_may_be_nested():
@@ -169,10 +165,10 @@ def test_eval_mode_is_left_after_an_error_and_may_be_nested():
 
 
 def dead_share(model, inputs):
-    with dead_units(model) as dead, eval_mode(model), torch.inference_mode():
+    with dead_units(model, 1) as dead, eval_mode(model), torch.inference_mode():
         for chunk in inputs.split(7):
             model(chunk)
-    return None if not dead else tuple(dead[0].tolist())
+    return None if not dead else dead[0].item()
 
 
 def hidden_bias(model, values):
@@ -187,14 +183,20 @@ def test_dead_units_are_those_with_a_bias_that_nothing_overcomes(option):
     inputs = torch.rand(20, 1, 8, 8, generator=torch.Generator().manual_seed(0))
     changes = {"norm": "none"} if option == "cnn" else {}
     model = make("model", option, input_shape=(1, 8, 8), num_outputs=3, width=8, depth=1, **changes)
-    assert dead_share(hidden_bias(model, -1e6), inputs) == (8, 8)
-    assert dead_share(hidden_bias(model, 1e6), inputs) == (8, 0)
-    assert dead_share(hidden_bias(model, [-1e6, -1e6, -1e6, 1e6, 1e6, 1e6, 1e6, 1e6]), inputs) == (8, 3)
+    assert dead_share(hidden_bias(model, -1e6), inputs) == 1
+    assert dead_share(hidden_bias(model, 1e6), inputs) == 0
+    assert dead_share(hidden_bias(model, [-1e6, -1e6, -1e6, 1e6, 1e6, 1e6, 1e6, 1e6]), inputs) == 3 / 8
 
 
 def test_dead_units_of_all_layers_are_counted_together():
     model = make("model", "mlp", input_shape=(64,), num_outputs=3, width=8, depth=3)
-    assert dead_share(hidden_bias(model, 1e6), torch.rand(20, 64))[0] == 24
+    for number, layer in enumerate(module for module in model.modules() if isinstance(module, nn.Linear)):
+        with torch.no_grad():
+            layer.weight.fill_(0)
+            layer.bias.copy_(torch.ones_like(layer.bias))
+            layer.bias[:number] = -1
+    # None of the first, one of the second and two of the third layer.
+    assert dead_share(model, torch.rand(20, 64)) == 3 / 24
 
 
 def test_dead_units_are_alive_where_one_example_of_any_chunk_reaches_them():
@@ -203,9 +205,9 @@ def test_dead_units_are_alive_where_one_example_of_any_chunk_reaches_them():
         model[0].weight.copy_(torch.tensor([[1.0], [0.0]]))
         model[0].bias.copy_(torch.tensor([-10.0, 0.0]))
     inputs = torch.zeros(30, 1)
-    assert dead_share(model, inputs) == (2, 2)
+    assert dead_share(model, inputs) == 1
     inputs[17] = 10.5
-    assert dead_share(model, inputs) == (2, 1)
+    assert dead_share(model, inputs) == 1 / 2
 
 
 def test_dead_units_of_a_model_without_relu_are_none_and_hooks_are_gone():
@@ -220,10 +222,10 @@ def test_measure_of_undefined_numbers_says_so_and_does_not_raise():
     built = session(parts(), digits(100, own_test=True))
     with torch.no_grad():
         next(built.model.parameters()).fill_(math.nan)
-    assert math.isnan(measure(built.evaluator, built.data.splits["val"])["loss"])
+    assert math.isnan(built.measure(built.data.splits["val"])["loss"])
 
 
 def test_measure_does_not_depend_on_batch_size():
     sessions = [session(parts(f"batch_size={size}"), digits(100)) for size in (1, 7, 64)]
-    values = [measure(built.evaluator, built.data.splits["val"]) for built in sessions]
+    values = [built.measure(built.data.splits["val"]) for built in sessions]
     assert values[0] == values[1] == values[2]

@@ -14,29 +14,55 @@ TARGETS = torch.arange(40) % 5
 
 
 def test_cross_entropy_equals_torch_and_scikit_learn_in_the_mean():
-    losses = CrossEntropy()(LOGITS, TARGETS)
+    losses = CrossEntropy(0.0)(LOGITS, TARGETS)
     assert losses.mean().item() == pytest.approx(cross_entropy(LOGITS, TARGETS, reduction="mean").item(), rel=1e-14)
     assert losses.mean().item() == pytest.approx(log_loss(TARGETS, LOGITS.softmax(dim=1)), rel=1e-12)
 
 
 def test_cross_entropy_equals_its_formula():
-    for logits, target, loss in zip(LOGITS.tolist(), TARGETS.tolist(), CrossEntropy()(LOGITS, TARGETS), strict=True):
+    for logits, target, loss in zip(LOGITS.tolist(), TARGETS.tolist(), CrossEntropy(0.0)(LOGITS, TARGETS), strict=True):
         total = sum(math.exp(logit) for logit in logits)
         assert loss.item() == pytest.approx(-math.log(math.exp(logits[target]) / total), rel=1e-12)
 
 
 def test_cross_entropy_of_equal_logits_is_the_logarithm_of_the_number_of_classes():
     for num_classes in (2, 3, 10, 1000):
-        loss = CrossEntropy()(torch.full((1, num_classes), 7.0, dtype=torch.float64), torch.tensor([0]))
+        loss = CrossEntropy(0.0)(torch.full((1, num_classes), 7.0, dtype=torch.float64), torch.tensor([0]))
         assert loss.item() == pytest.approx(math.log(num_classes), rel=1e-12)
 
 
 def test_cross_entropy_gradient_is_probability_minus_one_hot():
     logits = LOGITS.clone().requires_grad_()
-    CrossEntropy()(logits, TARGETS).sum().backward()
+    CrossEntropy(0.0)(logits, TARGETS).sum().backward()
     expected = LOGITS.softmax(dim=1) - torch.nn.functional.one_hot(TARGETS, 5)
     torch.testing.assert_close(logits.grad, expected)
 
 
 def test_cross_entropy_ignores_a_shift_of_the_logits():
-    torch.testing.assert_close(CrossEntropy()(LOGITS + 1e3, TARGETS), CrossEntropy()(LOGITS, TARGETS))
+    torch.testing.assert_close(CrossEntropy(0.0)(LOGITS + 1e3, TARGETS), CrossEntropy(0.0)(LOGITS, TARGETS))
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.5, 0.9])
+def test_cross_entropy_with_smoothing_equals_torch_in_value_and_gradient(smoothing):
+    ours, theirs = (LOGITS.clone().requires_grad_() for _ in range(2))
+    losses = CrossEntropy(smoothing)(ours, TARGETS)
+    expected = cross_entropy(theirs, TARGETS, reduction="none", label_smoothing=smoothing)
+    torch.testing.assert_close(losses, expected, rtol=1e-12, atol=1e-14)
+    losses.sum().backward()
+    expected.sum().backward()
+    torch.testing.assert_close(ours.grad, theirs.grad, rtol=1e-12, atol=1e-14)
+
+
+def test_cross_entropy_of_members_is_that_of_each_bit_for_bit():
+    values = (0.0, 0.1, 0.3, 0.0)
+    logits, targets = LOGITS.float().requires_grad_(), TARGETS
+    together = CrossEntropy(0.0)
+    together.label_smoothing = torch.tensor(values)
+    losses = together(logits, targets)
+    for value, own, batch, truth in zip(values, losses.chunk(4), logits.chunk(4), targets.chunk(4), strict=True):
+        assert torch.equal(CrossEntropy(value)(batch, truth), own)
+
+
+def test_cross_entropy_never_smooths_in_evaluation():
+    with torch.no_grad():
+        assert torch.equal(CrossEntropy(0.5)(LOGITS, TARGETS), CrossEntropy(0.0)(LOGITS, TARGETS))

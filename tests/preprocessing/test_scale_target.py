@@ -9,7 +9,6 @@ from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_err
 from small_runs import session, table, train
 
 from dlx.core.errors import ConfigError
-from dlx.engine.evaluate import measure, predict
 from dlx.preprocessing.scale_target import ScaleTarget
 from dlx.record.safe_yaml import read_json
 
@@ -38,12 +37,12 @@ def test_scale_target_of_classes_is_refused():
 @pytest.mark.parametrize("split", ["train", "val", "test"])
 def test_scale_target_metrics_equal_scikit_learn_on_unscaled_predictions(split):
     built = session(parts(*SCALED))
-    data, evaluator = built.data, built.evaluator
+    data = built.data
     part = data.splits[split]
     truth = parts(*SCALED).dataset.load("").targets[part.ids.numpy()].astype(np.float64)
     with torch.inference_mode():
         own = built.model(part.inputs)[:, 0].double().numpy() * data.target_scale + data.target_shift
-    outcome, measured = predict(evaluator, part).outcome, measure(evaluator, part)
+    outcome, measured = built.predict(part).outcome, built.measure(part)
     for name, twin in (("rmse", root_mean_squared_error), ("mae", mean_absolute_error), ("r2", r2_score)):
         assert built.parts.metrics[name].value(outcome) == pytest.approx(twin(truth, own), rel=1e-6)
         if name in measured:
@@ -55,7 +54,7 @@ def test_scale_target_outcome_has_the_targets_that_the_dataset_gave():
     built = session(parts(*SCALED))
     for split in built.data.splits.values():
         given = parts(*SCALED).dataset.load("").targets[split.ids.numpy()]
-        assert predict(built.evaluator, split).outcome.targets.astype(np.float32).tolist() == given.tolist()
+        assert built.predict(split).outcome.targets.astype(np.float32).tolist() == given.tolist()
 
 
 def test_scale_target_makes_training_the_same_whatever_the_unit_of_the_target(tmp_path):

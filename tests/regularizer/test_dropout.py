@@ -14,7 +14,8 @@ from dlx.engine.step import bind_noise
 
 def layer_with_noise(rate):
     layer = Dropout(rate)
-    return layer, bind_noise(layer, torch.device("cpu"))
+    (noise,) = bind_noise(layer, [[rate]], torch.device("cpu"))
+    return layer, noise
 
 
 def masks_of_steps(seed, steps, overrides=()):
@@ -83,7 +84,7 @@ def test_dropout_mask_is_a_function_of_seed_and_step():
 
 def test_dropout_masks_of_layers_differ():
     layers = [Dropout(0.5), Dropout(0.5)]
-    noise = bind_noise(torch.nn.Sequential(*layers), torch.device("cpu"))
+    (noise,) = bind_noise(torch.nn.Sequential(*layers), [[0.5, 0.5]], torch.device("cpu"))
     noise.manual_seed(key(0, "dropout", 0))
     one, other = (layer(torch.ones(50, 50)) for layer in layers)
     assert not torch.equal(one, other)
@@ -104,7 +105,7 @@ def test_dropout_leaves_global_randomness_alone():
 
 
 def test_dropout_without_an_engine_says_so():
-    with pytest.raises(AssertionError, match="the engine binds a generator"):
+    with pytest.raises(AssertionError, match="the engine binds generators"):
         Dropout(0.5)(torch.ones(3))
 
 

@@ -8,12 +8,12 @@ from dlx.regularizer.gradient_clip import GradientClip
 
 
 def clipped(gradients, max_norm):
-    params = [nn.Parameter(torch.zeros_like(gradient)) for gradient in gradients]
+    params = [nn.Parameter(torch.zeros_like(gradient[None])) for gradient in gradients]
     for param, gradient in zip(params, gradients, strict=True):
-        param.grad = gradient.clone()
-    norm = torch.cat([gradient.flatten() for gradient in gradients]).norm()
+        param.grad = gradient[None].clone()
+    norm = torch.cat([gradient.flatten() for gradient in gradients]).norm()[None]
     GradientClip(max_norm).on_gradient(params, norm)
-    return [param.grad for param in params]
+    return [param.grad[0] for param in params]
 
 
 def gradients_of_norm(norm, dtype=torch.float64):
@@ -53,3 +53,19 @@ def test_gradient_clip_at_the_bound_keeps_the_bits():
 def test_gradient_clip_bound_is_for_all_parameters_together():
     before = [torch.tensor([3.0]), torch.tensor([4.0])]
     assert [gradient.item() for gradient in clipped(before, 2.5)] == pytest.approx([1.5, 2.0], rel=1e-5)
+
+
+def test_gradient_clip_of_members_is_that_of_each_bit_for_bit():
+    bounds, draw = (0.1, 0.3, 50.0, 0.7), torch.Generator().manual_seed(1)
+    gradient = torch.randn(4, 6, 5, generator=draw)
+    norms = torch.linalg.vector_norm(gradient.flatten(1), dim=1)
+    together = nn.Parameter(torch.zeros_like(gradient))
+    together.grad = gradient.clone()
+    clip = GradientClip(1.0)
+    clip.max_norm = torch.tensor(bounds)
+    clip.on_gradient([together], norms)
+    for member, bound in enumerate(bounds):
+        alone = nn.Parameter(torch.zeros(1, 6, 5))
+        alone.grad = gradient[member : member + 1].clone()
+        GradientClip(bound).on_gradient([alone], norms[member : member + 1])
+        assert torch.equal(together.grad[member], alone.grad[0])

@@ -11,11 +11,12 @@ from sklearn.linear_model import LogisticRegression
 from small_runs import best, digits, session, table, train
 from torch import nn
 
+from dlx.engine.data import feed
 from dlx.engine.fit import batch_bounds, batches
 
 
 def test_l2_is_half_the_strength_times_the_sum_of_squared_weights():
-    params = torch.tensor([[1.0, 2.0], [3.0, 4.0]]), torch.tensor([5.0, 6.0]), torch.full((1, 1, 2, 2), 2.0)
+    params = [torch.tensor([[[1.0, 2.0], [3.0, 4.0]]]), torch.tensor([[5.0, 6.0]]), torch.full((1, 1, 1, 2, 2), 2.0)]
     penalty = make("regularizer", "l2", strength=0.1).penalty(params)
     assert penalty.item() == pytest.approx(0.1 / 2 * (1 + 4 + 9 + 16 + 4 * 4))
 
@@ -23,7 +24,7 @@ def test_l2_is_half_the_strength_times_the_sum_of_squared_weights():
 def test_l2_gradient_is_the_strength_times_the_weights_and_nothing_for_biases():
     model = nn.Sequential(nn.Conv2d(2, 3, 3), nn.BatchNorm2d(3), nn.Flatten(), nn.Linear(3, 2))
     params = list(model.parameters())
-    make("regularizer", "l2", strength=0.3).penalty(params).backward()
+    make("regularizer", "l2", strength=0.3).penalty([param[None] for param in params]).sum().backward()
     weights = {id(model[0].weight), id(model[3].weight)}
     for param in params:
         if id(param) in weights:
@@ -42,7 +43,7 @@ def test_l2_under_sgd_equals_weight_decay_on_weight_matrices(tmp_path):
               {"params": [param for param in model.parameters() if param.ndim == 1], "weight_decay": 0.0}]
     optimizer = torch.optim.SGD(groups, lr=0.1, momentum=0.9, fused=False, foreach=False)
     for epoch in range(epochs):
-        for batch in batches(split, batch_bounds(len(split.ids), 16), 0, epoch, 0):
+        for batch in batches(feed([split]), batch_bounds(len(split.ids), 16), [0], epoch, 0):
             optimizer.zero_grad()
             nn.functional.cross_entropy(model(batch.inputs), batch.targets).backward()
             optimizer.step()

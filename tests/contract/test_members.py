@@ -1,0 +1,283 @@
+"""What every model, optimizer, regularizer and loss promises in a fused run: each member is the run alone.
+
+R members, B batch, N examples.
+"""
+
+import itertools
+from dataclasses import dataclass, field, replace
+
+import pytest
+import torch
+from member_runs import (
+    DIGITS,
+    EVERY_VALUE,
+    as_regression,
+    assert_close,
+    assert_equals_solo,
+    fitted,
+    one,
+    several,
+    unlike,
+    valid,
+    varying,
+)
+from part_files import choice, make, option_names
+from small_runs import digits
+
+from dlx.core.errors import ConfigError
+from dlx.core.layers import Dropout
+from dlx.engine.fit import batches
+from dlx.engine.start import start
+
+# Five epochs of eleven steps.
+STEPS = ("epochs=5", "batch_size=8", "model.width=5")
+MODELS = option_names("model")
+OPTIMIZERS = option_names("optimizer")
+REGULARIZERS = option_names("regularizer")
+HAS_WIDTH = [model for model in MODELS if model != "linear"]
+
+
+def steps(model):
+    return STEPS if model in HAS_WIDTH else STEPS[:2]
+
+
+def combination(model, optimizer, regularizers, overrides=(), data=DIGITS):
+    """Four runs that differ in all that their parts let members vary; None where the parts do not go together."""
+    common = [*steps(model), f"model={model}", f"optimizer={optimizer}",
+              choice("regularizer", *regularizers or ("none",)), *overrides]
+    names = [("loss", "cross_entropy"), ("model", model), ("optimizer", optimizer),
+             *(("regularizer", name) for name in regularizers)]
+    return [one(*common, *own, data=data) for own in unlike(*names)] if valid(common) else None
+
+
+SETS = [(), *((name,) for name in REGULARIZERS), tuple(REGULARIZERS)]
+
+
+@pytest.mark.parametrize("regularizers", SETS, ids=lambda names: "+".join(names) or "none")
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("model", MODELS)
+def test_member_equals_the_run_alone_after_55_steps(model, optimizer, regularizers):
+    runs = combination(model, optimizer, regularizers)
+    if runs is None:
+        runs = combination(model, optimizer, [name for name in regularizers if name != "dropout"])
+    kept = assert_equals_solo(runs)
+    assert [len(own.rows) for own in kept] == [5] * 4
+    assert len({own.rows[-1]["val_loss"] for own in kept}) == 4
+
+
+LAYERED = list(itertools.product(HAS_WIDTH, ("none", "batch", "layer"), (1, 2)))
+
+
+@pytest.mark.parametrize("kind", ["classification", "regression"])
+@pytest.mark.parametrize(("model", "norm", "depth"), LAYERED)
+def test_member_equals_the_run_alone_whatever_the_layers(model, norm, depth, kind):
+    # What early stopping may monitor depends on the task.
+    names = REGULARIZERS if kind == "classification" else [name for name in REGULARIZERS if name != "early_stopping"]
+    runs = combination(model, "adam", names, (f"model.norm={norm}", f"model.depth={depth}", "epochs=2"))
+    assert_equals_solo(runs if kind == "classification" else [as_regression(described) for described in runs])
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("model", MODELS)
+def test_member_of_a_regression_equals_the_run_alone(model, optimizer):
+    runs = combination(model, optimizer, ["l2", "gradient_clip"])
+    assert_equals_solo([as_regression(described) for described in runs])
+
+
+@pytest.mark.parametrize(("group", "option", "key"), EVERY_VALUE)
+def test_member_has_its_own_value_of_everything_declared(group, option, key):
+    common = [*STEPS, "epochs=2", choice(group, option)]
+    values = dict(varying(group, option))[key]
+    texts = [str(value).lower() if isinstance(value, bool) else str(value).replace(" ", "") for value in values]
+    # One seed: what differs between members is this value alone.
+    runs = [one(*common, "seed=3", f"{key}={text}") for text in texts]
+    kept = assert_equals_solo(runs)
+    rows = [own.rows for own in kept]
+    assert rows[0] == rows[3]
+    if "early_stopping" not in key and not key.endswith(".eps"):
+        assert rows[0] != rows[1]
+
+
+def test_members_may_have_schedules_of_their_own():
+    schedules = [("schedule=constant",), ("schedule=cosine",), ("schedule=cosine", "schedule.warmup_epochs=1.5"),
+                 ("schedule=constant", "schedule.warmup_epochs=2")]
+    kept = assert_equals_solo([one(*STEPS, f"seed={seed}", *own) for seed, own in enumerate(schedules)])
+    assert len({tuple(row["lr"] for row in own.rows) for own in kept}) == 4
+
+
+def test_member_whose_dropout_is_off_is_beside_those_whose_is_on():
+    rates = (0.0, 0.5, 0.0, 0.25)
+    kept = assert_equals_solo([one(*STEPS, "model.depth=2", "regularizer=[dropout]", f"regularizer.dropout.rate={rate}",
+                                   "seed=1") for rate in rates])
+    plain = fitted([one(*STEPS, "model.depth=2", "seed=1")], fused=False)[0]
+    assert kept[0].rows == kept[2].rows
+    assert kept[0].rows[-1]["val_loss"] == pytest.approx(plain.rows[-1]["val_loss"], rel=1e-9)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_members_begin_at_the_weights_of_the_runs_alone_bit_for_bit(model):
+    runs = several(4, f"model={model}", "device.precision=float32")
+    together = start(runs, "", [None] * 4, fused=True).group
+    for number, described in enumerate(runs):
+        alone = start([described], "", [None], fused=False).group
+        own = next(index for index, member in enumerate(together.members) if member.number == number)
+        found, expected = together.weights(own), alone.weights(0)
+        assert found.keys() == expected.keys()
+        assert all(torch.equal(found[name], value) for name, value in expected.items())
+
+
+def epoch_of(state, epoch):
+    seeds = [member.parts.settings.seed for member in state.group.members]
+    return list(batches(state.group.feeds["train"], state.bounds, seeds, epoch, 0))
+
+
+@pytest.mark.parametrize("same_data", [True, False])
+def test_members_meet_the_examples_of_the_runs_alone(same_data):
+    runs = several(4, *(["split.seed=0"] if same_data else []))
+    together = start(runs, "", [None] * 4, fused=True)
+    for number, described in enumerate(runs):
+        alone = start([described], "", [None], fused=False)
+        for epoch in (0, 1, 7):
+            for batch, expected in zip(epoch_of(together, epoch), epoch_of(alone, epoch), strict=True):
+                for found, own in zip(batch, expected, strict=True):
+                    assert torch.equal(found.chunk(4)[number], own)
+
+
+def taken(runs, fused, num_steps, lr=0.1):
+    """Take steps; return the dropout masks of each, and at the end the gradient by parameter."""
+    state = start(runs, "", [None] * len(runs), fused)
+    group, masks = state.group, []
+    for layer in group.model.modules():
+        if isinstance(layer, Dropout):
+            layer.register_forward_hook(lambda _, __, output: masks.append(output == 0))
+    for step, batch in enumerate(epoch_of(state, 0)[:num_steps]):
+        group.step(batch, step, [lr] * len(group.optimization.rows))
+    return masks, {name: param.grad for name, param in group.model.named_parameters()}
+
+
+@pytest.mark.parametrize("model", HAS_WIDTH)
+def test_members_draw_the_dropout_masks_of_the_runs_alone(model):
+    overrides = (f"model={model}", "model.depth=2", "model.activation=identity", "regularizer=[dropout]")
+    runs = [one(*overrides, f"seed={seed}", f"regularizer.dropout.rate={rate}")
+            for seed, rate in enumerate((0.5, 0.2, 0.0, 0.8))]
+    together, _ = taken(runs, True, 3)
+    for number, described in enumerate(runs):
+        alone, _ = taken([described], False, 3)
+        assert len(alone) == len(together) > 0
+        assert all(torch.equal(mask.chunk(4)[number], own) for mask, own in zip(together, alone, strict=True))
+
+
+@pytest.mark.parametrize("norm", ["none", "batch", "layer"])
+@pytest.mark.parametrize("model", HAS_WIDTH)
+def test_members_have_the_gradients_of_the_runs_alone_in_float32(model, norm):
+    runs = several(4, f"model={model}", f"model.norm={norm}", "model.width=16", "device.precision=float32",
+                   "regularizer=[l2,dropout]")
+    _, together = taken(runs, True, 1)
+    for number, described in enumerate(runs):
+        _, alone = taken([described], False, 1)
+        scale = torch.cat([gradient.flatten() for gradient in alone.values()]).abs().max()
+        for name, gradient in alone.items():
+            # Relative to the largest: a bias before batch normalization has a gradient of rounding noise.
+            torch.testing.assert_close(together[name][number], gradient, rtol=1e-5, atol=1e-5 * scale.item())
+
+
+@dataclass(frozen=True)
+class Noise:
+    """A regularizer that draws noise on every batch."""
+
+    scale: float
+    seen: list = field(default_factory=list)
+
+    def on_batch(self, batch, generator):
+        self.seen.append(batch.ids.tolist())
+        noise = torch.randn(batch.inputs.shape, generator=generator, dtype=batch.inputs.dtype)
+        return batch._replace(inputs=batch.inputs + self.scale * noise)
+
+
+def test_members_have_their_batches_changed_one_by_one():
+    made = [one(*STEPS, f"seed={seed}") for seed in range(4)]
+    runs = [(replace(own, regularizers={"noise": Noise(0.1 * number)}), config)
+            for number, (own, config) in enumerate(made)]
+    assert_equals_solo(runs)
+    # Once together, once alone: the same examples both times.
+    for own, _ in runs:
+        seen = own.regularizers["noise"].seen
+        assert seen[: len(seen) // 2] == seen[len(seen) // 2 :]
+
+
+class Huber:
+    """A loss of a user's with a value that members may vary, which evaluation uses too."""
+
+    kinds = ("regression",)
+    MEMBER_VALUES = ("delta",)
+
+    def __init__(self, delta):
+        self.delta = delta
+
+    def __call__(self, outputs, targets):
+        delta = self.delta
+        if isinstance(delta, torch.Tensor):
+            delta = delta.repeat_interleave(len(targets) // len(delta)).to(outputs)
+        errors = (outputs[:, 0] - targets).abs()
+        return torch.where(errors < delta, errors.square() / 2, delta * (errors - delta / 2))
+
+
+def test_members_are_evaluated_with_their_own_values_of_the_loss():
+    runs = [as_regression(described) for described in several(4, *STEPS)]
+    runs = [(replace(own, loss=Huber(delta)), config)
+            for delta, (own, config) in zip((0.5, 0.1, 2.0, 0.5), runs, strict=True)]
+    assert_equals_solo(runs)
+
+
+@pytest.mark.parametrize(("group", "option"), sorted({(group, option) for group, option, _ in EVERY_VALUE}))
+def test_member_values_are_arguments_and_attributes(group, option):
+    keys = [key.rsplit(".", 1)[1] for key, _ in varying(group, option)]
+    if group == "model":
+        assert set(keys) <= {"dropout_rate"}
+        return
+    made = make(group, option)
+    assert all(hasattr(made, name) for name in keys)
+
+
+def test_members_of_one_size_of_split_are_asked_for():
+    with pytest.raises(ConfigError, match="splits of different sizes cannot train together"):
+        start([one(), one("split.val_fraction=0.3")], "", [None, None], fused=True)
+
+
+def test_data_in_common_is_kept_once():
+    state = start(several(4, "split.seed=0"), "", [None] * 4, fused=True)
+    assert len(state.group.feeds["train"].inputs) == len(DIGITS.arrays.targets) * 4 // 5 - len(
+        state.group.members[0].data.splits["val"].ids)
+    different = start(several(4), "", [None] * 4, fused=True)
+    assert len(different.group.feeds["train"].inputs) == 4 * len(state.group.feeds["train"].inputs)
+
+
+GROUPS = {"2+2": [[0, 1], [2, 3]], "3+1": [[0, 1, 3], [2]], "alone": [[0], [1], [3]], "other order": [[3, 0, 2, 1]],
+          "among others": [[4, 2, 5, 0, 6], [1, 7, 3]]}
+EVEN = digits(150, own_test=True)
+EVERY_FORM = [(model, norm, "loop", precision) for model, norm, depth in [*LAYERED, ("linear", "", 1)] if depth == 1
+              for precision in ("float32", "float64")]
+# In float32 oneDNN chooses how to compute grouped convolutions by the number of groups.
+EVERY_FORM += [("cnn", "batch", "grouped", "float64")]
+
+
+@pytest.mark.parametrize(("model", "norm", "form", "precision"), EVERY_FORM)
+def test_member_bits_do_not_depend_on_who_else_trains(model, norm, form, precision, monkeypatch):
+    # Matrix products of MKL depend on where their operands begin: 96 train examples in batches of 8, and a width of 16,
+    # begin at multiples of 64 bytes. Which form convolves faster is found by trying; here it is said.
+    monkeypatch.setattr("dlx.engine.start.convolution_form", lambda models, inputs: form)
+    overrides = (f"device.precision={precision}", *([f"model.norm={norm}", "model.width=16"] if norm else []),
+                 "epochs=2")
+    names = [name for name in REGULARIZERS if name != "dropout" or norm]
+    runs = combination(model, "adam", names, overrides, EVEN)
+    others = [one(*steps(model), f"model={model}", choice("regularizer", *names), *overrides, f"seed={seed}", data=EVEN)
+              for seed in range(4, 8)]
+    expected = fitted(runs)
+    for groups in GROUPS.values():
+        for group in groups:
+            found = fitted([[*runs, *others][index] for index in group])
+            for index, kept in zip(group, found, strict=True):
+                if index < 4:
+                    assert kept.rows == expected[index].rows, (group, index)
+                    assert_close(kept.weights, expected[index].weights, 0.0, f"{group} {index}")
+                    assert_close(kept.optimizer, expected[index].optimizer, 0.0, f"{group} {index}")
