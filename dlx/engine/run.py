@@ -241,7 +241,7 @@ def measure_selected(run: Run, group: Group, member: Member, why: str | Diverged
     evaluator = evaluator_of(parts, [data], group.plain, group.placement)
     examples = {name: predict(evaluator, split_of(data, name), data.targets) for name in SPLITS}
     rows = measure_all(parts.metrics, {name: split.losses for name, split in examples.items()},
-                       {name: split.outcome for name, split in examples.items()}, settings.level, settings.seed)
+                       {name: split.outcome for name, split in examples.items()}, settings.level)
     held_out = {name: (data.splits[name].ids.numpy(), examples[name].outcome) for name in HELD_OUT}
     write_predictions(run.folder.path / layout.PREDICTIONS, held_out, data.spec.class_names)
     progress = member.progress

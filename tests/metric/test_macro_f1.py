@@ -32,6 +32,14 @@ def test_macro_f1_equals_definition_and_scikit_learn():
     assert MacroF1().value(OUTCOME) == pytest.approx(f1_score(TARGETS, PREDICTIONS, average="macro"), rel=1e-14)
 
 
+@pytest.mark.parametrize(("n", "num_classes"), [(1, 2), (5, 2), (300, 10), (40, 30)])
+def test_macro_f1_equals_scikit_learn_also_where_classes_are_absent(n, num_classes):
+    generator = np.random.default_rng(n)
+    targets, scores = generator.integers(0, num_classes, n), generator.random((n, num_classes))
+    twin = f1_score(targets, scores.argmax(axis=1), labels=np.unique(targets), average="macro")
+    assert MacroF1().value(Outcome(scores, targets)) == pytest.approx(twin, rel=1e-14)
+
+
 def test_macro_f1_leaves_out_classes_without_targets_but_counts_their_predictions_as_misses():
     outcome = Outcome(np.eye(4)[[0, 0, 3, 1]], np.array([0, 0, 1, 1]))
     assert MacroF1().value(outcome) == pytest.approx((1 + 2 / 3) / 2, rel=1e-14)
