@@ -139,7 +139,7 @@ def open_run(run: Run, found: Found | None, state: Fit) -> None:
         own = next(index for index, member in enumerate(members) if run.config is member.facts["config"])
         member = members[own]
         initial = model_checkpoint(state.group.weights(own), member.data.statistics, member.facts)
-        checkpoint.save(run.folder.checkpoints / layout.INITIAL, initial)
+        checkpoint.save(run.folder.checkpoints / layout.INITIAL, initial, "file")
     else:
         run.log.info("resumed from %s", found.path.name)
     run.log.info("training on %s, threads %d, members %d, from epoch %d", placement.device, placement.threads,
