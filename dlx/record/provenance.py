@@ -41,7 +41,7 @@ def package_versions() -> dict[str, str]:
 def git_state(folder: Path) -> dict[str, str] | None:
     """Return the commit of the user's repository and a hash of what differs from it; None outside of one.
 
-    As the process first found it: later changes are not in the code that it has imported.
+    Asked once for the runs of a command: they share the code that was imported, and git takes milliseconds.
     """
     commit = _git(folder, "rev-parse", "HEAD")
     if commit is None:
