@@ -37,8 +37,11 @@ def run(args: argparse.Namespace) -> int:
     from dlx.cli.outcome import show_outcome
     from dlx.cli.progress import observe
     from dlx.record.folder import RunFolder
+    from dlx.record.provenance import git_state
     from dlx.run import Surroundings, describe, execute
 
+    # Each command sees the repository as it finds it, also where one process gives several.
+    git_state.cache_clear()
     folder = RunFolder.create(Path(config["runs_dir"]), saved["name"], config_hash(saved))
     with folder, show_outcome(folder.path, args.json), observe(saved, folder.path, quiet=args.json) as observer:
         describe(folder, saved, args.overrides)

@@ -15,13 +15,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from dlx.core.random import numpy_generator
+from dlx.core.resamples import resampled_means
 
 SMALL_PROPORTION = 100
 MAX_BCA = 2_000
 BCA_DRAWS = 9_999
 PERCENTILE_DRAWS = 2_000
-_BLOCK_ELEMENTS = 2**17
+_ROUNDING = 16 * float(np.finfo(np.float64).eps)
 
 
 class Interval(NamedTuple):
@@ -164,7 +164,7 @@ def function_of_means(
     if n == 1:
         return undefined("one value", level, n)
     num_draws = BCA_DRAWS if n <= MAX_BCA else PERCENTILE_DRAWS
-    draws = function(_resampled_means(columns, num_draws, numpy_generator(seed, "bootstrap")))
+    draws = function(resampled_means(columns, num_draws, seed))
     if n > MAX_BCA:
         return percentile(draws, level, n, "percentile bootstrap")
     means = columns.mean(axis=1, keepdims=True)
@@ -184,33 +184,6 @@ def percentile(draws: np.ndarray, level: float, n: int, method: str) -> Interval
     return Interval(float(low), float(high), method, level, n, draws.size)
 
 
-def stratified_counts(targets: np.ndarray, num_draws: int, generator: np.random.Generator) -> np.ndarray:
-    """Draw bootstrap resamples within each class: how often each example occurs in each.
-
-    Args:
-        targets: class indices [N].
-        num_draws: R.
-        generator: of the draws.
-
-    Returns:
-        Counts [N, R]; over the examples of a class they sum to its size in every draw.
-    """
-    counts = np.empty((targets.size, num_draws), dtype=np.int64)
-    for members in (np.flatnonzero(targets == label) for label in np.unique(targets)):
-        slots = generator.integers(0, members.size, (members.size, num_draws)) * num_draws + np.arange(num_draws)
-        counts[members] = np.bincount(slots.ravel(), minlength=slots.size).reshape(slots.shape)
-    return counts
-
-
-def _resampled_means(columns: np.ndarray, num_draws: int, generator: np.random.Generator) -> np.ndarray:
-    """Return the means [K, R] of bootstrap resamples, in blocks so that memory does not grow with R."""
-    n = columns.shape[1]
-    block = max(1, _BLOCK_ELEMENTS // n)
-    sizes = (min(block, num_draws - start) for start in range(0, num_draws, block))
-    resamples = (generator.integers(0, n, (size, n)) for size in sizes)
-    return np.concatenate([[column.take(ids).mean(axis=1) for column in columns] for ids in resamples], axis=1)
-
-
 def _bca_quantiles(draws: np.ndarray, value: float, left_out: np.ndarray, level: float) -> np.ndarray:
     """Return the two quantiles of the draws that bound the interval (Efron & Tibshirani 1993, equation 14.10).
 
@@ -219,7 +192,9 @@ def _bca_quantiles(draws: np.ndarray, value: float, left_out: np.ndarray, level:
     """
     from scipy.special import ndtr, ndtri
 
-    below = ((draws < value).mean() + (draws <= value).mean()) / 2
+    # A resample may sum the same values in another order: draws that differ by its rounding are equal.
+    slack = _ROUNDING * np.abs(draws).max()
+    below = ((draws < value - slack).mean() + (draws <= value + slack).mean()) / 2
     bias = ndtri(np.clip(below, 0.5 / draws.size, 1 - 0.5 / draws.size))
     shifted = bias + ndtri(np.array([(1 - level) / 2, (1 + level) / 2]))
     shrink = 1 - _acceleration(left_out) * shifted

@@ -169,26 +169,32 @@ def measure_epoch(state: Fit) -> list[Row | DivergedError]:
     """Close the epoch: measure train_eval and val and make each member's row, or say that it diverged."""
     group, steps = state.group, state.steps_per_epoch
     last_step = (state.epoch + 1) * steps - 1
-    losses, norms = (by_member(values) for values in (state.position.losses, state.position.norms))
+    losses, norms = (torch.stack(values, dim=1).double().cpu()
+                     for values in (state.position.losses, state.position.norms))
     sizes = torch.tensor([end - begin for begin, end in pairwise(state.bounds)], dtype=torch.float64)
     with eval_mode(group.model):
         with dead_units(group.model, len(group.members)) as dead:
             train_eval = measure(group.evaluator, group.feeds["train"])
         val = measure(group.evaluator, group.feeds["val"])
-    lrs = state.lrs_at()
+    lrs_at = state.lrs_at()
+    lrs = lrs_at(last_step)
+    bad_steps = non_finite_steps(losses)
+    train_losses = ((losses * sizes).sum(dim=1) / sizes.sum()).tolist()
+    mean_norms, largest_norms = norms.mean(dim=1).tolist(), norms.amax(dim=1).tolist()
     ratios, weight_norms = gradient_ratios(group.flat), torch.linalg.vector_norm(group.flat.values, dim=1).tolist()
     dead_fractions = dead[0].tolist() if dead else [None] * len(group.members)
     outcomes: list[Row | DivergedError] = []
     for number in range(len(group.members)):
         own_lr = group.optimization.group_of(number)
-        bad = non_finite_step(losses[number], train_eval[number], val[number])
+        bad = bad_steps[number]
+        if bad is None and not all(math.isfinite(measured[number]["loss"]) for measured in (train_eval, val)):
+            bad = steps - 1
         if bad is not None:
             step = last_step - steps + 1 + bad
-            outcomes.append(DivergedError(step, lrs(step)[own_lr]))
+            outcomes.append(DivergedError(step, lrs_at(step)[own_lr]))
             continue
-        gradients = Gradients(norms[number].mean().item(), norms[number].max().item(), ratios[number])
-        train_loss = float(losses[number] @ sizes / sizes.sum())
-        row = history.make_row(state.epoch + 1, last_step + 1, lrs(last_step)[own_lr], train_loss, train_eval[number],
+        gradients = Gradients(mean_norms[number], largest_norms[number], ratios[number])
+        row = history.make_row(state.epoch + 1, last_step + 1, lrs[own_lr], train_losses[number], train_eval[number],
                                val[number], gradients, weight_norms[number], dead_fractions[number])
         outcomes.append(row)
     for member, outcome in zip(group.members, outcomes, strict=True):
@@ -198,20 +204,11 @@ def measure_epoch(state: Fit) -> list[Row | DivergedError]:
     return outcomes
 
 
-def by_member(values: Sequence[Tensor]) -> list[Tensor]:
-    """Return each member's values [steps] of an epoch, from [R] of each step.
-
-    Each lies by itself: sums over what lies apart are rounded otherwise, and would depend on R.
-    """
-    return [own.contiguous() for own in torch.stack(list(values)).double().cpu().unbind(dim=1)]
-
-
-def non_finite_step(losses: Tensor, *measured: dict[str, float]) -> int | None:
-    """Return the first step of an epoch whose loss [steps] is not finite; the last where an evaluation's is not."""
-    bad = (~losses.isfinite()).nonzero()
-    if len(bad):
-        return int(bad[0])
-    return None if all(math.isfinite(values["loss"]) for values in measured) else len(losses) - 1
+def non_finite_steps(losses: Tensor) -> list[int | None]:
+    """Return each member's first step of an epoch whose loss [R, steps] is not finite, or None."""
+    finite = losses.isfinite()
+    return [None if whole else first
+            for whole, first in zip(finite.all(dim=1).tolist(), finite.int().argmin(dim=1).tolist(), strict=True)]
 
 
 def keep_best(group: Group, number: int, row: Row) -> None:

@@ -61,12 +61,13 @@ class Recorder:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close the files, also before the block ends."""
         self._metrics.__exit__()
         self._timing.__exit__()
+
+    def close(self) -> None:
+        """Make metrics.csv durable and close the files before the block ends, because training has."""
+        self._metrics.sync()
+        self.__exit__()
 
     def after_epoch(self, row: Row, train_seconds: float, measure_seconds: float) -> None:
         """Append the row of an epoch, and its wall-clock seconds to timing.csv."""

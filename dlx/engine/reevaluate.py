@@ -42,5 +42,5 @@ def reevaluate(parts: Parts, checkpoint: Checkpoint, data_dir: str, device: Mapp
     evaluator = evaluator_of(parts, [data], model, placement)
     examples = {name: predict(evaluator, split_of(data, name), data.targets) for name in splits}
     rows = measure_all(parts.metrics, {name: split.losses for name, split in examples.items()},
-                       {name: split.outcome for name, split in examples.items()}, level, parts.settings.seed)
+                       {name: split.outcome for name, split in examples.items()}, level)
     return {"level": level, "metrics": [as_record(row, level) for row in rows]}

@@ -143,7 +143,7 @@ def open_run(run: Run, found: Found | None, state: Fit) -> None:
         own = next(index for index, member in enumerate(members) if run.config is member.facts["config"])
         member = members[own]
         initial = model_checkpoint(state.group.weights(own), member.data.statistics, member.facts)
-        checkpoint.save(run.folder.checkpoints / layout.INITIAL, initial)
+        checkpoint.save(run.folder.checkpoints / layout.INITIAL, initial, "file")
     else:
         run.log.info("resumed from %s", found.path.name)
     run.log.info("training on %s, threads %d, members %d, from epoch %d", placement.device, placement.threads,
@@ -246,7 +246,7 @@ def measure_selected(run: Run, model: nn.Module, placement: Placement, member: M
     evaluator = evaluator_of(parts, [data], model, placement)
     examples = {name: predict(evaluator, split_of(data, name), data.targets) for name in SPLITS}
     rows = measure_all(parts.metrics, {name: split.losses for name, split in examples.items()},
-                       {name: split.outcome for name, split in examples.items()}, settings.level, settings.seed)
+                       {name: split.outcome for name, split in examples.items()}, settings.level)
     held_out = {name: (data.splits[name].ids.numpy(), examples[name].outcome) for name in HELD_OUT}
     write_predictions(run.folder.path / layout.PREDICTIONS, held_out, data.spec.class_names)
     progress = member.progress

@@ -15,6 +15,8 @@ FORMAT = 1
 TRAIN_EVAL = "train_eval"
 HELD_OUT = ("val", "test")
 SPLITS = (TRAIN_EVAL, *HELD_OUT)
+# Of every run alike: intervals of two runs do not differ by the draws, and resamples are drawn once for many runs.
+RESAMPLES_SEED = 0
 
 
 class Measured(NamedTuple):
@@ -29,18 +31,20 @@ class Measured(NamedTuple):
 
 
 def measure_all(metrics: Mapping[str, Metric], losses: Mapping[str, np.ndarray], outcomes: Mapping[str, Outcome],
-                level: float, seed: int) -> list[Measured]:
+                level: float) -> list[Measured]:
     """Measure the loss and every metric on every split, with intervals on val and test.
 
     Args:
         losses: of each example [N] without penalties, by split.
         outcomes: what the model said, by split.
     """
-    rows = [Measured("loss", split, float(values.mean()), mean(values, level, seed) if split in HELD_OUT else None,
-                     len(values), False) for split, values in losses.items()]
+    rows = []
+    for split, values in losses.items():
+        interval = mean(values, level, RESAMPLES_SEED) if split in HELD_OUT else None
+        rows.append(Measured("loss", split, float(values.mean()), interval, len(values), False))
     for name, metric in metrics.items():
         for split, outcome in outcomes.items():
-            interval = metric.interval(outcome, level, seed) if split in HELD_OUT else None
+            interval = metric.interval(outcome, level, RESAMPLES_SEED) if split in HELD_OUT else None
             rows.append(Measured(name, split, metric.value(outcome), interval, len(outcome.targets),
                                  metric.greater_is_better))
     return rows

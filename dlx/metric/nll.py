@@ -31,14 +31,11 @@ class Nll:
 
     def value(self, outcome: Outcome) -> float:
         """Return the negative log likelihood of a whole split."""
-        from sklearn.metrics import log_loss
-
-        return float(log_loss(outcome.targets, outcome.scores, labels=np.arange(outcome.scores.shape[1])))
+        return float(_nats(outcome).mean())
 
     def interval(self, outcome: Outcome, level: float, seed: int) -> Interval:
         """Return the bootstrap interval of the mean over examples."""
-        probs = outcome.scores[np.arange(outcome.targets.size), outcome.targets]
-        return intervals.mean(-np.log(probs.clip(_EPSILON, 1 - _EPSILON)), level, seed)
+        return intervals.mean(_nats(outcome), level, seed)
 
     def per_example(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Map logits [B, C] and targets [B] to nats [B], at most 36.04."""
@@ -47,3 +44,9 @@ class Nll:
     def from_mean(self, mean: float) -> float:
         """Return the mean, which is the negative log likelihood."""
         return mean
+
+
+def _nats(outcome: Outcome) -> np.ndarray:
+    """Return −log p(target) of each example, [N]."""
+    probs = outcome.scores[np.arange(outcome.targets.size), outcome.targets]
+    return np.asarray(-np.log(probs.clip(_EPSILON, 1 - _EPSILON)))

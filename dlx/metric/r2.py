@@ -24,9 +24,13 @@ class R2:
 
     def value(self, outcome: Outcome) -> float:
         """Return the coefficient of determination of a whole split, or nan where it has one example."""
-        from sklearn.metrics import r2_score
-
-        return float(r2_score(outcome.targets, outcome.scores)) if outcome.targets.size > 1 else math.nan
+        targets = outcome.targets
+        if targets.size < 2:
+            return math.nan
+        error, total = ((targets - other) ** 2 for other in (outcome.scores, targets.mean()))
+        if np.ptp(targets) == 0:
+            return float(not error.any())
+        return float(1 - error.sum() / total.sum())
 
     def interval(self, outcome: Outcome, level: float, seed: int) -> Interval:
         """Return the bootstrap interval over examples, targets and predictions drawn together.

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import ClassVar
+from collections.abc import Iterable
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
-from dlx.core.intervals import PERCENTILE_DRAWS, Interval, percentile, stratified_counts, undefined
-from dlx.core.random import numpy_generator
+from dlx.core.intervals import PERCENTILE_DRAWS, Interval, percentile, undefined
+from dlx.core.resamples import stratified_counts
 from dlx.core.types import Kind, Outcome
-
-_BLOCK_ELEMENTS = 2**18
 
 
 class RocAuc:
@@ -26,52 +25,69 @@ class RocAuc:
 
     def value(self, outcome: Outcome) -> float:
         """Return the area of a whole split, or nan where a class is absent."""
-        from sklearn.metrics import roc_auc_score
-
         if _absent(outcome).size > 0:
             return math.nan
-        scores = outcome.scores[:, 1] if outcome.scores.shape[1] == 2 else outcome.scores
-        return float(roc_auc_score(outcome.targets, scores, multi_class="ovr"))
+        return float(resampled_roc_auc(outcome, [np.ones((outcome.targets.size, 1), dtype=np.uint8)])[0])
 
     def interval(self, outcome: Outcome, level: float, seed: int) -> Interval:
         """Return the percentile interval of 2,000 bootstrap draws that keep the size of every class.
 
-        The work grows with N·C; measured on one core: 0.8 s at 10,000 examples and 10 classes, 5 s at 100 classes.
+        The work grows with the examples that a wrong order involves, at most with N·C. Measured on one core, of scores
+        that know nothing: 0.6 s at 10,000 examples and 10 classes, 5 s at 100 classes.
         """
         n, absent = outcome.targets.size, _absent(outcome)
         if absent.size > 0:
             return undefined(f"the split has no example of class {', '.join(map(str, absent))}", level, n)
-        generator = numpy_generator(seed, "bootstrap")
-        block = max(1, _BLOCK_ELEMENTS // n)
-        sizes = (min(block, PERCENTILE_DRAWS - start) for start in range(0, PERCENTILE_DRAWS, block))
-        draws = [weighted_roc_auc(outcome, stratified_counts(outcome.targets, size, generator)) for size in sizes]
-        return percentile(np.concatenate(draws), level, n, "percentile bootstrap, stratified by class")
+        draws = resampled_roc_auc(outcome, stratified_counts(outcome.targets, PERCENTILE_DRAWS, seed))
+        return percentile(draws, level, n, "percentile bootstrap, stratified by class")
 
 
-def weighted_roc_auc(outcome: Outcome, weights: np.ndarray) -> np.ndarray:
-    """Return the area [R] of each weighting of the examples.
+class Disorder(NamedTuple):
+    """The pairs of a positive and a negative example in which the negative one scores as high or higher.
+
+    upper: negatives of such pairs, best first; lower: positives of such pairs [L]; above, reached: how many of upper
+    score above, and at least as high as, each of lower [L]; num_pairs: all pairs of a positive and a negative.
+    """
+
+    upper: np.ndarray
+    lower: np.ndarray
+    above: np.ndarray
+    reached: np.ndarray
+    num_pairs: int
+
+
+def resampled_roc_auc(outcome: Outcome, blocks: Iterable[np.ndarray]) -> np.ndarray:
+    """Return the area [R] of each resample within classes.
 
     Args:
         outcome: with every class present.
-        weights: non-negative integers [N, R], such as the counts of resamples, positive in total for every class.
+        blocks: how often each example occurs [N, r], R draws in all; over the examples of a class they sum to its size.
     """
     num_classes = outcome.scores.shape[1]
     positives = range(1, 2) if num_classes == 2 else range(num_classes)
-    areas = [_area(outcome.scores[:, label], outcome.targets == label, weights) for label in positives]
-    return np.asarray(np.mean(areas, axis=0))
+    disorders = [disorder(outcome.scores[:, label], outcome.targets == label) for label in positives]
+    return np.concatenate([np.mean([_area(pairs, counts) for pairs in disorders], axis=0) for counts in blocks])
 
 
-def _area(scores: np.ndarray, positive: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return Σ w_i w_j (1[s_i > s_j] + 1[s_i = s_j]/2) / Σ w_i w_j over positives i and negatives j, [R]."""
-    negatives = np.flatnonzero(~positive)
-    negatives = negatives[scores[negatives].argsort()]
-    below = np.zeros((negatives.size + 1, weights.shape[1]), dtype=np.int64)
-    weights[negatives].cumsum(axis=0, out=below[1:])
-    beaten = below[scores[negatives].searchsorted(scores[positive], "left")]
-    reached = below[scores[negatives].searchsorted(scores[positive], "right")]
-    wins = ((beaten + reached) * weights[positive]).sum(axis=0) / 2
-    return np.asarray(wins / (weights[positive].sum(axis=0) * below[-1]))
+def disorder(scores: np.ndarray, positive: np.ndarray) -> Disorder:
+    """Find the pairs that keep an area below 1: few, where the model is good."""
+    num_positives = int(np.count_nonzero(positive))
+    upper = np.flatnonzero(~positive & (scores >= scores[positive].min()))
+    upper = upper[(-scores[upper]).argsort()]
+    lower = np.flatnonzero(positive & (scores <= scores[upper].max(initial=-math.inf)))
+    above, reached = ((-scores[upper]).searchsorted(-scores[lower], side) for side in ("left", "right"))
+    return Disorder(upper, lower, above, reached, num_positives * (positive.size - num_positives))
+
+
+def _area(pairs: Disorder, counts: np.ndarray) -> np.ndarray:
+    """Return 1 − Σ w_i w_j (1[s_i < s_j] + 1[s_i = s_j]/2) / Σ w_i w_j over positives i and negatives j, [r]."""
+    above = np.zeros((pairs.upper.size + 1, counts.shape[1]), dtype=np.int32)
+    counts[pairs.upper].cumsum(axis=0, dtype=np.int32, out=above[1:])
+    beaten_by = above[pairs.above] + above[pairs.reached]
+    lost = np.einsum("ir,ir->r", beaten_by, counts[pairs.lower], dtype=np.int64) / 2
+    return np.asarray(1 - lost / pairs.num_pairs)
 
 
 def _absent(outcome: Outcome) -> np.ndarray:
-    return np.setdiff1d(np.arange(outcome.scores.shape[1]), outcome.targets)
+    present = np.bincount(outcome.targets, minlength=outcome.scores.shape[1])
+    return np.flatnonzero(present == 0)

@@ -31,18 +31,12 @@ class TopK:
 
     def value(self, outcome: Outcome) -> float:
         """Return the top-k accuracy of a whole split."""
-        from sklearn.metrics import top_k_accuracy_score
-
-        num_classes = outcome.scores.shape[1]
-        # scikit-learn refuses two columns and warns at k = C: a class that is never likely avoids both.
-        scores = np.pad(outcome.scores, ((0, 0), (0, 1)), constant_values=-1.0)
-        labels = np.arange(num_classes + 1)
-        return float(top_k_accuracy_score(outcome.targets, scores, k=min(self.k, num_classes), labels=labels))
+        return float(self._hits(outcome).mean())
 
     def interval(self, outcome: Outcome, level: float, seed: int) -> Interval:
         """Return the interval of a proportion; nothing is drawn."""
-        n = outcome.targets.size
-        return proportion(round(self.value(outcome) * n), n, level)
+        hits = self._hits(outcome)
+        return proportion(int(np.count_nonzero(hits)), hits.size, level)
 
     def per_example(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Map logits [B, C] and targets [B] to 1 where the target is among the k largest, else 0, [B]."""
@@ -57,3 +51,9 @@ class TopK:
     def from_mean(self, mean: float) -> float:
         """Return the mean, which is the top-k accuracy."""
         return mean
+
+    def _hits(self, outcome: Outcome) -> np.ndarray:
+        scores, targets = outcome.scores, outcome.targets[:, None]
+        own = np.take_along_axis(scores, targets, axis=1)
+        ahead = (scores > own) | ((scores == own) & (np.arange(scores.shape[1]) > targets))
+        return np.asarray(ahead.sum(axis=1) < self.k)

@@ -1,4 +1,8 @@
-"""Files that are whole or absent: temporary name, flush, fsync, rename, fsync of the folder."""
+"""Files that are whole or absent: temporary name, flush, fsync, rename, fsync of the folder.
+
+An fsync takes milliseconds on a disk. Of several files of one folder the last alone need sync the folder: file systems
+with a journal keep the order in which names changed.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +11,13 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from dlx.core.errors import StorageError
+
+# How much of a replaced file outlasts a loss of power from now on: content and name; the content, so that whichever
+# version of the file is found is whole; or nothing yet, of a file that is made again where it was lost.
+Sync = Literal["folder", "file", "none"]
 
 
 @contextlib.contextmanager
@@ -21,8 +29,8 @@ def storage_errors(path: Path, hint: str = "free space, then dlx resume") -> Ite
         raise StorageError(f"cannot write {path}: {error.strerror or error}; {hint}") from error
 
 
-def write_bytes(path: Path, data: bytes) -> None:
-    """Replace a file durably; a reader, or a crash at any instant, sees the old bytes or the new, never a mixture.
+def write_bytes(path: Path, data: bytes, sync: Sync = "folder") -> None:
+    """Replace a file; a reader, or a crash at any instant, sees the old bytes or the new, never a mixture.
 
     Raises:
         StorageError: disk full, permission denied or any other refusal; the old file is intact.
@@ -35,22 +43,24 @@ def write_bytes(path: Path, data: bytes) -> None:
             with open(temporary, "xb") as file:
                 file.write(data)
                 file.flush()
-                os.fsync(file.fileno())
+                if sync != "none":
+                    os.fsync(file.fileno())
             os.replace(temporary, path)
-            sync_folder(path.parent)
+            if sync == "folder":
+                sync_folder(path.parent)
         except OSError:
             temporary.unlink(missing_ok=True)
             raise
 
 
-def write_text(path: Path, text: str) -> None:
-    """Replace a UTF-8 text file durably, see `write_bytes`."""
-    write_bytes(path, text.encode())
+def write_text(path: Path, text: str, sync: Sync = "folder") -> None:
+    """Replace a UTF-8 text file, see `write_bytes`."""
+    write_bytes(path, text.encode(), sync)
 
 
-def write_json(path: Path, value: Any) -> None:
-    """Replace a JSON file durably, keys in the order given; NaN and infinity are refused."""
-    write_text(path, json.dumps(value, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
+def write_json(path: Path, value: Any, sync: Sync = "folder") -> None:
+    """Replace a JSON file, keys in the order given; NaN and infinity are refused. See `write_bytes`."""
+    write_text(path, json.dumps(value, indent=1, allow_nan=False, ensure_ascii=False) + "\n", sync)
 
 
 def sync_folder(folder: Path) -> None:

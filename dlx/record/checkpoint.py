@@ -83,15 +83,15 @@ def decode(data: bytes, where: str) -> Checkpoint:
     return Checkpoint(tensors, state)
 
 
-def save(path: Path, checkpoint: Checkpoint) -> None:
-    """Write a checkpoint durably, then read it back and verify it.
+def save(path: Path, checkpoint: Checkpoint, sync: atomic.Sync = "folder") -> None:
+    """Write a checkpoint durably, then read it back and verify it. See `atomic.write_bytes` for `sync`.
 
     Raises:
         StorageError: the file system refused; what stood there before is intact.
         ArtefactError: the bytes read back differ from those written.
     """
     data = encode(checkpoint)
-    atomic.write_bytes(path, data)
+    atomic.write_bytes(path, data, sync)
     with atomic.storage_errors(path):
         written = path.read_bytes()
     if written != data:

@@ -20,6 +20,7 @@ from dlx.record.safe_yaml import read_json
 Status = Literal["created", "running", "done", "failed", "diverged", "oom", "interrupted"]
 STATUSES: tuple[Status, ...] = get_args(Status)
 FINAL: tuple[Status, ...] = ("done", "diverged")
+_Dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 
 
@@ -96,16 +97,18 @@ class RunFolder:
         with atomic.storage_errors(self.path):
             (self.path / layout.CHECKPOINTS).mkdir(exist_ok=True)
         typed = "".join(f"{line}\n" for line in overrides)
-        atomic.write_bytes(self.path / layout.OVERRIDES, typed.encode(errors="surrogateescape"))
-        atomic.write_json(self.path / layout.PROVENANCE, provenance)
+        atomic.write_bytes(self.path / layout.OVERRIDES, typed.encode(errors="surrogateescape"), "file")
+        atomic.write_json(self.path / layout.PROVENANCE, provenance, "file")
         self.set_status("created")
         # Last, because a folder is a run from the moment that its configuration stands.
-        atomic.write_text(self.path / layout.CONFIG, yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True))
+        text = yaml.dump(dict(config), Dumper=_Dumper, sort_keys=False, allow_unicode=True)
+        atomic.write_text(self.path / layout.CONFIG, text)
 
     def set_status(self, status: Status, **facts: Any) -> None:
         """Replace status.json. Facts are plain values, such as epoch, step, reason."""
         facts = {"status": status, **facts, "pid": os.getpid(), "time": time.time()}
-        atomic.write_json(self.path / layout.STATUS, facts)
+        # An older status that comes back after a loss of power is put right by resuming, as after a kill.
+        atomic.write_json(self.path / layout.STATUS, facts, "file")
 
     def status(self) -> dict[str, Any]:
         """Read status.json; a run whose process died without a word reads as interrupted."""

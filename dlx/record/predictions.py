@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -11,7 +12,9 @@ import numpy as np
 
 from dlx.core.types import Outcome
 from dlx.record import atomic
-from dlx.record.table import format_value
+
+# As `table.format_value` writes a float.
+FLOAT = "%.9g"
 
 
 def write_predictions(path: Path, outcomes: Mapping[str, tuple[np.ndarray, Outcome]], class_names: Sequence[str]
@@ -25,13 +28,18 @@ def write_predictions(path: Path, outcomes: Mapping[str, tuple[np.ndarray, Outco
     The columns are split, id, target, prediction, and for a classification prob_<class>; targets and predictions of a
     classification are class indices.
     """
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["split", "id", "target", "prediction", *(f"prob_{name}" for name in class_names)])
-    for split, (ids, outcome) in outcomes.items():
-        scores, targets = outcome.scores, outcome.targets.tolist()
-        predictions = (scores.argmax(axis=1) if class_names else scores).tolist()
-        probs = scores.tolist() if class_names else [[]] * len(targets)
-        for row, target, prediction, prob in zip(ids.tolist(), targets, predictions, probs, strict=True):
-            writer.writerow([split, row, format_value(target), format_value(prediction), *map(format_value, prob)])
-    atomic.write_text(path, text.getvalue())
+    header = io.StringIO()
+    names = ["split", "id", "target", "prediction", *(f"prob_{name}" for name in class_names)]
+    csv.writer(header, lineterminator="\n").writerow(names)
+    text = "".join(table(split, ids, outcome, bool(class_names)) for split, (ids, outcome) in outcomes.items())
+    atomic.write_text(path, header.getvalue() + text, "file")
+
+
+def table(split: str, ids: np.ndarray, outcome: Outcome, classified: bool) -> str:
+    """Format the rows of a split: all at once, which is faster than one by one."""
+    scores, targets = outcome.scores, outcome.targets
+    number = "%d" if classified else FLOAT
+    columns = [scores.argmax(axis=1), *scores.T] if classified else [scores]
+    rows = zip(*(column.tolist() for column in (ids, targets, *columns)), strict=True)
+    line = ",".join([split, "%d", number, number, *[FLOAT] * (len(columns) - 1)]) + "\n"
+    return line * len(ids) % tuple(itertools.chain.from_iterable(rows))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import platform
@@ -21,7 +22,7 @@ def provenance(**facts: Any) -> dict[str, Any]:
     return {
         "dlx": dlx.__version__,
         "python": platform.python_version(),
-        "packages": {name: version(name) for name in PACKAGES},
+        "packages": package_versions(),
         "platform": platform.platform(),
         "cpu_count": os.cpu_count(),
         "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
@@ -30,8 +31,18 @@ def provenance(**facts: Any) -> dict[str, Any]:
     }
 
 
+@functools.cache
+def package_versions() -> dict[str, str]:
+    """Return the versions of the packages that results may depend on."""
+    return {name: version(name) for name in PACKAGES}
+
+
+@functools.cache
 def git_state(folder: Path) -> dict[str, str] | None:
-    """Return the commit of the user's repository and a hash of what differs from it; None outside of one."""
+    """Return the commit of the user's repository and a hash of what differs from it; None outside of one.
+
+    Asked once for the runs of a command: they share the code that was imported, and git takes milliseconds.
+    """
     commit = _git(folder, "rev-parse", "HEAD")
     if commit is None:
         return None

@@ -46,7 +46,7 @@ class CheckpointStore:
 
     def keep(self, best: Checkpoint, last: Checkpoint | None) -> None:
         """Write those that stay; last is None where training did not end well."""
-        files.save(self.folder / layout.BEST, best)
+        files.save(self.folder / layout.BEST, best, "folder" if last is None else "file")
         if last is not None:
             files.save(self.folder / layout.LAST, last)
 

@@ -42,7 +42,8 @@ class EpochTable:
     def __init__(self, path: Path, rows: Sequence[Row] = ()) -> None:
         self.path = path
         text = ",".join(rows[0]) + "\n" + "".join(map(format_row, rows)) if rows else ""
-        atomic.write_text(path, text)
+        # Resuming makes it again; `sync` makes it last.
+        atomic.write_text(path, text, "none")
         self._size = len(text.encode())
         self._descriptor: int | None = None
 
@@ -55,6 +56,12 @@ class EpochTable:
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
+
+    def sync(self) -> None:
+        """Make the rows durable."""
+        if self._descriptor is not None:
+            with atomic.storage_errors(self.path):
+                os.fsync(self._descriptor)
 
     def append(self, row: Row) -> None:
         """Add a row; on a full disk the file is cut back to whole rows.

@@ -184,16 +184,6 @@ def test_percentile_takes_quantiles_of_draws():
     assert found[2:] == ("percentile bootstrap", 0.9, 7, 101)
 
 
-def test_stratified_counts_keep_class_sizes_and_draw_uniformly():
-    targets = np.array([2, 0, 2, 0, 0, 5, 2, 2])
-    counts = intervals.stratified_counts(targets, 4_000, np.random.default_rng(0))
-    for label, size in ((0, 3), (2, 4), (5, 1)):
-        assert (counts[targets == label].sum(axis=0) == size).all()
-    assert counts.mean(axis=1) == pytest.approx(np.ones(8), abs=0.06)
-    assert counts[1].var() == pytest.approx(3 * (1 / 3) * (2 / 3), rel=0.1)
-    assert abs(np.corrcoef(counts[0], counts[1])[0, 1]) < 0.06
-
-
 @pytest.mark.parametrize("level", [0.0, 1.0, -0.5, math.nan])
 @pytest.mark.parametrize(
     "interval",

@@ -3,6 +3,8 @@ import math
 import numpy as np
 import pytest
 import torch
+from scipy.special import softmax
+from sklearn.metrics import log_loss
 from torch.nn.functional import cross_entropy
 
 from dlx.core import intervals
@@ -47,6 +49,14 @@ def test_nll_interval_is_that_of_the_mean_of_cross_entropies():
     found = Nll().interval(outcome, 0.9, 4)
     assert found[:2] == pytest.approx(twin[:2], rel=1e-10)
     assert found[2:] == twin[2:]
+
+
+@pytest.mark.parametrize("scale", [0.1, 1.0, 30.0, 2_000.0])
+@pytest.mark.parametrize("num_classes", [2, 9])
+def test_nll_equals_scikit_learn_also_of_probabilities_that_underflow(num_classes, scale):
+    logits = np.random.default_rng(0).normal(size=(150, num_classes)) * scale
+    outcome = Outcome(softmax(logits, axis=1), np.arange(150) % num_classes)
+    assert Nll().value(outcome) == pytest.approx(log_loss(outcome.targets, outcome.scores), rel=1e-13)
 
 
 def test_nll_does_not_need_every_class_in_the_split():

@@ -3,6 +3,7 @@ import math
 import numpy as np
 import pytest
 from scipy import stats
+from sklearn.metrics import r2_score
 
 from dlx.core.random import numpy_generator
 from dlx.core.types import Outcome
@@ -50,6 +51,13 @@ def test_r2_of_equal_targets_follows_scikit_learn_and_has_no_interval(prediction
     assert R2().value(outcome) == value
     assert math.isnan(interval.low)
     assert interval[2:] == ("undefined: all targets are equal", 0.95, 6, 0)
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e6])
+@pytest.mark.parametrize("n", [2, 57, 3_000])
+def test_r2_equals_scikit_learn(n, offset):
+    outcome = noisy_outcome(n, offset)
+    assert R2().value(outcome) == pytest.approx(r2_score(outcome.targets, outcome.scores), rel=1e-12)
 
 
 def test_r2_of_one_example_is_nan():

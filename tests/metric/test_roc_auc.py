@@ -2,11 +2,12 @@ import math
 
 import numpy as np
 import pytest
+from scipy.special import softmax
 from sklearn.metrics import roc_auc_score
 
-from dlx.core.intervals import stratified_counts
+from dlx.core.resamples import stratified_counts
 from dlx.core.types import Outcome
-from dlx.metric.roc_auc import RocAuc, weighted_roc_auc
+from dlx.metric.roc_auc import RocAuc, resampled_roc_auc
 
 
 def tied_outcome(num_classes, n=60):
@@ -37,22 +38,33 @@ def test_roc_auc_equals_comparison_of_all_pairs_and_scikit_learn(num_classes):
     outcome = normalised(tied_outcome(num_classes))
     scores = outcome.scores[:, 1] if num_classes == 2 else outcome.scores
     assert RocAuc().value(outcome) == pytest.approx(one_vs_rest_by_hand(outcome), rel=1e-12)
-    assert RocAuc().value(outcome) == roc_auc_score(outcome.targets, scores, multi_class="ovr", average="macro")
+    twin = roc_auc_score(outcome.targets, scores, multi_class="ovr")
+    assert RocAuc().value(outcome) == pytest.approx(twin, rel=1e-12)
 
 
 @pytest.mark.parametrize("num_classes", [2, 3, 5])
-def test_weighted_roc_auc_equals_all_pairs_of_the_repeated_examples_with_ties(num_classes):
+def test_resampled_roc_auc_equals_all_pairs_of_the_repeated_examples_with_ties(num_classes):
     outcome = tied_outcome(num_classes)
-    counts = stratified_counts(outcome.targets, 25, np.random.default_rng(0))
+    counts = np.concatenate(list(stratified_counts(outcome.targets, 25, 0)), axis=1)
     repeated = [Outcome(*(np.repeat(array, count, axis=0) for array in outcome)) for count in counts.T]
     twin = [one_vs_rest_by_hand(resample) for resample in repeated]
-    assert weighted_roc_auc(outcome, counts) == pytest.approx(np.array(twin), rel=1e-12)
+    assert resampled_roc_auc(outcome, [counts[:, :10], counts[:, 10:]]) == pytest.approx(np.array(twin), rel=1e-12)
 
 
-def test_weighted_roc_auc_of_unit_weights_is_the_value():
-    outcome = normalised(tied_outcome(4))
-    area = weighted_roc_auc(outcome, np.ones((60, 1), dtype=np.int64))
-    assert area == pytest.approx(np.array([RocAuc().value(outcome)]), rel=1e-12)
+@pytest.mark.parametrize("signal", [-40.0, -1.0, 0.0, 1.0, 6.0, 40.0])
+@pytest.mark.parametrize(("n", "num_classes"), [(2, 2), (41, 2), (200, 7), (1_500, 10)])
+def test_roc_auc_equals_scikit_learn_from_the_worst_model_to_the_best(n, num_classes, signal):
+    generator = np.random.default_rng(n)
+    targets = generator.permutation(np.arange(n) % num_classes)
+    scores = softmax(generator.normal(size=(n, num_classes)) + signal * np.eye(num_classes)[targets], axis=1)
+    twin = roc_auc_score(targets, scores[:, 1] if num_classes == 2 else scores, multi_class="ovr")
+    assert RocAuc().value(Outcome(scores, targets)) == pytest.approx(twin, rel=1e-12, abs=1e-15)
+
+
+def test_roc_auc_of_equal_scores_is_a_half():
+    outcome = Outcome(np.full((30, 3), 1 / 3), np.arange(30) % 3)
+    assert RocAuc().value(outcome) == 0.5
+    assert RocAuc().interval(outcome, 0.95, 0)[:2] == (0.5, 0.5)
 
 
 def test_roc_auc_interval_is_a_brute_force_bootstrap_within_classes():

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from sklearn.metrics import top_k_accuracy_score
 
 from dlx.core.intervals import proportion
 from dlx.core.types import Outcome
@@ -29,6 +30,14 @@ def test_top_k_equals_brute_force_with_ties_whole_and_streamed(num_classes, k):
     streamed = TopK(k).per_example(torch.tensor(outcome.scores), torch.tensor(outcome.targets))
     assert TopK(k).value(outcome) == pytest.approx(hits.mean(), abs=1e-15)
     assert streamed.tolist() == hits.tolist()
+
+
+@pytest.mark.parametrize("k", [1, 2, 4])
+@pytest.mark.parametrize("num_classes", [5, 10])
+def test_top_k_equals_scikit_learn_with_ties(num_classes, k):
+    outcome = coarse_outcome(num_classes)
+    twin = top_k_accuracy_score(outcome.targets, outcome.scores, k=k, labels=np.arange(num_classes))
+    assert TopK(k).value(outcome) == pytest.approx(twin, rel=1e-15)
 
 
 @pytest.mark.parametrize("k", [3, 4, 1_000])
