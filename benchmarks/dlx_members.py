@@ -7,7 +7,7 @@ from pathlib import Path
 from time import perf_counter
 
 import torch
-from dlx_side import NoWitness, training_seconds
+from dlx_side import training_seconds
 
 from dlx.config.build import ANY_PACKAGE, build
 from dlx.config.compose import compose
