@@ -19,7 +19,8 @@ from dlx.run import Surroundings
 CONFIG_DIR = Path(__file__).parent / "conf"  # the data sets of made_up.py
 
 
-def step_seconds(num_epochs: int, num_members: int, overrides: Sequence[str], distinct_lrs: bool = False) -> list[float]:
+def step_seconds(num_epochs: int, num_members: int, overrides: Sequence[str], distinct_lrs: bool = False
+                 ) -> list[float]:
     """Return, per epoch, the mean seconds of a step over R: forward, loss, backward, update; batches lie ready.
 
     Args:

@@ -7,6 +7,7 @@ from pathlib import Path
 from time import perf_counter
 
 import digits
+import lightning_alone  # noqa: F401  before lightning
 import torch
 from digits_sweep import LRS, NUM_EPOCHS, NUM_SEEDS, sweep
 from lightning.pytorch.callbacks import ModelCheckpoint
