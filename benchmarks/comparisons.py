@@ -54,7 +54,8 @@ def script(name: str) -> tuple[Side]:
 
 IMPORT_TORCH = (Peer("python -c 'import torch'", (Command(("python", "-c", "import torch")),), 0.2),)
 STEP, EPOCH = "step_seconds", "epoch_seconds"
-DIGITS = ("dataset=digits", "model=mlp", "model.width=128", "model.depth=1", "optimizer=adam", "optimizer.lr=1e-3")
+NET = ("dataset=digits", "model=mlp", "model.width=128", "model.depth=1", "optimizer=adam")
+DIGITS = (*NET, "optimizer.lr=1e-3")
 
 OF_ONE_RUN = (
     Comparison(

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from comparisons import DIGITS, Comparison, Peer, script
+from comparisons import DIGITS, NET, Comparison, Peer, script
 from sides import Command, Function, Side
 
 ONE_THREAD = ("device=cpu", "device.threads=1")
 IRIS_SIZED = ("dataset=iris_sized", "model=mlp", "model.width=32", "model.depth=1", "optimizer=adam", "batch_size=32")
 CNN = ("dataset=cifar10_sized", "model=cnn", "device.precision=bfloat16", "batch_size=128")
 MLP = (*DIGITS, "batch_size=64")
-SWEEP = (*DIGITS, "batch_size=64", "epochs=30", "optimizer.lr=1e-4,3e-4,1e-3,3e-3,1e-2", "seeds=20", "device=cpu")
+SWEEP = (*NET, "batch_size=64", "epochs=30", "optimizer.lr=1e-4,3e-4,1e-3,3e-3,1e-2", "seeds=20", "device=cpu")
 POINTS = (
-    *DIGITS[:-1],
+    "dataset=digits",
+    "model=mlp",
+    "optimizer=adam",
     f"optimizer.lr={','.join(f'{number}e-4' for number in range(1, 21))}",
     f"optimizer.weight_decay={','.join(f'{number}e-4' for number in range(10))}",
     "model.width=16,32,64,128,256",
@@ -94,13 +96,13 @@ OF_MANY_RUNS = (
 
 def gpu_row(name: str, title: str, num_members: int, bar: float, overrides: tuple[str, ...], device: str
             ) -> Comparison:
-    """Compare members on a device with one run alone on it, per step of one model."""
-    trial = device == "cpu"
-    options = {"num_epochs": 1 if trial else 20, "overrides": [*overrides, f"device={device}", "device.threads=1",
-                                                               *(["model.width=4"] if trial else [])]}
+    """Compare members on a device with one run alone on it, per step of one model; on the CPU only to try it out."""
+    is_trial = device == "cpu"
+    typed = [*overrides, f"device={device}", "device.threads=1", *(["model.width=4"] if is_trial else [])]
 
     def side(function: str, members: int) -> Side:
-        return Function("dlx_members", function, {**options, "num_members": members})
+        epochs = 1 if is_trial else 20
+        return Function("dlx_members", function, {"num_epochs": epochs, "num_members": members, "overrides": typed})
 
     step, whole = "step_seconds", "training_step_seconds"
     return Comparison(
@@ -109,10 +111,10 @@ def gpu_row(name: str, title: str, num_members: int, bar: float, overrides: tupl
         7,
         side(step, num_members),
         (
-            Peer(f"dlx alone; {num_members} members", (side(step, 1),), None if trial else bar),
+            Peer(f"dlx alone; {num_members} members", (side(step, 1),), None if is_trial else bar),
             Peer("… gathering batches", (side(whole, 1),), dlx=side(whole, num_members)),
         ),
-        needs_gpu=not trial,
+        needs_gpu=not is_trial,
     )
 
 
