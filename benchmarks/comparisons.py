@@ -1,4 +1,4 @@
-"""What is compared, against whom, and how fast it has to be."""
+"""What is compared of one run, against whom, and how fast it has to be."""
 
 from __future__ import annotations
 
@@ -15,27 +15,36 @@ class Peer:
         title: its name in the table.
         sides: its ways to do the work; the fastest counts.
         bar: the greatest ratio, dlx over peer, that is good enough; None where the ratio is only reported.
+        dlx: what of dlx is compared with it, where it is not that of the comparison.
     """
 
     title: str
     sides: tuple[Side, ...]
     bar: float | None = None
+    dlx: Side | None = None
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """One work, done by dlx and by peers in alternation."""
+    """One work, done by dlx and by peers in alternation.
+
+    Args:
+        limit_seconds: where there are no peers, the most seconds that are good enough.
+        needs_gpu: cannot be done without one.
+    """
 
     name: str
     title: str
     repetitions: int
     dlx: Side
-    peers: tuple[Peer, ...]
+    peers: tuple[Peer, ...] = ()
+    limit_seconds: float | None = None
+    needs_gpu: bool = False
 
 
 def peer_function(name: str, module: str, num_epochs: int, **options: object) -> tuple[Side]:
     """Return the one way of a peer that is a function."""
-    return (Function(module, name, num_epochs, options),)
+    return (Function(module, name, {"num_epochs": num_epochs, **options}),)
 
 
 def script(name: str) -> tuple[Side]:
@@ -45,14 +54,15 @@ def script(name: str) -> tuple[Side]:
 
 IMPORT_TORCH = (Peer("python -c 'import torch'", (Command(("python", "-c", "import torch")),), 0.2),)
 STEP, EPOCH = "step_seconds", "epoch_seconds"
-DIGITS = ("dataset=digits", "model=mlp", "model.width=128", "model.depth=1", "optimizer=adam", "optimizer.lr=1e-3")
+NET = ("dataset=digits", "model=mlp", "model.width=128", "model.depth=1", "optimizer=adam")
+DIGITS = (*NET, "optimizer.lr=1e-3")
 
-COMPARISONS = (
+OF_ONE_RUN = (
     Comparison(
         "digits-step",
         "training step, MLP 64-128-10, batch 64, nothing measured or written",
         7,
-        Function("dlx_side", STEP, 30),
+        Function("dlx_side", STEP, {"num_epochs": 30}),
         (
             Peer("hand loop, fused Adam", peer_function(STEP, "hand_loop", 30, fused=True), 1.10),
             Peer("hand loop, default Adam", peer_function(STEP, "hand_loop", 30, fused=False), 1.10),
@@ -65,7 +75,7 @@ COMPARISONS = (
         "digits-epoch",
         "epoch with train_eval, val, CSV, checkpoints, progress; leanest: measured and not written",
         5,
-        Function("dlx_side", EPOCH, 60),
+        Function("dlx_side", EPOCH, {"num_epochs": 60}),
         (
             Peer("hand loop, fused, val alone", peer_function(EPOCH, "hand_loop", 60, fused=True), 1.25),
             Peer("hand loop, default, val alone", peer_function(EPOCH, "hand_loop", 60, fused=False), 1.25),
@@ -92,11 +102,13 @@ COMPARISONS = (
         "mnist-epoch",
         "training epoch, MLP 784-128-10, batch 64, 50,000 rows; the peer with 0 or 2 workers, whichever is faster",
         3,
-        Function("dlx_side", "mnist_epoch_seconds", 1),
+        Function("dlx_side", "mnist_epoch_seconds", {"num_epochs": 1}),
         (
             Peer(
                 "torchvision, DataLoader",
-                tuple(Function("mnist_dataloader", EPOCH, 1, {"num_workers": count}) for count in (0, 2)),
+                tuple(
+                    Function("mnist_dataloader", EPOCH, {"num_epochs": 1, "num_workers": count}) for count in (0, 2)
+                ),
                 0.2,
             ),
         ),

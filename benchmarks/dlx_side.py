@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import pairwise
 from pathlib import Path
 from time import perf_counter
@@ -14,11 +14,12 @@ from dlx.cli.progress import observe
 from dlx.config.build import ANY_PACKAGE, build
 from dlx.config.compose import compose
 from dlx.config.saved import config_hash, to_saved
-from dlx.engine.fit import train_epoch
+from dlx.engine.fit import Fit, train_epoch
 from dlx.engine.parts import Parts
-from dlx.engine.run import Session, make_job, start, train
+from dlx.engine.run import Run, train
 from dlx.engine.signals import StopRequest
-from dlx.engine.state import Progress
+from dlx.engine.start import start
+from dlx.engine.state import Position
 from dlx.record.folder import RunFolder
 from dlx.run import Surroundings, describe
 
@@ -45,18 +46,17 @@ class Clock:
         self.times.append(perf_counter())
 
 
-class NoRecorder:
+class NoWitness:
     """Writes nothing."""
 
-    def before_step(self, step: int) -> None:
+    def before_step(self, fit: Fit, step: int) -> None:
         """No checkpoint is due."""
 
 
 def step_seconds(num_epochs: int) -> list[float]:
     """Return the mean seconds of a training step of digits in each epoch, nothing measured."""
-    session = begin(DIGITS, num_epochs)
-    num_steps = len(make_job(session).bounds) - 1
-    return [seconds / num_steps for seconds in training_seconds(session)]
+    state = begin(DIGITS, num_epochs)
+    return [seconds / state.steps_per_epoch for seconds in training_seconds(state)]
 
 
 def mnist_epoch_seconds(num_epochs: int) -> list[float]:
@@ -74,7 +74,7 @@ def epoch_seconds(num_epochs: int) -> list[float]:
     with folder, observe(saved, folder.path, quiet=False) as observer:
         describe(folder, saved, [])
         clock = Clock(observer)
-        train(parts, saved, folder, surroundings.data_dir, clock, StopRequest())
+        train([Run(parts, saved, folder)], surroundings.data_dir, clock, StopRequest(), lambda run: None)
     return [end - begin for begin, end in pairwise(clock.times)]
 
 
@@ -85,19 +85,21 @@ def prepared(overrides: tuple[str, ...], num_epochs: int) -> tuple[Parts, dict[s
     return build(saved, [ANY_PACKAGE], config["checkpoint_seconds"]), saved, Surroundings.of(config)
 
 
-def begin(overrides: tuple[str, ...], num_epochs: int) -> Session:
+def begin(overrides: tuple[str, ...], num_epochs: int) -> Fit:
     """Load data and make the model."""
     parts, saved, surroundings = prepared(overrides, num_epochs)
-    return start(parts, saved, surroundings.data_dir, None)
+    return start([(parts, saved)], surroundings.data_dir, [None], fused=False)
 
 
-def training_seconds(session: Session) -> list[float]:
-    """Take the steps of every epoch and nothing else."""
-    job, progress, seconds = make_job(session), Progress(), []
-    session.model.train()
-    for epoch in range(job.epochs):
+def training_seconds(state: Fit, wait: Callable[[], None] = lambda: None) -> list[float]:
+    """Take the steps of every epoch, of all members, and nothing else; wait: until the device is done."""
+    seconds = []
+    for _ in range(state.epochs):
         start_time = perf_counter()
-        train_epoch(job, progress, NoRecorder())
+        train_epoch(state, NoWitness())
+        wait()
         seconds.append(perf_counter() - start_time)
-        progress.losses, progress.norms, progress.epoch, progress.step_in_epoch = [], [], epoch + 1, 0
+        state.position = Position()
+        for member in state.group.members:
+            member.progress.rows.append({})  # what counts the epochs
     return seconds

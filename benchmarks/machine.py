@@ -22,6 +22,13 @@ def description() -> dict[str, object]:
     }
 
 
+def gpu_name() -> str | None:
+    """Return the model of the CUDA device that torch can use, or None."""
+    import torch  # only where it is asked for
+
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else None
+
+
 def cpu() -> str:
     """Return the model of the processor, or its architecture where Linux does not say."""
     path = Path("/proc/cpuinfo")

@@ -30,20 +30,18 @@ class Function:
     Args:
         module: a module of benchmarks/ or benchmarks/peers/, imported in a process of its own.
         name: the function.
-        num_epochs: its first argument.
-        options: its other arguments.
+        options: its arguments.
     """
 
     module: str
     name: str
-    num_epochs: int
     options: dict[str, Any] = field(default_factory=dict)
 
     def open(self, stack: ExitStack, folder: str) -> Callable[[], float]:
         """Start the process in the folder, to end with the stack, and return the timer."""
         worker = Worker(self.module, folder)
         stack.callback(worker.close)
-        return lambda: worker.mean_seconds(self.name, {"num_epochs": self.num_epochs, **self.options})
+        return lambda: worker.mean_seconds(self.name, self.options)
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,10 +110,11 @@ class Worker:
 
 def start_process(command: list[str], terminal: Terminal, folder: str, **options: Any) -> subprocess.Popen:
     """Start a process on the terminal: one thread, temporary files in the folder, cached bytecode."""
+    paths = [*map(str, (HERE, HERE / "peers")), *filter(None, [os.environ.get("PYTHONPATH")])]
     settings = {
         "TERM": "xterm-256color",
         "TMPDIR": folder,
-        "PYTHONPATH": os.pathsep.join(map(str, (HERE, HERE / "peers"))),
+        "PYTHONPATH": os.pathsep.join(paths),
         **dict.fromkeys(THREADS, "1"),
     }
     inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}

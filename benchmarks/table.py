@@ -11,7 +11,11 @@ from timing import Ratio
 
 @dataclass(frozen=True)
 class Row:
-    """One comparison: medians in seconds, their ratio, and whether it is good enough; None for what is not known."""
+    """One comparison: medians in seconds, their ratio, and whether it is good enough; None for what is not known.
+
+    Args:
+        skipped: why it cannot be measured on this machine, which is no failure.
+    """
 
     name: str
     work: str
@@ -21,6 +25,7 @@ class Row:
     ratio: Ratio | None
     bar: float | None
     note: str | None
+    skipped: str | None = None
 
     @property
     def met(self) -> bool | None:
@@ -35,7 +40,8 @@ class Row:
 def table(rows: list[Row], machine: dict[str, Any]) -> Table:
     """Lay the rows out, and below them the machine and what did not run."""
     versions = ", ".join(f"{name} {number}" for name, number in machine["versions"].items())
-    about = f"{machine['cpu']}, one thread, load before {machine['load_before']}; {versions}"
+    processors = ", ".join(machine[kind] for kind in ("cpu", "gpu") if kind in machine)
+    about = f"{processors}, one thread, load before {machine['load_before']}; {versions}"
     works = dict.fromkeys(f"{row.name}: {row.work}" for row in rows)
     notes = sorted({row.note for row in rows if row.note is not None})
     result = Table(title="dlx and its peers", caption="\n".join([*works, about, *notes]), caption_justify="left")
@@ -54,12 +60,18 @@ def table(rows: list[Row], machine: dict[str, Any]) -> Table:
 
 def figures(row: Row) -> tuple[str, ...]:
     """Write the numbers of a row."""
-    bar = "–" if row.bar is None else f"≤ {row.bar:.2f}"
-    verdict = {True: "yes", False: "no", None: "–" if row.bar is None else "not measured"}[row.met]
+    bar = "–" if row.bar is None else f"≤ {number(row.bar)}"
+    unknown = row.skipped or ("–" if row.bar is None else "not measured")
+    verdict = {True: "yes", False: "no", None: unknown}[row.met]
     times = (duration(row.dlx_seconds), duration(row.peer_seconds))
     if row.ratio is None:
         return (*times, "–", "–", bar, verdict)
-    return (*times, f"{row.ratio.median:.2f}", f"{row.ratio.low:.2f}–{row.ratio.high:.2f}", bar, verdict)
+    return (*times, number(row.ratio.median), f"{number(row.ratio.low)}–{number(row.ratio.high)}", bar, verdict)
+
+
+def number(ratio: float) -> str:
+    """Write a ratio, a small one with a digit more."""
+    return f"{ratio:.2f}" if ratio >= 0.2 else f"{ratio:.3f}"
 
 
 def duration(seconds: float | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -22,14 +23,21 @@ class Rows(NamedTuple):
     targets: np.ndarray
 
 
-def load() -> tuple[Rows, Rows]:
+def load(seed: int = 0) -> tuple[Rows, Rows]:
     """Return train (1,077 rows) and val (360), standardized with train statistics; 360 test rows stay unread."""
-    inputs, targets = load_digits(return_X_y=True)
-    inputs, _, targets, _ = train_test_split(inputs / 16, targets, test_size=360, stratify=targets, random_state=0)
+    inputs, targets = images()
+    inputs, _, targets, _ = train_test_split(inputs, targets, test_size=360, stratify=targets, random_state=seed)
     train, val, train_targets, val_targets = train_test_split(
-        inputs, targets, test_size=360, stratify=targets, random_state=0
+        inputs, targets, test_size=360, stratify=targets, random_state=seed
     )
     mean, std = train.mean(0), train.std(0)
     std[std == 0] = 1
     scaled = [((rows - mean) / std).astype(np.float32) for rows in (train, val)]
     return Rows(scaled[0], train_targets.astype(np.int64)), Rows(scaled[1], val_targets.astype(np.int64))
+
+
+@lru_cache(maxsize=1)
+def images() -> tuple[np.ndarray, np.ndarray]:
+    """Return all rows; the file is read once."""
+    inputs, targets = load_digits(return_X_y=True)
+    return inputs / 16, targets

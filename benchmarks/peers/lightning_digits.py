@@ -31,8 +31,9 @@ SILENT = {
 class Mlp(LightningModule):
     """A network of one hidden layer that reports loss and accuracy of each split it is measured on."""
 
-    def __init__(self) -> None:
+    def __init__(self, lr: float = digits.LR) -> None:
         super().__init__()
+        self.lr = lr
         self.net = nn.Sequential(
             nn.Linear(digits.NUM_FEATURES, digits.WIDTH), nn.ReLU(), nn.Linear(digits.WIDTH, digits.NUM_CLASSES)
         )
@@ -51,7 +52,7 @@ class Mlp(LightningModule):
         self.log_dict(values, prog_bar=True, add_dataloader_idx=False, batch_size=len(targets))
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        return torch.optim.Adam(self.parameters(), lr=digits.LR, fused=True)
+        return torch.optim.Adam(self.parameters(), lr=self.lr, fused=True)
 
 
 class EpochClock(Callback):
@@ -68,9 +69,9 @@ class EpochClock(Callback):
         return [end - start for start, end in pairwise([*self.times, perf_counter()])]
 
 
-def loaders() -> tuple[DataLoader, DataLoader, DataLoader]:
+def loaders(seed: int = 0) -> tuple[DataLoader, DataLoader, DataLoader]:
     """Return the training batches, and val and train_eval as they are measured."""
-    train, val = datasets()
+    train, val = datasets(seed)
     return (
         DataLoader(train, batch_size=digits.BATCH_SIZE, shuffle=True),
         DataLoader(val, batch_size=digits.EVAL_BATCH_SIZE),
@@ -78,9 +79,9 @@ def loaders() -> tuple[DataLoader, DataLoader, DataLoader]:
     )
 
 
-def lean_loaders() -> tuple[DataLoader, DataLoader, DataLoader]:
+def lean_loaders(seed: int = 0) -> tuple[DataLoader, DataLoader, DataLoader]:
     """Return the same, each batch fetched by one index instead of row by row: the fastest DataLoader of tensors."""
-    train, val = datasets()
+    train, val = datasets(seed)
     batches = (
         (train, BatchSampler(RandomSampler(train), digits.BATCH_SIZE, drop_last=False)),
         (val, BatchSampler(SequentialSampler(val), digits.EVAL_BATCH_SIZE, drop_last=False)),
@@ -92,9 +93,9 @@ def lean_loaders() -> tuple[DataLoader, DataLoader, DataLoader]:
     return train_loader, val_loader, train_eval_loader
 
 
-def datasets() -> tuple[TensorDataset, TensorDataset]:
+def datasets(seed: int) -> tuple[TensorDataset, TensorDataset]:
     """Return train and val."""
-    train, val = digits.load()
+    train, val = digits.load(seed)
     return TensorDataset(*map(torch.from_numpy, train)), TensorDataset(*map(torch.from_numpy, val))
 
 
