@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
+from dlx.core.device import NumProcesses
 from dlx.core.ranges import Count, Fraction, NonNegative, Range, Seed, problem, shown
 from dlx.record.folder import NAME
 
@@ -18,11 +19,12 @@ ROOT: dict[str, Any] = {
     "runs_dir": str,
     "data_dir": str,
     "workers": Literal["auto"] | Count,
+    "processes": Literal["auto"] | NumProcesses,
 }
 # Where and how often to write; not part of the experiment, so neither saved with it nor hashed.
 SURROUNDINGS = ("runs_dir", "data_dir", "checkpoint_seconds", "workers")
-# Saved, but without effect on the numbers.
-UNHASHED = ("name", "device.kind", "device.threads", "device.compile")
+# Saved, but without effect on the numbers beyond rounding.
+UNHASHED = ("name", "device.kind", "device.threads", "device.compile", "device.processes")
 
 
 def root_problems(config: dict[str, Any]) -> list[str]:

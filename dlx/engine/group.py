@@ -135,10 +135,11 @@ def build_step(members: Sequence[Member], model: nn.Module, flat: Flat, optimize
         optimizer=optimizer,
         update=lean.bare_step(optimizer),
         precision=placement.precision,
-        noise=bind_noise(model, [member.rates for member in members], placement.device),
+        noise=bind_noise(model, [member.rates for member in members], placement.device, placement.ranks),
         on_batch=[build.hooks(part, OnBatch) for part in parts],
         penalties=[hook for hook in together if isinstance(hook, Penalty)],
         on_gradient=[hook for hook in together if isinstance(hook, OnGradient)],
+        ranks=placement.ranks,
     )
 
 
@@ -147,7 +148,7 @@ def evaluator_of(parts: Parts, data: Sequence[Prepared], model: nn.Module, place
     shifts, scales = (torch.tensor(values, dtype=torch.float64)
                       for values in ([own.target_shift for own in data], [own.target_scale for own in data]))
     return Evaluator(model, parts.loss, history.streamed(parts.metrics), data[0].spec, shifts, scales,
-                     placement.precision)
+                     placement.precision, placement.ranks)
 
 
 def without(group: Group, leaving: Sequence[int]) -> Group:
