@@ -148,7 +148,7 @@ def _launch_config(count: int, place: Path) -> Any:
     from torch.distributed.launcher.api import LaunchConfig
 
     for name in list(logging.root.manager.loggerDict):
-        if name.startswith("torch.distributed"):
+        if name.startswith(("torch.distributed", "torch.multiprocessing")):
             logging.getLogger(name).setLevel(logging.CRITICAL)
     # The first process shows progress; what else the others and libraries print is kept for the log of a failure.
     redirects = {rank: Std.OUT if rank == 0 else Std.ALL for rank in range(count)}
@@ -163,16 +163,25 @@ def _error_of(rank: int, count: int, failure: ProcessFailure, folder: Path) -> E
     if failure.exitcode < 0:
         return TrainingError(f"process {rank} of {count} (device.processes) was ended by {failure.signal_name()}; "
                              f"go on with: dlx resume {folder}")
-    name, _, message = failure.message.partition(": ")
+    from dlx.engine.budget import out_of_memory
+
+    said, _ = _told(failure)
+    name, _, message = said.partition(": ")
     kind = getattr(errors, name, None)
     if isinstance(kind, type) and issubclass(kind, DlxError):
         return kind(message)
-    if name in ("MemoryError", "OutOfMemoryError"):
+    if name in ("MemoryError", "OutOfMemoryError") or out_of_memory(RuntimeError(message)):
         return MemoryError(message)
-    return TrainingError(f"process {rank} of {count} (device.processes) crashed: {failure.message}")
+    return TrainingError(f"process {rank} of {count} (device.processes) crashed: {said}")
 
 
 def _log_failure(rank: int, failure: ProcessFailure, log: logging.Logger) -> None:
-    message = failure.error_file_data.get("message")
-    trace = message["extraInfo"]["py_callstack"] if isinstance(message, dict) else failure.message
-    log.info("process %d ended with exit code %d:\n%s", rank, failure.exitcode, trace)
+    log.info("process %d ended with exit code %d:\n%s", rank, failure.exitcode, _told(failure)[1])
+
+
+def _told(failure: ProcessFailure) -> tuple[str, str]:
+    # What the process wrote as it ended, by torch's `record`: "<error>: <message>" and the traceback.
+    told: Any = failure.error_file_data.get("message", failure.message)
+    if isinstance(told, dict):
+        return str(told["message"]), str(told["extraInfo"]["py_callstack"])
+    return str(told), str(told)

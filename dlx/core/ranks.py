@@ -59,35 +59,38 @@ class Ranks:
 
 
 class Processes(Ranks):
-    """One of several processes, within torch's process group."""
+    """One of several processes, within torch's process group.
+
+    total: B of the current batch; counts: whether the current rows are this process's own.
+    """
 
     def __init__(self) -> None:
         self.rank = distributed.get_rank()
         self.size = distributed.get_world_size()
-        self._total, self._start, self._end, self._counts = 1, 0, 1, True
+        self.total, self._start, self._end, self.counts = 1, 0, 1, True
 
     def window(self, count: int) -> tuple[int, int]:
         return self.rank * count // self.size, (self.rank + 1) * count // self.size
 
     def share(self, batch: Batch, num_members: int) -> Batch:
-        self._total = len(batch.targets) // num_members
-        self._start, self._end = self.window(self._total)
-        self._counts = self._start < self._end
-        if not self._counts:
+        self.total = len(batch.targets) // num_members
+        self._start, self._end = self.window(self.total)
+        self.counts = self._start < self._end
+        if not self.counts:
             # Models need not take a batch of none: an example of another process's is computed, and counts 0.
-            self._start, self._end = self._total - 1, self._total
+            self._start, self._end = self.total - 1, self.total
         return Batch(*(self._cut(tensor, num_members, 1) for tensor in batch))
 
     def whole(self, x: Tensor) -> Tensor:
-        rows = len(x) // (self._end - self._start) * self._total
+        rows = len(x) // (self._end - self._start) * self.total
         return x.new_empty(rows, *x.shape[1:])
 
     def own(self, whole: Tensor, num_members: int) -> Tensor:
-        return self._cut(whole, num_members, len(whole) // (num_members * self._total))
+        return self._cut(whole, num_members, len(whole) // (num_members * self.total))
 
     def mean(self, losses: Tensor, num_members: int) -> Tensor:
-        total = losses.view(num_members, -1).sum(dim=1) / self._total
-        return total if self._counts else total * 0.0
+        total = losses.view(num_members, -1).sum(dim=1) / self.total
+        return total if self.counts else total * 0.0
 
     def sum(self, tensor: Tensor) -> None:
         with _lost_rank():

@@ -14,6 +14,7 @@ from torch import nn
 
 from dlx.core import lean
 from dlx.core.device import Placement
+from dlx.core.ranks import Processes
 from dlx.core.types import OnBatch, OnGradient, OnHistory, Penalty
 from dlx.engine import build, history
 from dlx.engine.data import Feed, Prepared, feed
@@ -21,6 +22,7 @@ from dlx.engine.evaluate import Evaluator
 from dlx.engine.flat import Flat, flatten
 from dlx.engine.optimize import Optimization, Setting, optimize
 from dlx.engine.parts import Parts, join
+from dlx.engine.shared_norm import share_batch_norm
 from dlx.engine.stack import keep, stack
 from dlx.engine.state import Position, Progress, Weights
 from dlx.engine.step import Step, bind_noise
@@ -113,6 +115,8 @@ def assemble(members: Sequence[Member], plain: nn.Module, model: nn.Module, plac
     if not placement.compile:
         lean.skip_dynamo_import()
     model.train()
+    if isinstance(placement.ranks, Processes):
+        share_batch_norm(model, placement.ranks)
     flat = flatten([leaf for leaf in model.parameters() if leaf.requires_grad], len(members) if form.stacked else None)
     optimization = optimize([member.setting for member in members], flat)
     return Group(members, form, placement, plain, model, flat, optimization,
