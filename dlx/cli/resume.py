@@ -54,9 +54,17 @@ def resume_run(path: Path, config: dict[str, Any], trust: list[str], as_json: bo
             print_outcome(path, as_json)
             return 0
         surroundings = Surroundings.of(config)
-        parts = build_saved(saved, trust, surroundings.checkpoint_seconds)
         processes = None if config["processes"] == "auto" else config["processes"]
+        parts = build_saved(with_processes(saved, processes), trust, surroundings.checkpoint_seconds)
         shown = functools.partial(observe, saved, path, quiet=as_json)
         with show_outcome(path, as_json):
             execute_in_processes(parts, saved, folder, surroundings, shown, processes)
     return 0
+
+
+def with_processes(saved: dict[str, Any], processes: int | None) -> dict[str, Any]:
+    """Return a saved configuration that asks for another number of processes; None leaves it as it is."""
+    device = saved.get("device")
+    if processes is None or not isinstance(device, dict):
+        return saved
+    return {**saved, "device": {**device, "processes": processes}}

@@ -135,8 +135,8 @@ def join_group(rank: int, size: int, device: str, meeting: Path) -> Iterator[Non
     if device == "cuda":
         torch.cuda.set_device(rank)
     backend = "cpu:gloo,cuda:nccl" if device == "cuda" else "gloo"
-    distributed.init_process_group(backend, store=distributed.FileStore(str(meeting), size), rank=rank,
-                                   world_size=size)
+    store = distributed.FileStore(str(meeting), size)  # type: ignore[attr-defined]
+    distributed.init_process_group(backend, store=store, rank=rank, world_size=size)
     try:
         yield
     finally:

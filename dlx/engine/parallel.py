@@ -26,7 +26,7 @@ AGREE_SECONDS = 0.25
 
 
 class SharedClock(Clock):
-    """Says at the same step in every process that checkpoints are due: when process 0's clock does, or any was signalled.
+    """Says at the same step in every process that checkpoints are due: process 0's clock says so, or one was signalled.
 
     The processes exchange it every so many steps; process 0 says how many, so that it is a few times a second whatever
     a step takes. No result depends on when that is.

@@ -16,6 +16,7 @@ from dlx.core.errors import ConfigError
 from dlx.core.ranks import Processes
 from dlx.engine.stack import bind
 
+Normalization = nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d
 SHARED = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 
@@ -26,14 +27,14 @@ def share_batch_norm(model: nn.Module, ranks: Processes) -> None:
         ConfigError: one of a kind that nobody knows how to share.
     """
     for layer in model.modules():
-        if type(layer) in SHARED:
+        if isinstance(layer, SHARED) and type(layer) in SHARED:
             bind(layer, functools.partial(batch_norm, layer, ranks))
         elif isinstance(layer, nn.modules.batchnorm._BatchNorm):
-            raise ConfigError(f"device.processes={ranks.size} cannot train {type(layer).__name__}: its statistics would "
-                              f"be those of a part of the batch; use torch.nn.BatchNorm1d or 2d")
+            raise ConfigError(f"device.processes={ranks.size} cannot train {type(layer).__name__}: its statistics "
+                              f"would be those of a part of the batch; use torch.nn.BatchNorm1d or 2d")
 
 
-def batch_norm(layer: nn.BatchNorm1d, ranks: Processes, x: Tensor) -> Tensor:
+def batch_norm(layer: Normalization, ranks: Processes, x: Tensor) -> Tensor:
     """Normalize this process's rows [b, D, ...] with mean and variance over all B of the batch, in training mode.
 
     Ioffe and Szegedy, Batch normalization, 2015. Gradients are those of the whole batch, too.
@@ -43,15 +44,15 @@ def batch_norm(layer: nn.BatchNorm1d, ranks: Processes, x: Tensor) -> Tensor:
     axes, shape = [0, *range(2, x.ndim)], [1, -1] + [1] * (x.ndim - 2)
     values = x.double() if x.dtype == torch.float32 and x.device.type == "cpu" else x
     count = ranks.total * x[0, 0].numel()
-    mean = _Sum.apply(values.sum(dim=axes), ranks) / count  # type: ignore[no-untyped-call]
+    mean = _sum(values.sum(dim=axes), ranks) / count
     centered = values - mean.view(shape)
-    variance = _Sum.apply(centered.square().sum(dim=axes), ranks) / count  # type: ignore[no-untyped-call]
-    out = (centered * (variance + layer.eps).rsqrt().view(shape)).to(x.dtype)
+    variance = _sum(centered.square().sum(dim=axes), ranks) / count
+    out: Tensor = (centered * (variance + layer.eps).rsqrt().view(shape)).to(x.dtype)
     _track(layer, mean.detach(), variance.detach(), count)
     return out if layer.weight is None else out * layer.weight.view(shape) + layer.bias.view(shape)
 
 
-def _track(layer: nn.BatchNorm1d, mean: Tensor, variance: Tensor, count: int) -> None:
+def _track(layer: Normalization, mean: Tensor, variance: Tensor, count: int) -> None:
     if layer.running_mean is None or layer.running_var is None or layer.num_batches_tracked is None:
         return
     layer.num_batches_tracked.add_(1)
@@ -59,6 +60,11 @@ def _track(layer: nn.BatchNorm1d, mean: Tensor, variance: Tensor, count: int) ->
     unbiased = variance * (count / max(1, count - 1))
     layer.running_mean.lerp_(mean.to(layer.running_mean), momentum)
     layer.running_var.lerp_(unbiased.to(layer.running_var), momentum)
+
+
+def _sum(own: Tensor, ranks: Processes) -> Tensor:
+    total: Tensor = _Sum.apply(own, ranks)  # type: ignore[no-untyped-call]
+    return total
 
 
 class _Sum(torch.autograd.Function):
