@@ -154,8 +154,8 @@ def say_processes(run: Run, saved: Checkpoint, count: int) -> None:
     """Say in the log where another number of processes goes on than wrote a checkpoint."""
     before = saved.state.get("processes", 1)
     if before != count:
-        run.log.warning("%d processes go on with what %s computed: results agree to rounding, not bit for bit", count,
-                        before)
+        run.log.warning("processes: %d go on with what %.20s computed; results agree to rounding, not bit for bit",
+                        count, before)
 
 
 class Scribe(contextlib.ExitStack):
