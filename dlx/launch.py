@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 # A process whose partner is gone waits so long: the agent finds the partner first, and names it.
 GRACE_SECONDS = 10.0
+# How the parent passes a signal on. The agent ends processes with SIGTERM, which has to work while they wait.
+RELAYED = signal.SIGUSR1
 Ending = tuple[int, str] | None
 
 
@@ -55,7 +57,7 @@ class Relay(StopRequest):
             raise InterruptedRunError(signal_number, "interrupted before training began")
         for child in children:
             with contextlib.suppress(ProcessLookupError):
-                os.kill(child.pid or 0, signal.SIGKILL if again else signal.SIGTERM)
+                os.kill(child.pid or 0, signal.SIGKILL if again else RELAYED)
         if again:
             os._exit(128 + signal_number)
 
@@ -106,17 +108,23 @@ def train_rank(task: Task) -> Ending:
     from dlx.core.ranks import LostRankError, join_group
 
     threading.Thread(target=_die_with_parent, daemon=True).start()
-    rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
-    with stop_on_signals(Patient()) as stop:
+    stop = Patient()
+    for number in (signal.SIGINT, RELAYED):
+        signal.signal(number, stop.receive)
+    try:
+        with join_group(int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]), task.device, task.meeting):
+            return _train(task, stop)
+    except LostRankError:
+        time.sleep(0.0 if stop else GRACE_SECONDS)
+        raise
+
+
+def _train(task: Task, stop: StopRequest) -> Ending:
+    with stop_on_signals(stop):
         try:
-            with join_group(rank, size, task.device, task.meeting):
-                (_write if rank == 0 else _assist)(task, stop)
+            (_write if os.environ["RANK"] == "0" else _assist)(task, stop)
         except InterruptedRunError as error:
             return error.signal_number, str(error)
-        except LostRankError:
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
-            time.sleep(GRACE_SECONDS)
-            raise
     return None
 
 

@@ -9,12 +9,16 @@ import contextlib
 import os
 import sys
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import torch
 from torch import Tensor, distributed
 
 from dlx.core.types import Batch
+
+# For the last results, which the first process alone computes and writes.
+LONGEST_WAIT = timedelta(days=1)
 
 
 class LostRankError(Exception):
@@ -127,6 +131,8 @@ def ranks_here() -> Ranks:
 def join_group(rank: int, size: int, device: str, meeting: Path) -> Iterator[None]:
     """Join the processes of a run on this machine for the block: over loopback, or between its GPUs.
 
+    Who is done waits for the others: leaving would reset connections from which they may still read.
+
     Args:
         device: "cpu" or "cuda"; process number r computes on GPU number r.
         meeting: a file that all of them can write and nobody else; nothing listens on the network to meet.
@@ -139,6 +145,8 @@ def join_group(rank: int, size: int, device: str, meeting: Path) -> Iterator[Non
     distributed.init_process_group(backend, store=store, rank=rank, world_size=size)
     try:
         yield
+        store.set(f"left-{rank}", "1")
+        store.wait([f"left-{other}" for other in range(size)], LONGEST_WAIT)
     finally:
         distributed.destroy_process_group()
 

@@ -36,8 +36,14 @@ class SharedClock(Clock):
         super().__init__(stop, seconds if ranks.rank == 0 else math.inf)
         self._ranks = ranks
         self._seconds = min(seconds, AGREE_SECONDS)
+        self._agreed: int | None = None
         self._steps = self._left = 1
         self._since = time.monotonic()
+
+    @property
+    def signal_number(self) -> int | None:
+        """The signal that all stop for: one that came since the exchange waits for the next."""
+        return self._agreed
 
     def is_due(self) -> bool:
         """Say whether checkpoints are due; called once a step by every process."""
@@ -48,9 +54,9 @@ class SharedClock(Clock):
         agreed = torch.tensor(mine, dtype=torch.int64)
         self._ranks.most(agreed)
         due, signal_number, self._steps = agreed.tolist()
-        self.stop.signal_number = signal_number or None
+        self._agreed = signal_number or None
         self._left = self._steps
-        return bool(due)
+        return bool(due or signal_number)
 
     def _next(self) -> int:
         now = time.monotonic()
@@ -100,7 +106,7 @@ class Bystander:
         if not self._clock.is_due():
             return
         state.settle()
-        signal_number = self._clock.stop.signal_number
+        signal_number = self._clock.signal_number
         if signal_number is not None:
             raise InterruptedRunError(signal_number, f"interrupted at step {step}")
 

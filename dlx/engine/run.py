@@ -191,7 +191,7 @@ class Scribe(contextlib.ExitStack):
         if not self._clock.is_due():
             return
         self._save(state, step)
-        signal_number = self._clock.stop.signal_number
+        signal_number = self._clock.signal_number
         if signal_number is not None:
             folder = self._runs[0].folder.path
             again = folder if len(self._runs) == 1 else folder.parent.parent

@@ -99,5 +99,5 @@ def test_processes_need_a_gpu_each():
     there = torch.cuda.device_count()
     with pytest.raises(ConfigError, match=rf"^device.processes={there + 2}: this machine has {there} GPU"):
         make("device", "cuda").check_processes("cuda", there + 2)
-    with pytest.raises(ConfigError, match="^device.processes=2 is for device=cpu and device=cuda; mps is one device"):
+    with pytest.raises(ConfigError, match=r"^device.processes=2 is for device=cpu and device=cuda; mps is one device"):
         make("device", "mps").check_processes("mps", 2)

@@ -22,7 +22,7 @@ from dlx.record import layout
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into /proc")
 # What training takes is seconds; the rest is imports of three interpreters on a busy machine.
 SECONDS = 90.0
-TYPED = ["train", "device.processes=2", "model.width=16", "metric=[accuracy]", "batch_size=8", "epochs=6",
+TYPED = ["train", "device.processes=2", "model.width=16", "metric=[accuracy]", "batch_size=8", "epochs=12",
          "regularizer=[dropout,l2]", "checkpoint_seconds=0"]
 Ended = tuple[int, str]
 
