@@ -42,14 +42,15 @@ def batch_norm(layer: Normalization, ranks: Processes, x: Tensor) -> Tensor:
     if not layer.training and layer.running_mean is not None:
         return f.batch_norm(x, layer.running_mean, layer.running_var, layer.weight, layer.bias, False, 0.0, layer.eps)
     axes, shape = [0, *range(2, x.ndim)], [1, -1] + [1] * (x.ndim - 2)
-    values = x.double() if x.dtype == torch.float32 and x.device.type == "cpu" else x
     count = ranks.total * x[0, 0].numel()
-    mean = _sum(values.sum(dim=axes), ranks) / count
-    centered = values - mean.view(shape)
-    variance = _sum(centered.square().sum(dim=axes), ranks) / count
-    out: Tensor = (centered * (variance + layer.eps).rsqrt().view(shape)).to(x.dtype)
+    # In float64, where the difference of two large numbers keeps its digits: one exchange instead of two.
+    values = x.double()
+    mean, square = _sum(torch.stack([values.sum(dim=axes), values.square().sum(dim=axes)]), ranks) / count
+    variance = (square - mean.square()).clamp(min=0.0)
     _track(layer, mean.detach(), variance.detach(), count)
-    return out if layer.weight is None else out * layer.weight.view(shape) + layer.bias.view(shape)
+    scale = (variance + layer.eps).rsqrt() * (1.0 if layer.weight is None else layer.weight)
+    shift = (0.0 if layer.bias is None else layer.bias) - mean * scale
+    return torch.addcmul(shift.view(shape).to(x.dtype), x, scale.view(shape).to(x.dtype))
 
 
 def _track(layer: Normalization, mean: Tensor, variance: Tensor, count: int) -> None:
