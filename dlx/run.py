@@ -7,6 +7,7 @@ import logging
 import os
 import traceback
 from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -22,6 +23,7 @@ from dlx.core.errors import (
 )
 from dlx.record import layout
 from dlx.record.folder import FINAL, RunFolder, Status
+from dlx.record.log import logged
 from dlx.record.provenance import provenance
 from dlx.record.safe_yaml import read_json, read_yaml
 
@@ -32,7 +34,6 @@ if TYPE_CHECKING:
 
 MAX_CONFIG_BYTES = 2**18
 CACHE = "~/.cache/dlx"
-log = logging.getLogger("dlx")
 
 
 class Surroundings(NamedTuple):
@@ -81,6 +82,47 @@ def execute(parts: Parts, saved: dict[str, Any], folder: RunFolder, surroundings
         DlxError: of the kind that says how it ended; status.json and dlx.log say it too.
     """
     execute_together([(parts, saved, folder)], surroundings, observer, lambda: None)
+    _refuse_diverged(folder)
+
+
+def execute_in_processes(parts: Parts, saved: dict[str, Any], folder: RunFolder, surroundings: Surroundings,
+                         observe: Callable[[], AbstractContextManager[Observer]], processes: int | None = None) -> None:
+    """Train like `execute`, in as many processes as the run asks for; one is this process.
+
+    Args:
+        observe: makes the observer, in the process that shows progress.
+        processes: how many instead; None for those of the newest checkpoint, else of the configuration.
+    """
+    with contextlib.ExitStack() as stack:
+        log = stack.enter_context(logged(folder, 0))
+        stack.enter_context(_status([folder], [log]))
+        is_trained = (folder.path / layout.SUMMARY).is_file()
+        count = 1 if is_trained else processes or _recorded_processes(folder, parts)
+        if count > 1:
+            from dlx.launch import train_in_processes
+
+            train_in_processes(count, parts, saved, folder, surroundings.data_dir, observe, log)
+            conclude(folder)
+            _refuse_diverged(folder)
+            return
+    with observe() as observer:
+        execute(parts, saved, folder, surroundings, observer)
+
+
+def _recorded_processes(folder: RunFolder, parts: Parts) -> int:
+    from dlx.core.device import NumProcesses
+    from dlx.core.ranges import problem
+    from dlx.record.store import CheckpointStore
+
+    found = CheckpointStore(folder.checkpoints).newest()
+    count = parts.device.processes if found is None else found.checkpoint.state.get("processes", 1)
+    wrong = problem(NumProcesses, count)
+    if wrong is not None:
+        raise ArtefactError(f"the checkpoint is refused: processes must be {wrong}, got {str(count)[:80]}")
+    return int(count)
+
+
+def _refuse_diverged(folder: RunFolder) -> None:
     status = folder.status()
     if status["status"] == "diverged":
         raise TrainingError(status["reason"])
@@ -109,7 +151,7 @@ def execute_together(runs: Sequence[tuple[Parts, dict[str, Any], RunFolder]], su
 
     folders = [folder for *_, folder in runs]
     with contextlib.ExitStack() as stack:
-        logs = [stack.enter_context(_logged(folder, number)) for number, folder in enumerate(folders)]
+        logs = [stack.enter_context(logged(folder, number)) for number, folder in enumerate(folders)]
         stack.enter_context(_status(folders, logs))
         stop = stack.enter_context(stop_on_signals())
         waiting: list[Run] = []
@@ -170,29 +212,3 @@ def _end(folders: Sequence[RunFolder], status: Status, reason: str) -> None:
         for folder in folders:
             if folder.status()["status"] not in FINAL:
                 folder.set_status(status, reason=reason)
-
-
-@contextlib.contextmanager
-def _logged(folder: RunFolder, number: int) -> Iterator[logging.Logger]:
-    own = log.getChild(str(number))
-    try:
-        if (folder.path / layout.LOG).is_symlink():
-            raise ArtefactError(f"{folder.path / layout.LOG} refused: it is a link")
-        handler = logging.FileHandler(folder.path / layout.LOG, encoding="utf-8")
-    except OSError as error:
-        raise StorageError(f"cannot write {folder.path / layout.LOG}: {error.strerror}") from error
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    warnings = logging.StreamHandler()
-    warnings.setLevel(logging.WARNING)
-    warnings.addFilter(lambda record: record.exc_info is None)
-    warnings.setFormatter(logging.Formatter("dlx: %(message)s"))
-    own.addHandler(handler)
-    own.addHandler(warnings)
-    own.setLevel(logging.INFO)
-    try:
-        yield own
-    finally:
-        own.removeHandler(handler)
-        own.removeHandler(warnings)
-        with contextlib.suppress(OSError):
-            handler.close()

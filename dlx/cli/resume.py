@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import functools
 from pathlib import Path
+from typing import Any
 
 from dlx.cli.arguments import add_json, add_trust, command_parser
 from dlx.record import layout
@@ -15,7 +17,7 @@ def parser() -> argparse.ArgumentParser:
         "resume", "Continue an interrupted run, bit for bit, or the runs of a sweep that are missing.", overrides=False)
     result.add_argument("folder", type=Path, help="a run or sweep folder")
     result.add_argument("overrides", nargs="*", default=[], metavar="key=value",
-                        help="data_dir=, checkpoint_seconds=, and workers= for a sweep")
+                        help="data_dir=, checkpoint_seconds=, processes= for a run, workers= for a sweep")
     add_trust(result)
     add_json(result)
     return result
@@ -33,13 +35,13 @@ def run(args: argparse.Namespace) -> int:
     return resume_run(args.folder, config, args.trust, args.json)
 
 
-def resume_run(path: Path, config: dict[str, object], trust: list[str], as_json: bool) -> int:
+def resume_run(path: Path, config: dict[str, Any], trust: list[str], as_json: bool) -> int:
     """Go on with one run; one that is over is only shown."""
     from dlx.cli.outcome import print_outcome, show_outcome
     from dlx.cli.progress import observe
     from dlx.core.errors import ConfigError
     from dlx.record.folder import FINAL, RunFolder
-    from dlx.run import Surroundings, build_saved, conclude, execute, read_config
+    from dlx.run import Surroundings, build_saved, conclude, execute_in_processes, read_config
 
     saved = read_config(path)
     with RunFolder(path) as folder:
@@ -52,7 +54,17 @@ def resume_run(path: Path, config: dict[str, object], trust: list[str], as_json:
             print_outcome(path, as_json)
             return 0
         surroundings = Surroundings.of(config)._replace(run_reports=True)
-        parts = build_saved(saved, trust, surroundings.checkpoint_seconds)
-        with show_outcome(path, as_json), observe(saved, path, quiet=as_json) as observer:
-            execute(parts, saved, folder, surroundings, observer)
+        processes = None if config["processes"] == "auto" else config["processes"]
+        parts = build_saved(with_processes(saved, processes), trust, surroundings.checkpoint_seconds)
+        shown = functools.partial(observe, saved, path, quiet=as_json)
+        with show_outcome(path, as_json):
+            execute_in_processes(parts, saved, folder, surroundings, shown, processes)
     return 0
+
+
+def with_processes(saved: dict[str, Any], processes: int | None) -> dict[str, Any]:
+    """Return a saved configuration that asks for another number of processes; None leaves it as it is."""
+    device = saved.get("device")
+    if processes is None or not isinstance(device, dict):
+        return saved
+    return {**saved, "device": {**device, "processes": processes}}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 from pathlib import Path
 
@@ -38,12 +39,13 @@ def run(args: argparse.Namespace) -> int:
     from dlx.cli.progress import observe
     from dlx.record.folder import RunFolder
     from dlx.record.provenance import git_state
-    from dlx.run import Surroundings, describe, execute
+    from dlx.run import Surroundings, describe, execute_in_processes
 
     # Each command sees the repository as it finds it, also where one process gives several.
     git_state.cache_clear()
     folder = RunFolder.create(Path(config["runs_dir"]), saved["name"], config_hash(saved))
-    with folder, show_outcome(folder.path, args.json), observe(saved, folder.path, quiet=args.json) as observer:
+    shown = functools.partial(observe, saved, folder.path, quiet=args.json)
+    with folder, show_outcome(folder.path, args.json):
         describe(folder, saved, args.overrides)
-        execute(parts, saved, folder, Surroundings.of(config), observer)
+        execute_in_processes(parts, saved, folder, Surroundings.of(config), shown)
     return 0

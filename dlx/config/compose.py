@@ -115,9 +115,18 @@ def compose_all(root: str, overrides: Sequence[str], config_dir: Path | None = N
     check_types(config, defaults, typed)
     typed.problems += root_problems({key: value for key, value in config.items()
                                      if key in typed.values and not is_interpolation(value)})
+    typed.problems += processes_problems(root, config)
     if typed.problems:
         raise ConfigError(*dict.fromkeys(typed.problems))
     return Composed(config, defaults, {key: value for key, value in leaves(base) if is_interpolation(value)})
+
+
+def processes_problems(root: str, config: Nested) -> list[str]:
+    """Say where several processes are asked for something that is not one training."""
+    count = config.get("device", {}).get("processes", 1)
+    if root == "train" or count == 1:
+        return []
+    return [f"device.processes={shown(count)} is for dlx train, not for dlx {root}"]
 
 
 def search_folders(config_dir: Path | None) -> list[Path]:

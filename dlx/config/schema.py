@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
+from dlx.core.device import NumProcesses
 from dlx.core.ranges import Count, Fraction, NonNegative, Positive, Range, Seed, problem, shown
 from dlx.record.folder import NAME
 
@@ -25,14 +26,15 @@ ROOT: dict[str, Any] = {
     "seeds": None | Count,
     "members": Literal["auto"] | Count,
     "run_reports": bool,
+    "processes": Literal["auto"] | NumProcesses,
 }
 # Where and how often to write; not part of the experiment, so neither saved with it nor hashed.
 SURROUNDINGS = ("runs_dir", "data_dir", "checkpoint_seconds", "workers", "launcher", "retries", "on_error",
                 "max_failures", "run_limit_seconds", "members", "run_reports")
 # Which runs a sweep makes; a run of it does not know.
 SWEEPING = ("search", "seeds")
-# Saved, but without effect on the numbers.
-UNHASHED = ("name", "device.kind", "device.threads", "device.compile")
+# Saved, but without effect on the numbers beyond rounding.
+UNHASHED = ("name", "device.kind", "device.threads", "device.compile", "device.processes")
 
 
 def root_problems(config: dict[str, Any]) -> list[str]:

@@ -5,17 +5,20 @@ from __future__ import annotations
 import contextlib
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from dlx.core.errors import ConfigError
-from dlx.core.ranges import Count
+from dlx.core.ranges import Count, Range
 
 if TYPE_CHECKING:
     import torch
 
+    from dlx.core.ranks import Ranks
+
 # Below this much work per step a second thread costs more in waiting than it saves: a 64-128-10 MLP at batch 64 has
 # 4e6, a two-block CNN on MNIST at batch 64 has 1.4e9.
 MIN_FLOPS_FOR_THREADS = 2e8
+NumProcesses = Annotated[int, Range("[1, 256]")]
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,7 @@ class Placement:
         dtype: of parameters and inputs.
         autocast: compute in bfloat16 where that is safe, keep parameters in float32.
         compile: pass the model through torch.compile.
+        ranks: the processes that share each batch.
     """
 
     device: torch.device
@@ -35,6 +39,7 @@ class Placement:
     dtype: torch.dtype
     autocast: bool
     compile: bool
+    ranks: Ranks
 
     def enter(self) -> None:
         """Set the number of threads of this process."""
@@ -56,17 +61,20 @@ class Device:
 
     Args:
         kind: auto takes cuda, else mps, else cpu.
-        threads: of the CPU; auto takes one for small steps, else all cores.
+        threads: of the CPU, in each process; auto takes one for small steps, else the cores are divided.
         precision: float32, float64, or bfloat16 (autocast: parameters stay float32).
         compile: pass the model through torch.compile; pays on long runs only.
+        processes: that train one run together, each on its share of every batch: on its own GPU, or on the CPU.
     """
 
     def __init__(self, kind: Literal["auto", "cpu", "cuda", "mps"], threads: Literal["auto"] | Count,
-                 precision: Literal["float32", "float64", "bfloat16"], compile: bool) -> None:
+                 precision: Literal["float32", "float64", "bfloat16"], compile: bool,
+                 processes: NumProcesses) -> None:
         self.kind = kind
         self.threads = threads
         self.precision = precision
         self.compile = compile
+        self.processes = processes
 
     def check(self) -> str:
         """Return the kind that will be used. Raises ConfigError where it is not there or cannot do the precision."""
@@ -79,7 +87,19 @@ class Device:
             raise ConfigError(f"device={kind} is not available here; this machine has {usable}")
         if kind == "mps" and self.precision == "float64":
             raise ConfigError("device.precision=float64 is not available on mps; use device=cpu")
+        self.check_processes(kind, self.processes)
         return kind
+
+    def check_processes(self, kind: str, count: int) -> None:
+        """Raise ConfigError where so many processes cannot train on a kind of device here."""
+        import torch
+
+        if count > 1 and kind == "mps":
+            raise ConfigError(f"device.processes={count} is for device=cpu and device=cuda; mps is one device")
+        there = torch.cuda.device_count() if kind == "cuda" else count
+        if count > there:
+            raise ConfigError(f"device.processes={count}: this machine has {there} GPU{'s' if there > 1 else ''}, and "
+                              f"each process needs one")
 
     def place(self, flops_per_step: float, threads: int | None = None) -> Placement:
         """Decide.
@@ -90,11 +110,15 @@ class Device:
         """
         import torch
 
+        from dlx.core.ranks import ranks_here
+
+        ranks = ranks_here()
         if threads is None:
             few = flops_per_step < MIN_FLOPS_FOR_THREADS
-            threads = (1 if few else os.cpu_count() or 1) if self.threads == "auto" else self.threads
+            most = max(1, (os.cpu_count() or 1) // ranks.size)
+            threads = (1 if few else most) if self.threads == "auto" else self.threads
         dtype = torch.float64 if self.precision == "float64" else torch.float32
-        return Placement(torch.device(self.check()), threads, dtype, self.precision == "bfloat16", self.compile)
+        return Placement(torch.device(self.check()), threads, dtype, self.precision == "bfloat16", self.compile, ranks)
 
 
 def usable_cores() -> list[int]:

@@ -10,6 +10,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from dlx.core.ranks import ALONE, Ranks
+
 Activation = Literal["relu", "leaky_relu", "tanh", "sigmoid", "gelu", "silu", "elu", "identity"]
 Norm = Literal["none", "batch", "layer"]
 Init = Literal["torch", "he", "xavier", "lecun", "orthogonal"]
@@ -40,20 +42,21 @@ class Dropout(nn.Module):
         self.rate = rate
         # Each member's rate and generator; bound by the engine.
         self.draws: Sequence[tuple[float, torch.Generator]] = ()
+        # The mask is drawn for the batch of all processes, so that it is the same whatever their number.
+        self.ranks: Ranks = ALONE
 
     def forward(self, x: Tensor) -> Tensor:
         """Map x [R·B, ...] to the same shape."""
         if not self.training or not (self.draws or self.rate):
             return x
         assert self.draws, "the engine binds generators before training"
-        # Drawn in the order of axes, wherever the input lies in memory.
-        mask = torch.empty_like(x, memory_format=torch.contiguous_format)
+        mask = self.ranks.whole(x)
         for own, (rate, generator) in zip(mask.chunk(len(self.draws)), self.draws, strict=True):
             if rate > 0:
                 own.bernoulli_(1.0 - rate, generator=generator).div_(1.0 - rate)
             else:
                 own.fill_(1.0)
-        return x * mask
+        return x * self.ranks.own(mask, len(self.draws))
 
     def extra_repr(self) -> str:
         """Show the rate."""

@@ -50,6 +50,15 @@ class Feed(NamedTuple):
     ids: Tensor
     sources: tuple[int, ...]
 
+    def between(self, start: int, end: int) -> Feed:
+        """Return the feed of every member's examples from start to end."""
+        num_sources, num_examples = self.ids.shape
+        if (start, end) == (0, num_examples):
+            return self
+        inputs, targets = (tensor.view(num_sources, num_examples, *tensor.shape[1:])[:, start:end].flatten(0, 1)
+                           for tensor in (self.inputs, self.targets))
+        return Feed(inputs, targets, self.ids[:, start:end], self.sources)
+
     def windows(self, rows: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield (inputs [R·n, ...], targets [R·n]) of the next n ≤ rows examples of every member, until the end."""
         num_sources, num_examples = self.ids.shape

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from dlx.core.ranks import ALONE, Ranks
 from dlx.core.types import Loss, Outcome, StreamedMetric, TaskSpec
 from dlx.engine.data import Feed
 from dlx.engine.stack import watch_flat
@@ -29,7 +30,8 @@ class Evaluator(NamedTuple):
     """What every evaluation of R members has in common.
 
     model: plain (R is 1) or stacked; streamed: the metrics that are functions of a mean over examples; shifts, scales:
-    [R], an output times scale plus shift is in the target's own units (regression).
+    [R], an output times scale plus shift is in the target's own units (regression); ranks: the processes among which
+    `measure` divides the examples.
     """
 
     model: nn.Module
@@ -39,22 +41,25 @@ class Evaluator(NamedTuple):
     shifts: Tensor
     scales: Tensor
     precision: Callable[[], AbstractContextManager[object]]
+    ranks: Ranks = ALONE
 
 
 def measure(evaluator: Evaluator, split: Feed) -> list[dict[str, float]]:
     """Return each member's loss and every streamed metric over a split, in a fixed order, loss first.
 
-    Sums over examples are divided once, so that a short last chunk is exact.
+    Sums over examples are divided once, so that a short last chunk is exact. Every process returns the same bits.
     """
     totals: Tensor | None = None
-    for outputs, targets in outputs_of(evaluator, split):
+    num_examples = split.ids.shape[1]
+    for outputs, targets in outputs_of(evaluator, split.between(*evaluator.ranks.window(num_examples))):
         values = [evaluator.loss(outputs, targets)]
         own, truth = in_own_units(evaluator, outputs, targets)
         values += [metric.per_example(own, truth) for metric in evaluator.streamed.values()]
         sums = torch.stack([value.view(len(split.sources), -1).sum(dim=1, dtype=torch.float64) for value in values])
         totals = sums if totals is None else totals + sums
     assert totals is not None, "a split is never empty"
-    rows = (totals / split.ids.shape[1]).T.tolist()
+    evaluator.ranks.sum(totals)
+    rows = (totals / num_examples).T.tolist()
     return [{"loss": loss, **{name: metric.from_mean(mean) for (name, metric), mean
                               in zip(evaluator.streamed.items(), means, strict=True)}} for loss, *means in rows]
 
@@ -120,7 +125,7 @@ def eval_mode(model: nn.Module) -> Iterator[None]:
 
 
 @contextmanager
-def dead_units(model: nn.Module, num_members: int) -> Iterator[list[Tensor]]:
+def dead_units(model: nn.Module, num_members: int, ranks: Ranks = ALONE) -> Iterator[list[Tensor]]:
     """Watch the ReLU layers while the block evaluates.
 
     Yields:
@@ -145,8 +150,9 @@ def dead_units(model: nn.Module, num_members: int) -> Iterator[list[Tensor]]:
         for handle in handles:
             handle.remove()
     if alive:
-        units = torch.cat(list(alive.values()), dim=1)
-        result.append((~units).sum(dim=1, dtype=torch.float64) / units.shape[1])
+        units = torch.cat(list(alive.values()), dim=1).to(torch.uint8)
+        ranks.most(units)
+        result.append((units == 0).sum(dim=1, dtype=torch.float64) / units.shape[1])
 
 
 def _numpy(chunks: list[Tensor]) -> np.ndarray:

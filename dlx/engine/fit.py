@@ -71,6 +71,14 @@ class Fit:
         """Epochs completed."""
         return self.group.members[0].progress.epoch
 
+    def settle(self) -> None:
+        """Make the losses of the epoch so far those of all processes. Each calls it at the same step."""
+        position, ranks = self.position, self.group.placement.ranks
+        if ranks.size > 1 and position.settled < len(position.losses):
+            fresh = ranks.sum_in_order(torch.stack(position.losses[position.settled :]))
+            position.losses[position.settled :] = fresh.unbind()
+            position.settled = len(position.losses)
+
     def lrs_at(self) -> Callable[[int], list[float]]:
         """Return the function from a step to the learning rates."""
         return self.group.optimization.lrs_at(self.steps_per_epoch, self.steps_per_epoch * self.epochs)
@@ -168,12 +176,13 @@ def batches(split: Feed, bounds: Sequence[int], seeds: Sequence[int], epoch: int
 def measure_epoch(state: Fit) -> list[Row | DivergedError]:
     """Close the epoch: measure train_eval and val and make each member's row, or say that it diverged."""
     group, steps = state.group, state.steps_per_epoch
+    state.settle()
     last_step = (state.epoch + 1) * steps - 1
     losses, norms = (torch.stack(values, dim=1).double().cpu()
                      for values in (state.position.losses, state.position.norms))
     sizes = torch.tensor([end - begin for begin, end in pairwise(state.bounds)], dtype=torch.float64)
     with eval_mode(group.model):
-        with dead_units(group.model, len(group.members)) as dead:
+        with dead_units(group.model, len(group.members), group.placement.ranks) as dead:
             train_eval = measure(group.evaluator, group.feeds["train"])
         val = measure(group.evaluator, group.feeds["val"])
     lrs_at = state.lrs_at()

@@ -14,6 +14,7 @@ from torch import nn
 
 from dlx.core import lean
 from dlx.core.device import Placement
+from dlx.core.ranks import Processes
 from dlx.core.types import OnBatch, OnGradient, OnHistory, Penalty
 from dlx.engine import build, history
 from dlx.engine.data import Feed, Prepared, feed
@@ -21,6 +22,7 @@ from dlx.engine.evaluate import Evaluator
 from dlx.engine.flat import Flat, flatten
 from dlx.engine.optimize import Optimization, Setting, optimize
 from dlx.engine.parts import Parts, join
+from dlx.engine.shared_norm import share_batch_norm
 from dlx.engine.stack import keep, stack
 from dlx.engine.state import Position, Progress, Weights
 from dlx.engine.step import Step, bind_noise
@@ -123,6 +125,8 @@ def assemble(members: Sequence[Member], plain: nn.Module, model: nn.Module, plac
     if not placement.compile:
         lean.skip_dynamo_import()
     model.train()
+    if isinstance(placement.ranks, Processes):
+        share_batch_norm(model, placement.ranks)
     flat = flatten([leaf for leaf in model.parameters() if leaf.requires_grad], len(members) if form.stacked else None)
     optimization = optimize([member.setting for member in members], flat)
     step = build_step(members, model, flat, optimization.optimizer, placement, form)
@@ -151,10 +155,11 @@ def build_step(members: Sequence[Member], model: nn.Module, flat: Flat, optimize
         optimizer=optimizer,
         update=lean.bare_step(optimizer),
         precision=placement.precision,
-        noise=bind_noise(model, [member.rates for member in members], placement.device),
+        noise=bind_noise(model, [member.rates for member in members], placement.device, placement.ranks),
         on_batch=[build.hooks(part, OnBatch) for part in parts],
         penalties=[hook for hook in together if isinstance(hook, Penalty)],
         on_gradient=[hook for hook in together if isinstance(hook, OnGradient)],
+        ranks=placement.ranks,
     )
 
 
@@ -163,7 +168,7 @@ def evaluator_of(parts: Parts, data: Sequence[Prepared], model: nn.Module, place
     shifts, scales = (torch.tensor(values, dtype=torch.float64)
                       for values in ([own.target_shift for own in data], [own.target_scale for own in data]))
     return Evaluator(model, parts.loss, history.streamed(parts.metrics), data[0].spec, shifts, scales,
-                     placement.precision)
+                     placement.precision, placement.ranks)
 
 
 def without(group: Group, leaving: Sequence[int]) -> Group:

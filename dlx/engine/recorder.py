@@ -90,6 +90,11 @@ class Clock:
         self._interval = seconds
         self._due = time.monotonic() + seconds
 
+    @property
+    def signal_number(self) -> int | None:
+        """The signal that training is to stop for, as of the last `is_due`."""
+        return self.stop.signal_number
+
     def is_due(self) -> bool:
         """Say whether checkpoints are due; if so, the next ones are an interval later."""
         if not self.stop and time.monotonic() < self._due:

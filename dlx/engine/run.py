@@ -19,6 +19,7 @@ from dlx.engine.evaluate import predict
 from dlx.engine.fit import Fit, dismiss, fit
 from dlx.engine.group import Group, Member, evaluator_of, moved
 from dlx.engine.history import Row
+from dlx.engine.parallel import check_start, clock_of
 from dlx.engine.parts import Parts
 from dlx.engine.recorder import Clock, Observer, Recorder
 from dlx.engine.signals import StopRequest
@@ -122,11 +123,12 @@ def train_together(runs: Sequence[Run], data_dir: str, observer: Observer, stop:
     found = newest_common([run.store for run in runs])
     state = start([(run.parts, run.config) for run in runs], data_dir,
                   [None if own is None else own.checkpoint for own in found], fused, limits.memory_share)
+    check_start(state)
     for number, run in enumerate(runs):
         open_run(run, found[number], state)
     placement = state.group.placement
     observer.started(state.epochs, state.epoch, {"threads": placement.threads, "device": str(placement.device)})
-    clock = Clock(stop, runs[0].parts.settings.checkpoint_seconds)
+    clock = clock_of(placement.ranks, stop, runs[0].parts.settings.checkpoint_seconds)
     with Scribe(runs, state.group, observer, clock, ended) as scribe:
         if limits.end_reason is not None:
             dismiss(state, scribe, [limits.end_reason] * len(state.group.members))
@@ -146,9 +148,18 @@ def open_run(run: Run, found: Found | None, state: Fit) -> None:
         checkpoint.save(run.folder.checkpoints / layout.INITIAL, initial, "file")
     else:
         run.log.info("resumed from %s", found.path.name)
-    run.log.info("training on %s, threads %d, members %d, from epoch %d", placement.device, placement.threads,
-                 len(members), state.epoch)
+        say_processes(run, found.checkpoint, placement.ranks.size)
+    run.log.info("training on %s, threads %d, processes %d, members %d, from epoch %d", placement.device,
+                 placement.threads, placement.ranks.size, len(members), state.epoch)
     run.folder.set_status("running", epoch=state.epoch)
+
+
+def say_processes(run: Run, saved: Checkpoint, count: int) -> None:
+    """Say in the log where another number of processes goes on than wrote a checkpoint."""
+    before = saved.state.get("processes", 1)
+    if before != count:
+        run.log.warning("processes: %d go on with what %.20s computed; results agree to rounding, not bit for bit",
+                        count, before)
 
 
 class Scribe(contextlib.ExitStack):
@@ -184,7 +195,7 @@ class Scribe(contextlib.ExitStack):
         if not self._clock.is_due():
             return
         self._save(state, step)
-        signal_number = self._clock.stop.signal_number
+        signal_number = self._clock.signal_number
         if signal_number is not None:
             folder = self._runs[0].folder.path
             again = folder if len(self._runs) == 1 else folder.parent.parent
@@ -211,6 +222,7 @@ class Scribe(contextlib.ExitStack):
                                                         reason=f"paused at epoch {state.epoch}")
 
     def _save(self, state: Fit, step: int) -> None:
+        state.settle()
         for number, member in enumerate(state.group.members):
             self._runs[member.number].store.save_step(step, snapshot(state, number))
 

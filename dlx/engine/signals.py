@@ -27,17 +27,19 @@ class StopRequest:
 
 
 @contextlib.contextmanager
-def stop_on_signals() -> Iterator[StopRequest]:
+def stop_on_signals(request: StopRequest | None = None) -> Iterator[StopRequest]:
     """Collect SIGINT and SIGTERM inside the block instead of dying from them; in the main thread only.
 
     A block inside another has the request of the outer one: what asks a run to stop stops all that comes after it.
     """
-    request = StopRequest()
+    outer = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
+    is_inner = request is None and isinstance(outer, StopRequest)
+    request = StopRequest() if request is None else request
     if threading.current_thread() is not threading.main_thread():
         yield request
         return
-    outer = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
-    if isinstance(outer, StopRequest):
+    if is_inner:
+        assert isinstance(outer, StopRequest)
         yield outer
         return
     previous = {number: signal.signal(number, request.receive) for number in (signal.SIGINT, signal.SIGTERM)}

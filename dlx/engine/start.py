@@ -167,7 +167,7 @@ def stacking_problem(runs: Sequence[Parts]) -> str | None:
 def facts_of(config: Mapping[str, Any], data: Prepared, placement: Placement, form: Form) -> dict[str, Any]:
     """Say what a checkpoint keeps beside tensors."""
     return {"config": config, "threads": placement.threads, "device": placement.device.type, "form": asdict(form),
-            "data_fingerprint": data.fingerprint}
+            "processes": placement.ranks.size, "data_fingerprint": data.fingerprint}
 
 
 def restore_optimizer(group: Group, resumed: Sequence[Resumed]) -> None:
@@ -184,4 +184,4 @@ def joined(positions: Sequence[Position]) -> Position:
         raise ArtefactError("checkpoints of one step disagree about it: one was altered")
     losses, norms = ([torch.cat(own) for own in zip(*(getattr(position, name) for position in positions), strict=True)]
                      for name in ("losses", "norms"))
-    return Position(positions[0].step_in_epoch if positions else 0, losses, norms)
+    return Position(positions[0].step_in_epoch if positions else 0, losses, norms, settled=len(losses))

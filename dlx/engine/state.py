@@ -44,11 +44,13 @@ class Position:
     Args:
         step_in_epoch: steps taken in the epoch after those completed.
         losses, norms: each member's minimised loss and gradient norm of each of these steps, [R] on the device.
+        settled: of how many of these steps the losses are those of all processes; of the others, this one's part.
     """
 
     step_in_epoch: int = 0
     losses: list[Tensor] = field(default_factory=list)
     norms: list[Tensor] = field(default_factory=list)
+    settled: int = 0
 
 
 class Resumed(NamedTuple):

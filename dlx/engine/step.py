@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from dlx.core.layers import Dropout
 from dlx.core.random import key, torch_generator
+from dlx.core.ranks import ALONE, Ranks
 from dlx.core.types import Batch, Loss, OnBatch, OnGradient, Penalty
 from dlx.engine.flat import Flat
 
@@ -31,6 +32,7 @@ class Step:
             none.
         on_batch: each member's hooks, by name.
         penalties, on_gradient: the hooks of all members together.
+        ranks: the processes that share each batch; the gradient is that of all of it.
     """
 
     seeds: Sequence[int]
@@ -44,31 +46,34 @@ class Step:
     on_batch: Sequence[Sequence[tuple[str, OnBatch]]]
     penalties: Sequence[Penalty]
     on_gradient: Sequence[OnGradient]
+    ranks: Ranks = ALONE
 
     def __call__(self, batch: Batch, step: int, lrs: Sequence[float]) -> tuple[Tensor, Tensor]:
         """Update the parameters once. What happens in one member never reaches another.
 
         Args:
-            batch: B examples of each member.
+            batch: B examples of each member, the same in every process.
             step: counted from 0 over the whole run.
             lrs: the learning rate of this step, by parameter group.
 
         Returns:
             Each member's minimised loss (mean over B plus penalties, before the update) and the L2 norm of its gradient
-            before clipping: two tensors [R] on the device.
+            before clipping: two tensors [R] on the device. Of several processes, each returns its part of the loss.
         """
         for seed, generator in zip(self.seeds, self.noise, strict=False):
             generator.manual_seed(key(seed, "dropout", step))
         if any(self.on_batch):
             batch = self._changed(batch, step)
+        batch = self.ranks.share(batch, len(self.seeds))
         self.flat.gradient.zero_()
         with self.precision():
-            losses = self.loss(self.forward(batch.inputs), batch.targets).view(len(self.seeds), -1).mean(dim=1)
-        if self.penalties:
+            losses = self.ranks.mean(self.loss(self.forward(batch.inputs), batch.targets), len(self.seeds))
+        if self.penalties and self.ranks.rank == 0:
             params = self._differentiable()
             for penalty in self.penalties:
                 losses = losses + penalty.penalty(params)
         losses.sum().backward()  # type: ignore[no-untyped-call]
+        self.ranks.sum(self.flat.gradient)
         norms: Tensor = torch.linalg.vector_norm(self.flat.gradient, dim=1)
         for clip in self.on_gradient:
             clip.on_gradient(self.flat.params, norms)
@@ -93,7 +98,8 @@ class Step:
         return changed[0] if len(changed) == 1 else Batch(*map(torch.cat, zip(*changed, strict=True)))
 
 
-def bind_noise(model: nn.Module, rates: Sequence[Sequence[float]], device: torch.device) -> list[torch.Generator]:
+def bind_noise(model: nn.Module, rates: Sequence[Sequence[float]], device: torch.device, ranks: Ranks = ALONE
+               ) -> list[torch.Generator]:
     """Give the dropout layers that are on one generator per member, on the device; none where all are off.
 
     Args:
@@ -106,6 +112,7 @@ def bind_noise(model: nn.Module, rates: Sequence[Sequence[float]], device: torch
     generators = [torch.Generator(device) for _ in rates]
     for layer, own in zip(layers, zip(*rates, strict=True), strict=True):
         layer.draws = list(zip(own, generators, strict=True)) if any(own) else ()
+        layer.ranks = ranks
     return generators
 
 
