@@ -41,8 +41,12 @@ class _Affine(torch.autograd.Function):
 
 def linear(layer: nn.Linear, x: Tensor) -> Tensor:
     """Map [R·B, ..., D] to [R·B, ..., C] with batched matrix products."""
-    inputs = x.reshape(len(layer.weight), -1, x.shape[-1])
-    result: Tensor = _Affine.apply(inputs, layer.weight, layer.bias)  # type: ignore[no-untyped-call]
+    given = [x.reshape(len(layer.weight), -1, x.shape[-1]), layer.weight, layer.bias]
+    if torch.is_autocast_enabled(x.device.type):
+        # Autocast reaches the forward of an autograd function, and not its backward.
+        dtype = torch.get_autocast_dtype(x.device.type)
+        given = [None if tensor is None else tensor.to(dtype) for tensor in given]
+    result: Tensor = _Affine.apply(*given)  # type: ignore[no-untyped-call]
     return result.view(*x.shape[:-1], -1)
 
 

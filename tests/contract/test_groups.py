@@ -14,7 +14,7 @@ from dlx.sweep.groups import MOST_MEMBERS, make_groups
 SEEDS = [f"seed={seed}" for seed in range(8)]
 
 
-def grouped(overrides, workers=1, members="auto", common=()):
+def grouped(overrides, workers=1, members=MOST_MEMBERS, common=()):
     return make_groups([saved("model.width=4", *common, *own) for own in overrides], workers, members)
 
 
@@ -79,9 +79,9 @@ def test_groups_keep_apart_what_has_another_shape(case):
 
 
 @pytest.mark.parametrize(("count", "workers", "members", "sizes"), [
-    (8, 1, "auto", [8]), (8, 2, "auto", [4, 4]), (7, 2, "auto", [3, 4]), (8, 3, "auto", [2, 3, 3]),
-    (8, 1, 3, [2, 3, 3]), (8, 1, 4, [4, 4]), (8, 2, 2, [2, 2, 2, 2]), (5, 1, 4, [2, 3]), (8, 8, "auto", [1] * 8),
-    (3, 8, "auto", [1] * 3), (8, 1, 100, [8]), (MOST_MEMBERS + 1, 1, "auto", [32, 33])])
+    (8, 1, MOST_MEMBERS, [8]), (8, 2, MOST_MEMBERS, [4, 4]), (7, 2, MOST_MEMBERS, [3, 4]), (8, 3, MOST_MEMBERS, [2, 3, 3]),
+    (8, 1, 3, [2, 3, 3]), (8, 1, 4, [4, 4]), (8, 2, 2, [2, 2, 2, 2]), (5, 1, 4, [2, 3]), (8, 8, MOST_MEMBERS, [1] * 8),
+    (3, 8, MOST_MEMBERS, [1] * 3), (8, 1, 100, [8]), (MOST_MEMBERS + 1, 1, MOST_MEMBERS, [32, 33])])
 def test_groups_are_divided_evenly_among_workers_and_by_the_most_members(count, workers, members, sizes):
     found = grouped([(f"seed={seed}",) for seed in range(count)], workers, members)
     assert sorted(map(len, found.groups)) == sizes
@@ -116,14 +116,14 @@ def test_groups_of_one_member_are_asked_for():
 def test_groups_leave_compiled_runs_alone():
     runs = [{**own, "device": {**own["device"], "compile": own["seed"] > 1}}
             for own in (saved("model.width=4", f"seed={seed}") for seed in range(4))]
-    found = make_groups(runs, 1, "auto")
+    found = make_groups(runs, 1, MOST_MEMBERS)
     assert found.groups == ((0, 1), (2,), (3,))
     assert found.alone == dict.fromkeys((2, 3), "device.compile=true compiles one model")
 
 
 def test_groups_do_not_change_the_configurations():
     runs = [saved("model.width=4", seed) for seed in SEEDS[:3]]
-    make_groups(runs, 1, "auto")
+    make_groups(runs, 1, MOST_MEMBERS)
     assert runs == [saved("model.width=4", seed) for seed in SEEDS[:3]]
 
 
@@ -162,15 +162,15 @@ def of_odd(kind, scales):
     ("dropout", "Dropout of torch draws from the global generator; dlx.core.layers.Dropout is keyed"),
     ("lstm", "Odd cannot be stacked: "), ("mixing", "Odd computes something else when it is stacked")])
 def test_groups_leave_alone_what_cannot_be_stacked_and_say_why(kind, reason, package):
-    found = make_groups(of_odd(kind, [1.0, 1.0, 1.0]), 1, "auto", [package])
+    found = make_groups(of_odd(kind, [1.0, 1.0, 1.0]), 1, MOST_MEMBERS, [package])
     assert found.groups == ((0,), (1,), (2,))
     assert sorted(found.alone) == [0, 1, 2]
     assert all(said.startswith(reason) for said in found.alone.values())
 
 
 def test_groups_of_a_users_model_share_what_its_code_declares(package, monkeypatch):
-    assert make_groups(of_odd("plain", [1.0, 1.0, 1.0]), 1, "auto", [package]).groups == ((0, 1, 2),)
-    assert make_groups(of_odd("plain", [1.0, 2.0, 2.0]), 1, "auto", [package]).groups == ((0,), (1, 2))
+    assert make_groups(of_odd("plain", [1.0, 1.0, 1.0]), 1, MOST_MEMBERS, [package]).groups == ((0, 1, 2),)
+    assert make_groups(of_odd("plain", [1.0, 2.0, 2.0]), 1, MOST_MEMBERS, [package]).groups == ((0,), (1, 2))
 
 
 def test_groups_leave_global_randomness_alone():
