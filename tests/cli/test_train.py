@@ -105,8 +105,9 @@ def test_train_says_on_what_it_computed(dlx):
     facts = summary(only_run())
     assert (facts["device"], facts["threads"]) == ("cpu", 1)
     log = (only_run() / "dlx.log").read_text().splitlines()
-    assert [line.split(" INFO ")[1] for line in log] == ["training on cpu, threads 1, processes 1, members 1, from epoch 0",
-                                                         "training ended after epoch 1: all epochs done"]
+    assert [line.split(" INFO ")[1] for line in log] == [
+        "training on cpu, threads 1, processes 1, members 1, from epoch 0",
+        "training ended after epoch 1: all epochs done"]
 
 
 def test_train_says_in_provenance_the_state_of_the_users_repository(dlx, workdir):

@@ -87,7 +87,7 @@ def test_groups_are_divided_evenly_among_workers_and_by_the_most_members(count, 
     assert sorted(map(len, found.groups)) == sizes
     assert sorted(index for group in found.groups for index in group) == list(range(count))
     assert found.groups == tuple(sorted(found.groups))
-    reasons = {f"a worker has one run: {workers} workers"} if 1 in sizes else set()
+    reasons = {f"{workers} workers have no more than one such run each"} if 1 in sizes else set()
     assert set(found.alone.values()) == reasons
     assert sorted(found.alone) == [group[0] for group in found.groups if len(group) == 1]
 

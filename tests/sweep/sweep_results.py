@@ -32,7 +32,7 @@ def swept() -> Path:
     atexit.register(shutil.rmtree, room, ignore_errors=True)
     out = io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(io.StringIO()):
-        code = main(["sweep", "--json", f"runs_dir={room}", *SWEEP])
+        code = main(["sweep", "--json", f"runs_dir={room}", "members=1", *SWEEP])
     assert code == 0
     folder = Path(json.loads(out.getvalue())["folder"])
     (room / "printed.json").write_text(out.getvalue())
