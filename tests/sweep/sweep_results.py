@@ -20,7 +20,7 @@ from dlx.sweep.frozen import write_plan
 from dlx.sweep.plan import Plan, PlannedRun
 
 SWEEP = ("dataset=breast_cancer", "metric=[accuracy,nll]", "epochs=2", "model=linear,mlp", "optimizer.lr=1e-4,1e-2",
-         "seed=0,1", "selection=best_val_accuracy", "name=small")
+         "seed=0,1", "selection=best_val_accuracy", "name=small", "members=1")
 GREATER = {"loss": False, "accuracy": True, "nll": False}
 Numbers = Mapping[tuple[str, str], float | None]
 
@@ -32,7 +32,7 @@ def swept() -> Path:
     atexit.register(shutil.rmtree, room, ignore_errors=True)
     out = io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(io.StringIO()):
-        code = main(["sweep", "--json", f"runs_dir={room}", "members=1", *SWEEP])
+        code = main(["sweep", "--json", f"runs_dir={room}", *SWEEP])
     assert code == 0
     folder = Path(json.loads(out.getvalue())["folder"])
     (room / "printed.json").write_text(out.getvalue())
