@@ -79,7 +79,8 @@ def test_groups_keep_apart_what_has_another_shape(case):
 
 
 @pytest.mark.parametrize(("count", "workers", "members", "sizes"), [
-    (8, 1, MOST_MEMBERS, [8]), (8, 2, MOST_MEMBERS, [4, 4]), (7, 2, MOST_MEMBERS, [3, 4]), (8, 3, MOST_MEMBERS, [2, 3, 3]),
+    (8, 1, MOST_MEMBERS, [8]), (8, 2, MOST_MEMBERS, [4, 4]), (7, 2, MOST_MEMBERS, [3, 4]),
+    (8, 3, MOST_MEMBERS, [2, 3, 3]),
     (8, 1, 3, [2, 3, 3]), (8, 1, 4, [4, 4]), (8, 2, 2, [2, 2, 2, 2]), (5, 1, 4, [2, 3]), (8, 8, MOST_MEMBERS, [1] * 8),
     (3, 8, MOST_MEMBERS, [1] * 3), (8, 1, 100, [8]), (MOST_MEMBERS + 1, 1, MOST_MEMBERS, [32, 33])])
 def test_groups_are_divided_evenly_among_workers_and_by_the_most_members(count, workers, members, sizes):
