@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import signal
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -157,18 +158,32 @@ def train(parts: Parts, path: Path, dataset: InMemory | None = None, stop: StopR
     return path
 
 
-@dataclass(frozen=True)
-class SignalDuringStep:
+class AroundLoss:
+    """A loss around another, whose values members vary as they would vary the other's."""
+
+    def __init__(self, loss: Loss) -> None:
+        self.__dict__["loss"] = loss
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in ("kinds", "MEMBER_VALUES", *getattr(type(self.__dict__.get("loss")), "MEMBER_VALUES", ())):
+            raise AttributeError(name)
+        return getattr(self.__dict__["loss"], name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in getattr(self.loss, "MEMBER_VALUES", ()):
+            self.__dict__["loss"] = copy.copy(self.loss)
+            setattr(self.loss, name, value)
+        else:
+            self.__dict__[name] = value
+
+
+class SignalDuringStep(AroundLoss):
     """A loss during whose n-th training step a signal arrives."""
 
-    loss: Loss
-    stop: StopRequest
-    last_step: int
-    taken: list[int] = field(default_factory=list)
-
-    @property
-    def kinds(self) -> tuple[str, ...]:
-        return self.loss.kinds
+    def __init__(self, loss: Loss, stop: StopRequest, last_step: int) -> None:
+        super().__init__(loss)
+        self.stop, self.last_step = stop, last_step
+        self.taken: list[int] = []
 
     def __call__(self, outputs: Tensor, targets: Tensor) -> Tensor:
         if torch.is_grad_enabled():

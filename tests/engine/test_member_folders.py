@@ -2,7 +2,7 @@
 
 import itertools
 import shutil
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import pytest
 import torch
@@ -17,7 +17,7 @@ from member_runs import (
     trained,
     with_loss,
 )
-from small_runs import interrupted_after
+from small_runs import AroundLoss, interrupted_after
 
 from dlx.config.build import build
 from dlx.core.errors import ArtefactError, InterruptedRunError
@@ -66,7 +66,7 @@ def test_member_checkpoint_evaluates_to_the_numbers_of_its_summary(undisturbed):
     for path, described in zip(undisturbed, four(), strict=True):
         saved, summary = load(path / "checkpoints" / "best.safetensors"), read_json(path / "summary.json")
         parts = replace(build(saved.state["config"], ["*"]), dataset=described[0].dataset)
-        found = reevaluate(parts, saved, "", {"kind": "cpu", "threads": 1, "compile": False},
+        found = reevaluate(parts, saved, "", {"kind": "cpu", "threads": 1, "compile": False, "processes": 1},
                            ["train_eval", "val", "test"], summary["level"])
         assert found["metrics"] == summary["metrics"]
 
@@ -252,25 +252,18 @@ def test_members_beyond_memory_train_in_parts_with_the_same_bytes(undisturbed, t
         assert left_by(path) == left_by(expected)
 
 
-@dataclass(frozen=True)
-class OutOfMemory:
-    """A loss for which memory runs out in a training step, where too many members train together."""
+class OutOfMemory(AroundLoss):
+    """A loss for which memory runs out after some training steps, where more than so many members train together."""
 
-    loss: object
-    most: int
-    step: int
-    num_members: int
-    batch_size: int = 16
-    taken: list = field(default_factory=list)
-
-    @property
-    def kinds(self):
-        return self.loss.kinds
+    def __init__(self, loss, most, step):
+        super().__init__(loss)
+        self.most, self.step = most, step
+        self.taken = []
 
     def __call__(self, outputs, targets):
         if torch.is_grad_enabled():
             self.taken.append(len(targets))
-            if len(targets) > self.most * self.batch_size and len(self.taken) > self.step:
+            if len(targets) > self.most * 16 and len(self.taken) > self.step:
                 raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
         return self.loss(outputs, targets)
 
@@ -278,7 +271,7 @@ class OutOfMemory:
 @pytest.mark.parametrize(("most", "step"), list(itertools.product((2, 1), (0, STEPS + 2))))
 def test_members_go_on_in_parts_where_memory_runs_out_in_a_step(most, step, undisturbed, tmp_path):
     runs = four()
-    loss = OutOfMemory(runs[0][0].loss, most, step, 4)
+    loss = OutOfMemory(runs[0][0].loss, most, step)
     found = trained([with_loss(described, loss) for described in runs], tmp_path)
     assert 4 * 16 in loss.taken
     assert min(loss.taken) <= most * 16
@@ -289,7 +282,7 @@ def test_members_go_on_in_parts_where_memory_runs_out_in_a_step(most, step, undi
 def test_member_alone_for_which_memory_runs_out_says_so(tmp_path):
     described = one("epochs=1")
     with pytest.raises(RuntimeError, match="can't allocate memory"):
-        trained([with_loss(described, OutOfMemory(described[0].loss, 0, 0, 1))], tmp_path)
+        trained([with_loss(described, OutOfMemory(described[0].loss, 0, 0))], tmp_path)
 
 
 def test_members_are_not_divided_for_other_errors(tmp_path):
@@ -299,7 +292,7 @@ def test_members_are_not_divided_for_other_errors(tmp_path):
 
     runs = several(2, "epochs=1")
     with pytest.raises(RuntimeError, match="something else"):
-        trained([with_loss(described, Broken(described[0].loss, 9, 0, 2)) for described in runs], tmp_path)
+        trained([with_loss(described, Broken(described[0].loss, 9, 0)) for described in runs], tmp_path)
 
 
 def test_members_trained_but_not_summarized_are_finished_from_their_last_checkpoint(undisturbed, tmp_path):

@@ -139,7 +139,7 @@ def assert_same_sweep(sweep: Path, reference: Path) -> None:
         # The number of workers and the command, `sweep` or `resume`, are in what was typed and in the report.
         assert_same_result(ours, theirs, without=(layout.OVERRIDES, layout.REPORT))
         assert typed(ours) == typed(theirs)
-        assert (ours / layout.REPORT / layout.REPORT_HTML).is_file()
+    assert (sweep / layout.REPORT / layout.REPORT_HTML).is_file()
     assert leftovers(sweep) == []
 
 
