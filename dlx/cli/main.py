@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
 
 import dlx
 from dlx.core.errors import ConfigError, DlxError, StorageError
@@ -29,13 +33,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code, see `dlx.core.errors`."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        code = answer(arguments)
-        sys.stdout.flush()
+        with leaving_at_ctrl_c():
+            code = answer(arguments)
+            sys.stdout.flush()
         return code
     except DlxError as error:
         return fail(str(error), error.exit_code)
-    except KeyboardInterrupt:
-        return fail("interrupted", 130)
     except BrokenPipeError:
         # The reader of a pipe, such as head, went away: nothing more can be said to it.
         silence()
@@ -49,6 +52,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         what = error.filename or "the output"
         return fail(f"{what} cannot be used: {error.strerror or error}", StorageError.exit_code)
+
+
+@contextmanager
+def leaving_at_ctrl_c() -> Iterator[None]:
+    """Leave at once at Ctrl-C inside the block, unless it is ignored; training and sweeps take it over while they last.
+
+    A KeyboardInterrupt would be swallowed by libraries that are being imported, or break them halfway.
+    """
+    if threading.current_thread() is not threading.main_thread() or \
+            signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield
+        return
+    signal.signal(signal.SIGINT, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def leave(number: int, _frame: FrameType | None) -> None:
+    """Handle a signal; files are replaced atomically, so leaving at once corrupts nothing."""
+    os.write(2, b"dlx: interrupted\n")
+    os._exit(128 + number)
 
 
 def answer(arguments: list[str]) -> int:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 MAX_HEADER = 64 * 2**20
+# Reading a tensor takes microseconds even if it is empty; no model has so many.
+MAX_TENSORS = 50_000
 _ZEROS = b"0" * 64
 _DIGEST = re.compile(rb'sha256\\": \\"([0-9a-f]{64})\\"')
 _TENSOR_NAME = re.compile(r"[A-Za-z0-9_./-]{1,300}")
@@ -68,7 +70,10 @@ def decode(data: bytes, where: str) -> Checkpoint:
         claimed = data[start:end]
         if hashlib.sha256(data[:start] + _ZEROS + data[end:]).hexdigest().encode() != claimed:
             raise ValueError("its SHA-256 does not match: the file was damaged or altered")
-        text = json.loads(data[8:header_end])["__metadata__"]["dlx"]
+        header = json.loads(data[8:header_end])
+        text = header["__metadata__"]["dlx"]
+        if len(header) > MAX_TENSORS:
+            raise ValueError(f"it has more than {MAX_TENSORS:,} tensors")
         state = parse_json(text, where)
         tensors = load(data)
     except ArtefactError:
