@@ -22,8 +22,12 @@ from dlx.engine.stack import watch_flat
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# Fixed, so that results do not depend on batch_size: about 4 MB of float32 inputs at a time.
+# Fixed, so that results depend neither on batch_size nor on who else trains: about 4 MB of float32 inputs at a time.
 CHUNK_ELEMENTS = 2**20
+# Of each member of a stacked model on a CPU, so that what all of them compute on stays in the cache of a core; and at
+# least so many rows, because a call costs microseconds.
+MEMBER_CHUNK_ELEMENTS = 2**13
+MEMBER_CHUNK_ROWS = 64
 
 
 class Evaluator(NamedTuple):
@@ -31,7 +35,7 @@ class Evaluator(NamedTuple):
 
     model: plain (R is 1) or stacked; streamed: the metrics that are functions of a mean over examples; shifts, scales:
     [R], an output times scale plus shift is in the target's own units (regression); ranks: the processes among which
-    `measure` divides the examples.
+    `measure` divides the examples; rows: examples of each member at a time, see `chunk_rows`.
     """
 
     model: nn.Module
@@ -41,7 +45,19 @@ class Evaluator(NamedTuple):
     shifts: Tensor
     scales: Tensor
     precision: Callable[[], AbstractContextManager[object]]
+    rows: int
     ranks: Ranks = ALONE
+
+
+def chunk_rows(num_elements: int, device: torch.device, stacked: bool) -> int:
+    """Return how many examples of a member are computed on at a time.
+
+    Args:
+        num_elements: of the input of one example.
+    """
+    if stacked and device.type == "cpu":
+        return max(MEMBER_CHUNK_ROWS, MEMBER_CHUNK_ELEMENTS // max(1, num_elements))
+    return max(1, CHUNK_ELEMENTS // max(1, num_elements))
 
 
 def measure(evaluator: Evaluator, split: Feed) -> list[dict[str, float]]:
@@ -91,9 +107,8 @@ def predict(evaluator: Evaluator, split: Feed, targets_of: np.ndarray) -> Exampl
 
 def outputs_of(evaluator: Evaluator, split: Feed) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield (outputs [R·n, ...], targets [R·n]) chunk by chunk, with the model in eval mode and without gradients."""
-    rows = max(1, CHUNK_ELEMENTS // max(1, split.inputs[0].numel()))
     with eval_mode(evaluator.model), torch.inference_mode():
-        for inputs, targets in split.windows(rows):
+        for inputs, targets in split.windows(evaluator.rows):
             with evaluator.precision():
                 outputs = evaluator.model(inputs)
             yield outputs.to(inputs.dtype), targets

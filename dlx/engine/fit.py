@@ -168,7 +168,8 @@ def batches(split: Feed, bounds: Sequence[int], seeds: Sequence[int], epoch: int
         rows = parts[0] if len(parts) == 1 else torch.cat(parts)
         placed = rows.to(device)
         sizes = [len(part) for part in parts]
-        gathered = (split.inputs[placed], split.targets[placed], ids[rows])
+        gathered = [tensor.index_select(0, where) for tensor, where in
+                    ((split.inputs, placed), (split.targets, placed), (ids, rows))]
         for inputs, targets, numbers in zip(*(torch.split(tensor, sizes) for tensor in gathered), strict=True):
             yield Batch(inputs, targets, numbers)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -18,7 +19,7 @@ from dlx.core.ranks import Processes
 from dlx.core.types import OnBatch, OnGradient, OnHistory, Penalty
 from dlx.engine import build, history
 from dlx.engine.data import Feed, Prepared, feed
-from dlx.engine.evaluate import Evaluator
+from dlx.engine.evaluate import Evaluator, chunk_rows
 from dlx.engine.flat import Flat, flatten
 from dlx.engine.optimize import Optimization, Setting, optimize
 from dlx.engine.parts import Parts, join
@@ -133,7 +134,7 @@ def assemble(members: Sequence[Member], plain: nn.Module, model: nn.Module, plac
     # The loss of all members, each with its own values.
     parts = replace(members[0].parts, loss=step.loss)
     return Group(members, form, placement, plain, model, flat, optimization, step,
-                 evaluator_of(parts, [member.data for member in members], model, placement),
+                 evaluator_of(parts, [member.data for member in members], model, placement, form.stacked),
                  {name: feed([member.data.splits[name] for member in members]) for name in ("train", "val")})
 
 
@@ -163,12 +164,14 @@ def build_step(members: Sequence[Member], model: nn.Module, flat: Flat, optimize
     )
 
 
-def evaluator_of(parts: Parts, data: Sequence[Prepared], model: nn.Module, placement: Placement) -> Evaluator:
+def evaluator_of(parts: Parts, data: Sequence[Prepared], model: nn.Module, placement: Placement,
+                 stacked: bool = False) -> Evaluator:
     """Join model, loss and metrics into the one evaluation of members, which differ in their data alone."""
+    rows = chunk_rows(math.prod(data[0].spec.input_shape), placement.device, stacked)
     shifts, scales = (torch.tensor(values, dtype=torch.float64)
                       for values in ([own.target_shift for own in data], [own.target_scale for own in data]))
     return Evaluator(model, parts.loss, history.streamed(parts.metrics), data[0].spec, shifts, scales,
-                     placement.precision, placement.ranks)
+                     placement.precision, rows, placement.ranks)
 
 
 def without(group: Group, leaving: Sequence[int]) -> Group:

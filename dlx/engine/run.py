@@ -13,6 +13,7 @@ from torch import nn
 
 from dlx.core.device import Placement
 from dlx.core.errors import DivergedError, InterruptedRunError
+from dlx.core.memory import keep_freed_memory
 from dlx.engine.budget import TooManyMembersError, out_of_memory
 from dlx.engine.data import Feed, Prepared, feed
 from dlx.engine.evaluate import predict
@@ -84,6 +85,7 @@ def train(runs: Sequence[Run], data_dir: str, observer: Observer, stop: StopRequ
     """
     # What imports made lives as long as the process; without it, garbage collection takes no noticeable time.
     gc.freeze()
+    keep_freed_memory()
     for run in runs:
         run.store.clean()
     over: set[RunFolder] = set()

@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from dlx.engine.signals import StopRequest
 
 # What a fresh worker finds imported already.
-PRELOAD = ["torch", "dlx.engine.run", "dlx.engine.reevaluate", "dlx.report.render", "sklearn.datasets",
-           "sklearn.model_selection", "sklearn.metrics", "matplotlib.figure", "matplotlib.backends.backend_agg"]
+PRELOAD = ["torch", "dlx.engine.run", "sklearn.datasets", "sklearn.model_selection"]
 # How long a worker that lost its driver may take for its checkpoints, and how long another waits for it to leave.
 GRACE_SECONDS = 20.0
 LOCK_SECONDS = 60.0
