@@ -27,6 +27,7 @@ class CrossEntropy:
 
     def __init__(self, label_smoothing: Rate) -> None:
         self.label_smoothing: float | Tensor = label_smoothing
+        self._asked: tuple[Tensor, bool] | None = None
 
     def __call__(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Map logits [R·B, C] and class indices [R·B] to losses [R·B]."""
@@ -40,4 +41,7 @@ class CrossEntropy:
             return cross_entropy(outputs, targets, reduction="none", label_smoothing=smoothing)
         from dlx.core.smoothed import smoothed_cross_entropy
 
-        return smoothed_cross_entropy(outputs, targets, smoothing)
+        if self._asked is None or self._asked[0] is not smoothing:
+            # Once: on a GPU the answer has to be waited for.
+            self._asked = smoothing, bool(smoothing.any())
+        return smoothed_cross_entropy(outputs, targets, smoothing if self._asked[1] else None)

@@ -59,10 +59,14 @@ def test_cross_entropy_of_members_is_that_of_each_bit_for_bit():
     together = CrossEntropy(0.0)
     together.label_smoothing = torch.tensor(values)
     losses = together(logits, targets)
-    for value, own, batch, truth in zip(values, losses.chunk(4), logits.chunk(4), targets.chunk(4), strict=True):
+    (gradient,) = torch.autograd.grad(losses.sum(), logits)
+    for value, own, slope, batch, truth in zip(values, losses.chunk(4), gradient.chunk(4), logits.chunk(4),
+                                               targets.chunk(4), strict=True):
         alone = CrossEntropy(0.0)
         alone.label_smoothing = torch.tensor([value])
+        batch = batch.detach().requires_grad_()
         assert torch.equal(alone(batch, truth), own)
+        assert torch.equal(torch.autograd.grad(alone(batch, truth).sum(), batch)[0], slope)
         assert torch.allclose(CrossEntropy(value)(batch, truth), own, rtol=1e-5, atol=1e-6)
 
 
