@@ -30,7 +30,7 @@ MAX_PARTS = 64
 USES = {"dataset": ("spec", "load"), "split": ("__call__",), "preprocessing": ("fit", "apply"),
         "loss": ("__call__", "kinds"), "metric": ("value", "interval", "kind", "greater_is_better"),
         "optimizer": ("__call__",), "schedule": ("factor",), "device": ("place", "check"),
-        "search": ("ask", "adaptive", "objective", "direction")}
+        "search": ("ask", "objective", "direction")}
 
 
 def build(saved: Mapping[str, Any], trust: Collection[str], checkpoint_seconds: float = 20.0) -> Parts:

@@ -67,8 +67,6 @@ class Search(Protocol):
 
     objective: Objective
     direction: Directions
-    # Whether what it asks for depends on what came of earlier points.
-    adaptive: bool
 
     def ask(self, axes: Sequence[Axis], trials: Sequence[Trial], directions: Sequence[Direction]) -> list[Position]:
         """Return the next batch, empty where the search is over.

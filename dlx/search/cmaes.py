@@ -33,8 +33,6 @@ class CMAES:
         direction: of the objective, minimize or maximize; null is that of the metric.
     """
 
-    adaptive = True
-
     def __init__(self, num_trials: NumTrials, batch_size: NumTrials, population_size: Population, seed: Seed,
                  objective: Objective, direction: Directions) -> None:
         self.num_trials = num_trials

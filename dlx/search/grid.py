@@ -23,8 +23,6 @@ class Grid:
         direction: of the objective, minimize or maximize; null is that of the metric.
     """
 
-    adaptive = False
-
     def __init__(self, seed: Seed, objective: Objective, direction: Directions) -> None:
         self.seed = seed
         self.objective = objective

@@ -38,7 +38,6 @@ class Halving:
         direction: of the objective, minimize or maximize; null is that of the metric.
     """
 
-    adaptive = True
     prunes = True
 
     def __init__(self, num_trials: NumTrials, batch_size: NumTrials, min_epochs: Count, reduction_factor: Factor,

@@ -23,8 +23,6 @@ class QMC:
         direction: of the objective, minimize or maximize; null is that of the metric.
     """
 
-    adaptive = False
-
     def __init__(self, num_trials: NumTrials, seed: Seed, objective: Objective, direction: Directions) -> None:
         self.num_trials = num_trials
         self.seed = seed

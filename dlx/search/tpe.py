@@ -27,8 +27,6 @@ class TPE:
         direction: of each objective, minimize or maximize; null is that of the metric.
     """
 
-    adaptive = True
-
     def __init__(self, num_trials: NumTrials, batch_size: NumTrials, num_startup_trials: Count, seed: Seed,
                  objective: Objective, direction: Directions) -> None:
         self.num_trials = num_trials

@@ -19,7 +19,7 @@ from dlx.sweep.space import SEED, Space, Typed, first, make_space, patched
 
 HASH_DIGITS = 12
 MAX_RUNS = 100_000
-# Each is composed at the start of an adaptive search, and kept in sweep.yaml.
+# Each is composed at the start of a search, and kept in sweep.yaml.
 MAX_TEMPLATES = 1000
 
 
@@ -33,7 +33,7 @@ class PlannedRun(NamedTuple):
 
 
 class Point(NamedTuple):
-    """A point that an adaptive search asked for, and its runs as indices; none where its parts do not fit together."""
+    """A point that a search asked for, and its runs as indices; none where its parts do not fit together."""
 
     position: Position
     runs: tuple[int, ...]
@@ -50,7 +50,7 @@ class Plan(NamedTuple):
         goals: what is searched for; empty where nothing but the leaderboard ranks.
         seeds: of each point, if their number was given.
         batches: how many points each batch has.
-        points, space: of an adaptive search, which goes on from them; else empty and None.
+        points, space: of a search, which goes on from them; of a grid empty and None.
         workers: that were planned for, at a time.
         members: of a group, at most.
     """
@@ -69,7 +69,7 @@ class Plan(NamedTuple):
 
 
 def make_plan(overrides: Sequence[str], config_dir: Path | None) -> Plan:
-    """Plan the runs that are known before any is trained: all of a grid, the first batch of an adaptive search.
+    """Plan the runs that are known before any is trained: all of a grid, the first batch of a search.
 
     Points with equal configurations become one run.
 
@@ -90,16 +90,17 @@ def plan_sweep(overrides: Sequence[str], config_dir: Path | None) -> tuple[Plan,
     part = to_part("search", config["search"])
     search, seeds = make_search(part, [ANY_PACKAGE]), config["seeds"]
     refuse_together(part[PART], [override.key_or_group for override in parsed], axes, seeds)
-    positions = [] if search.adaptive else _counted(search.ask(axes, [], []), seeds)
-    space = make_space(typed, axes, seeds is not None, MAX_TEMPLATES if search.adaptive else MAX_RUNS)
+    is_grid = part[PART] == "grid"
+    positions = _counted(search.ask(axes, [], []), seeds) if is_grid else []
+    space = make_space(typed, axes, seeds is not None, MAX_RUNS if is_grid else MAX_TEMPLATES)
     goals: tuple[Goal, ...] = ()
-    if search.adaptive or search.objective is not None:
+    if not is_grid or search.objective is not None:
         templates = _templates(space)
         goals = make_goals(search.objective, search.direction, templates, _better(templates))
     names = (*(axis.key for axis in axes), *([] if seeds is None else [SEED]))
     plan = Plan((), names, search=part, goals=goals, seeds=seeds, workers=_workers(config["workers"]),
                 members=MOST_MEMBERS if config["members"] == "auto" else config["members"])
-    if not search.adaptive:
+    if is_grid:
         return _with_batch(plan, space, positions, [ANY_PACKAGE]), config
     check_ends(space)
     return extended(plan._replace(space=space), search, [], [ANY_PACKAGE]), config
@@ -189,13 +190,13 @@ def part_problems(saved: dict[str, Any], trust: Collection[str]) -> tuple[str, .
 
 
 def extended(plan: Plan, search: Search, trials: Sequence[Trial], trust: Collection[str]) -> Plan:
-    """Return the plan with the next batch of an adaptive search, the same plan where the search is over.
+    """Return the plan with the next batch of a search, the same plan where the search is over.
 
     Args:
         trials: what came of every point of the plan, in order.
     """
     assert plan.space is not None, "a search that goes on has its space"
-    positions = search.ask(plan.space.axes, trials, [goal.direction for goal in plan.goals])
+    positions = _counted(search.ask(plan.space.axes, trials, [goal.direction for goal in plan.goals]), plan.seeds)
     if not positions:
         return plan
     possible = [not part_problems(plan.space.saved(position, None), trust) for position in positions]

@@ -124,6 +124,24 @@ def test_search_leaves_a_storage_that_optuna_opens():
         assert trial.user_attrs == {"batch": ours.batch, "runs": [plan.runs[run].hash for run in point.runs]}
 
 
+@pytest.mark.parametrize("search", ["random", "qmc"])
+def test_search_that_asks_once_leaves_a_storage_too_and_resumes_to_the_same_bytes(search, dlx):
+    assert dlx("sweep", *QUICK, f"search={search}", "search.num_trials=3", "seeds=2", "--json",
+               "optimizer.lr=tag(log,interval(1e-4,1))").code == 0
+    folder = only_run()
+    plan, before = read_plan(folder), {name: (folder / name).read_bytes() for name in SAME}
+    study = optuna.load_study(study_name="dlx", storage=JournalStorage(JournalFileBackend(
+        str(folder / "optuna.journal"))))
+    assert plan.batches == (3,)
+    assert [trial.params for trial in study.trials] == [{"optimizer.lr": point.position[0]} for point in plan.points]
+    means = [np.mean([number(summaries(folder)[plan.runs[run].hash], "loss", "val") for run in point.runs])
+             for point in plan.points]
+    assert [trial.value for trial in study.trials] == pytest.approx(means, rel=1e-8)
+    shutil.rmtree(folder / "runs" / plan.runs[-1].hash)
+    assert dlx("resume", str(folder), "--json").code == 0
+    assert {name: (folder / name).read_bytes() for name in SAME} == before
+
+
 def test_search_tells_diverged_runs_as_failed_and_goes_on(dlx):
     result = dlx("sweep", "dataset=diabetes", "epochs=2", "optimizer=sgd", "optimizer.lr=1e-3,1e30", "search=tpe",
                  "search.num_trials=6", "search.batch_size=3", "search.num_startup_trials=2", "--json")
