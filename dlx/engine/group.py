@@ -103,7 +103,6 @@ class Group:
         return {name: (tensor[member] if self.form.stacked else tensor).detach().clone()
                 for name, tensor in tensors.items()}
 
-
     def alone(self, member: int, weights: Weights) -> nn.Module:
         """Return the model of one member with saved weights; it is the same module at every call."""
         buffers = dict(self.model.named_buffers())

@@ -127,7 +127,7 @@ def train_together(runs: Sequence[Run], data_dir: str, observer: Observer, stop:
                   [None if own is None else own.checkpoint for own in found], fused, limits.memory_share)
     check_start(state)
     for number, run in enumerate(runs):
-        open_run(run, found[number], state)
+        open_run(run, number, found[number], state)
     placement = state.group.placement
     observer.started(state.epochs, state.epoch, {"threads": placement.threads, "device": str(placement.device)})
     clock = clock_of(placement.ranks, stop, runs[0].parts.settings.checkpoint_seconds)
@@ -138,13 +138,13 @@ def train_together(runs: Sequence[Run], data_dir: str, observer: Observer, stop:
         scribe.pause(state)
 
 
-def open_run(run: Run, found: Found | None, state: Fit) -> None:
-    """Say in the run's folder from where it trains; a new one keeps its initial weights."""
+def open_run(run: Run, number: int, found: Found | None, state: Fit) -> None:
+    """Say in the folder of the run of that number from where it trains; a new one keeps its initial weights."""
     for skipped in [] if found is None else found.skipped:
         run.log.warning("skipped a checkpoint: %s", skipped)
     placement, members = state.group.placement, state.group.members
     if found is None:
-        own = next(index for index, member in enumerate(members) if run.config is member.facts["config"])
+        own = next(index for index, member in enumerate(members) if member.number == number)
         member = members[own]
         initial = model_checkpoint(state.group.weights(own), member.data.statistics, member.facts)
         checkpoint.save(run.folder.checkpoints / layout.INITIAL, initial, "file")
