@@ -54,6 +54,7 @@ class Ray:
         self._address = address
         self._options = {"num_cpus": num_cpus, "num_gpus": num_gpus, "max_retries": max_retries}
         self._refs: dict[Any, int] = {}
+        self._killed: set[Any] = set()
         self._opened = contextlib.ExitStack()
 
     def slots(self) -> int:
@@ -84,6 +85,7 @@ class Ray:
     def kill(self, number: int) -> None:
         """End the Ray worker of a task; its host gives the job a last chance to leave, and ends it."""
         for ref in [ref for ref, found in self._refs.items() if found == number]:
+            self._killed.add(ref)
             self._ray.cancel(ref, force=True)
 
     def close(self) -> None:
@@ -124,10 +126,9 @@ class Ray:
 
         try:
             return int(self._ray.get(ref))
-        except TaskCancelledError:
-            return STOPPED
-        except RayError:
-            return GIVEN_UP
+        except RayError as error:
+            # Ray calls a task that it killed a cancelled one, too, where the news of its worker come late.
+            return STOPPED if isinstance(error, TaskCancelledError) and ref not in self._killed else GIVEN_UP
 
 
 def private_cluster(room: Path) -> dict[str, str]:
