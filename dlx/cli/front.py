@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from dlx.report.words import count
+
 if TYPE_CHECKING:
     from dlx.sweep.conduct import Conducted
 
@@ -36,5 +38,5 @@ def front_lines(rows: Sequence[dict[str, Any]]) -> list[str]:
     for row in rows:
         point = " ".join(f"{key}={cell(value)}" for key, value in row["point"].items()) or "the only configuration"
         numbers = ", ".join(f"{expression} {value:.4g}" for expression, value in row["objective"].items())
-        lines.append(f"  {point}  →  {numbers}  ({len(row['runs'])} runs)")
+        lines.append(f"  {point}  →  {numbers}  ({count(len(row['runs']), 'run')})")
     return lines
