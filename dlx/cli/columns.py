@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from dlx.report.typed import joined
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
@@ -48,27 +50,36 @@ def _heading(key: str, keys: Sequence[str]) -> str:
     return key
 
 
-def short(value: Any) -> str:
-    """Format a value for a narrow column: a number to four digits, a list without spaces."""
+def short(key: str, value: Any) -> str:
+    """Format a value for a narrow column: a number to four digits, else as it is typed."""
+    return f"{value:.4g}" if isinstance(value, float) else typed_value(key, value)
+
+
+def typed_value(key: str, value: Any) -> str:
+    """Write a value as it is typed for one run."""
+    from dlx.config.options import LIST_GROUPS
     from dlx.sweep.tables import cell
 
-    return f"{value:.4g}" if isinstance(value, float) else cell(value).replace(" ", "")
+    if value is None or isinstance(value, bool):
+        return "null" if value is None else str(value).lower()
+    text = cell(value).replace(", ", ",")
+    return f"[{text}]" if key in LIST_GROUPS and text != "none" else text
 
 
 def shortened(points: Sequence[Mapping[str, Any]], axes: Sequence[str]) -> list[dict[str, str]]:
     """Return per point what tells it apart, by short headings; see `telling`."""
     keys = telling(points, axes)
-    return [{name: short(point[key]) for name, key in zip(headings(keys), keys, strict=True)} for point in points]
+    return [{name: short(key, point[key]) for name, key in zip(headings(keys), keys, strict=True)} for point in points]
 
 
 def in_one(settings: Mapping[str, str]) -> dict[str, str]:
     """Join settings into one column, which may be broken between two of them."""
-    return {SETTINGS: settings_text(settings)} if settings else {}
+    return {SETTINGS: " ".join(f"{name}={value}" for name, value in settings.items())} if settings else {}
 
 
-def settings_text(settings: Mapping[str, str]) -> str:
-    """Write settings as they are typed."""
-    return " ".join(f"{name}={value}" for name, value in settings.items())
+def point_text(point: Mapping[str, Any], keys: Sequence[str]) -> str:
+    """Write the settings of a configuration ready to be typed again."""
+    return joined(f"{key}={typed_value(key, point[key])}" for key in keys) or "the only configuration"
 
 
 def fitting(console: Console, tables: Sequence[Table]) -> Table:

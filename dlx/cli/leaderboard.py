@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from dlx.cli.columns import SETTINGS, fitting, in_one, settings_text, shortened, telling
+from dlx.cli.columns import SETTINGS, fitting, in_one, point_text, shortened, telling
 from dlx.report.words import count
 
 if TYPE_CHECKING:
@@ -39,8 +39,7 @@ def _table(standings: Sequence[Standing], settings: Sequence[dict[str, str]], co
     from rich.markup import escape
     from rich.table import Table
 
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, title_justify="left",
-                  title=f"ranked by mean val {columns[0][1]}; ± is the 95% t interval over seeds")
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for name in ("rank", *settings[0], "runs", *(f"{split} {name}" for split, name in columns)):
         table.add_column(name, no_wrap=name != SETTINGS, overflow="fold")
     for rank, (row, own) in enumerate(zip(standings, settings, strict=True), 1):
@@ -68,10 +67,10 @@ def plus_minus(estimate: tuple[float, float, float] | None) -> str:
 
 def best_sentence(standings: Sequence[Standing], metric: str, axes: Sequence[str]) -> str:
     """Say which configuration is best, and open test for it alone."""
-    from dlx.sweep.tables import cell
+    from rich.markup import escape
 
     points, best = [typed_point(row) for row in standings], standings[0]
-    point = settings_text({key: cell(points[0][key]) for key in telling(points, axes)}) or "the only configuration"
+    point = escape(point_text(points[0], telling(points, axes)))
     names = [metric, *[name for name in best.test if name != metric][:1]]
     test = ", ".join(f"{name} {plus_minus(best.test[name])}" for name in names)
     return f"[bold]Best on val[/]  {point}\n[bold]Its test[/]  {test}  ({count(best.num_done, 'run')})"

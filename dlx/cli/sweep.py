@@ -190,6 +190,7 @@ def print_outcome(path: Path, conducted: Conducted, as_json: bool) -> None:
     from rich.markup import escape
 
     console = Console()
+    console.print(f"ranked by mean val {metric}; ± is the 95% t interval over seeds", style="italic")
     console.print(leaderboard(console, outcome.standings, metric, plan.axes))
     if outcome.standings[0].num_done:
         console.print(best_sentence(outcome.standings, metric, plan.axes), highlight=False, soft_wrap=True)
@@ -197,7 +198,7 @@ def print_outcome(path: Path, conducted: Conducted, as_json: bool) -> None:
         goals = ", ".join(f"{goal.direction} {goal.expression}" for goal in plan.goals)
         title = "Best" if len(plan.goals) == 1 else "Pareto front"
         console.print(f"[bold]{title}[/]  {escape(goals)}", highlight=False, soft_wrap=True)
-    for line in [*front_lines(front), *bias_lines(plan)]:
+    for line in [*front_lines(front, plan.axes), *bias_lines(plan)]:
         console.print(line, highlight=False, soft_wrap=True, markup=False)
     console.print(f"[bold]Sweep folder[/]  {escape(str(path))}  "
                   f"({layout.RUNS_TABLE}, {layout.LEADERBOARD})", highlight=False, soft_wrap=True)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from dlx.cli.columns import headings, telling
+from dlx.cli.columns import headings, point_text, telling
 from dlx.cli.leaderboard import best_sentence, leaderboard
 from dlx.sweep.tables import Standing
 
@@ -88,6 +88,22 @@ def test_headings_are_the_shortest_that_name_one_key(keys, expected):
 def test_telling_leaves_out_what_follows_from_a_choice(points, axes, expected):
     named: list[dict[str, Any]] = [{"model": model, "model.width": width} for model, width in points]
     assert telling(named, axes) == expected
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("regularizer", "l2,dropout", "regularizer=[l2,dropout]"),
+        ("regularizer", "none", "regularizer=none"),
+        ("optimizer.betas", [0.9, 0.999], "optimizer.betas=[0.9,0.999]"),
+        ("optimizer.lr", 1.234567890123e-05, "optimizer.lr=1.23456789e-05"),
+        ("optimizer.nesterov", True, "optimizer.nesterov=true"),
+        ("max_failures", None, "max_failures=null"),
+        ("name", "a b", "'name=a b'"),
+    ],
+)
+def test_point_text_is_what_is_typed(key, value, expected):
+    assert point_text({key: value}, [key]) == expected
 
 
 def test_best_sentence_can_be_typed_again():
