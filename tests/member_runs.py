@@ -28,7 +28,9 @@ from dlx.engine.fit import Fit, fit
 from dlx.engine.run import Limits, Run
 from dlx.engine.signals import StopRequest
 from dlx.engine.start import Described, start
+from dlx.engine.state import Position, training_checkpoint
 from dlx.record import layout
+from dlx.record.checkpoint import Checkpoint
 from dlx.record.folder import RunFolder
 from dlx.record.safe_yaml import read_json
 
@@ -106,11 +108,28 @@ class Keeping:
                                         member.progress.best, group.optimization.state(number))
 
 
-def fitted(runs: Sequence[Described], fused: bool = True) -> list[Kept]:
-    """Train runs together in memory to their end."""
+def fitted(runs: Sequence[Described], fused: bool = True, convolution: str | None = None) -> list[Kept]:
+    """Train runs together in memory to their end.
+
+    Args:
+        convolution: the form of convolutions, as checkpoints of step 0 state it; None is what is found by trying.
+    """
     witness = Keeping()
-    fit(start(runs, "", [None] * len(runs), fused), witness, 10**6)
+    begun = start(runs, "", [None] * len(runs), fused)
+    if convolution is not None:
+        begun = start(runs, "", untrained(begun, convolution), fused)
+        assert begun.group.form.convolution == convolution
+    fit(begun, witness, 10**6)
     return [witness.kept[number] for number in range(len(runs))]
+
+
+def untrained(fit: Fit, convolution: str) -> list[Checkpoint]:
+    """Return the checkpoint of each run before its first step, with another form of convolutions."""
+    form = {"stacked": True, "convolution": convolution}
+    made = {member.number: training_checkpoint(fit.group.weights(index), {}, member.progress, Position(),
+                                               member.data.statistics, {**member.facts, "form": form})
+            for index, member in enumerate(fit.group.members)}
+    return [made[number] for number in range(len(made))]
 
 
 def assert_equals_solo(runs: Sequence[Described], tolerance: float = EXACT) -> list[Kept]:

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from dlx.cli.columns import SETTINGS, fitting, in_one, shortened
+from dlx.report.words import count
+
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from dlx.sweep.plan import Plan
+
+# What the plan shows of each run beside its settings.
+PLACE = ("run", "point", "group")
 
 
 def print_plan(plan: Plan, as_json: bool) -> None:
@@ -16,16 +25,24 @@ def print_plan(plan: Plan, as_json: bool) -> None:
         print(json.dumps(rows))
         return
     from rich.console import Console
-    from rich.table import Table
 
-    table = Table(*rows[0], title=f"{len(rows)} runs", title_justify="left")
-    table.columns[0].min_width = len(rows[0]["run"])
-    for row in rows:
-        table.add_row(*map(str, row.values()))
     console = Console()
-    console.print(table)
+    settings = shortened([{key: value for key, value in row.items() if key not in PLACE} for row in rows], plan.axes)
+    console.print(fitting(console, [_table(rows, settings), _table(rows, [in_one(own) for own in settings])]))
     for line in plan_lines(plan):
         console.print(line, highlight=False, soft_wrap=True, markup=False)
+
+
+def _table(rows: Sequence[dict[str, Any]], settings: Sequence[dict[str, str]]) -> Table:
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(title=count(len(rows), "run"), title_justify="left")
+    for name in (*PLACE, *settings[0]):
+        table.add_column(name, no_wrap=name != SETTINGS, overflow="fold")
+    for row, own in zip(rows, settings, strict=True):
+        table.add_row(*(str(row[name]) for name in PLACE), *map(escape, own.values()))
+    return table
 
 
 def plan_rows(plan: Plan) -> list[dict[str, Any]]:
@@ -45,13 +62,14 @@ def plan_rows(plan: Plan) -> list[dict[str, Any]]:
 def plan_lines(plan: Plan) -> list[str]:
     """Say what the table does not: how many points, seeds and groups, and what the search does afterwards."""
     points = sum(plan.batches)
-    seeds = "" if plan.seeds is None else f" × {plan.seeds} seeds, the same at every point"
-    lines = [f"{points} points{seeds}; {len(plan.runs)} runs in {len(plan.groups)} groups, one worker each"]
+    seeds = "" if plan.seeds is None else f" × {count(plan.seeds, 'seed')}, the same at every point"
+    lines = [f"{count(points, 'point')}{seeds}; {count(len(plan.runs), 'run')} in {count(len(plan.groups), 'group')}; "
+             f"a group trains together in one worker"]
     lines += alone_lines(plan)
     lines += [f"{goal.direction} {goal.expression}" for goal in plan.goals]
     if plan.space is not None:
         rest = int(plan.search.get("num_trials", points)) - points
-        lines.append(f"search={plan.search['part']} asks for {rest} more points when these are done")
+        lines.append(f"search={plan.search['part']} asks for {count(rest, 'more point')} when these are done")
         impossible = sum(not point.runs for point in plan.points)
         if impossible:
             lines.append(f"{impossible} of the points cannot be built, and count as failed")
@@ -66,7 +84,7 @@ def alone_lines(plan: Plan) -> list[str]:
     reasons: dict[str, list[str]] = {}
     for index, reason in sorted(alone.items()):
         reasons.setdefault(reason, []).append(plan.runs[index].hash)
-    return [f"{len(hashes)} train alone, {hashes[0]} for one: {reason}" for reason, hashes in reasons.items()]
+    return [f"{count(len(hashes), 'run')} alone, {hashes[0]} for one: {reason}" for reason, hashes in reasons.items()]
 
 
 def bias_lines(plan: Plan) -> list[str]:

@@ -26,12 +26,16 @@ def parser() -> argparse.ArgumentParser:
 def run(args: argparse.Namespace) -> int:
     """Go on with a run or a sweep."""
     from dlx.config.compose import compose
+    from dlx.core.errors import ArtefactError
 
     config = compose("resume", args.overrides)
     if (args.folder / layout.SWEEP).is_file():
         from dlx.cli.sweep import resume_sweep
 
         return resume_sweep(args.folder, config, args.trust, args.json)
+    if not (args.folder / layout.CONFIG).is_file():
+        raise ArtefactError(f"{args.folder} is no run or sweep folder: it has neither {layout.CONFIG} nor "
+                            f"{layout.SWEEP}")
     return resume_run(args.folder, config, args.trust, args.json)
 
 

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from dlx.sweep.launch import Launcher
     from dlx.sweep.plan import Plan
     from dlx.sweep.run import Outcome
-    from dlx.sweep.tables import Standing
 
 
 def parser() -> argparse.ArgumentParser:
@@ -123,7 +122,7 @@ def run_and_print(path: Path, plan: Plan, surroundings: Surroundings, policy: Po
     from dlx.report.sweep.render import render_sweep
     from dlx.sweep.climb import Stage
     from dlx.sweep.conduct import conduct
-    from dlx.sweep.run import how_it_left, log_tail, missing, run_plan
+    from dlx.sweep.run import missing, run_plan
 
     todo = missing(path, plan)
     failures: dict[str, Failure] = {}
@@ -141,21 +140,27 @@ def run_and_print(path: Path, plan: Plan, surroundings: Surroundings, policy: Po
     outcome = conducted.outcome._replace(failures=failures)
     render_sweep(path)
     print_outcome(path, conducted, as_json)
-    failed = [result for result in outcome.results if result.status != "done"]
-    if failed:
-        # Not started, because on_error or max_failures said so.
-        skipped = [result for result in failed
-                   if result.status == "missing" and result.run.hash not in outcome.failures]
-        failed = [result for result in failed if result not in skipped]
-        rest = (f" {len(skipped)} were not started." if skipped
-                else " the others are complete." if len(failed) < len(outcome.results) else "")
-        lines = [f"{len(failed)} of {len(outcome.results)} runs failed;{rest} dlx resume {path} "
-                 f"tries again those that can succeed"]
-        for result in failed:
-            lines += [f"runs/{result.run.hash}  {how_it_left(result, outcome.failures.get(result.run.hash))}"]
-            lines += [f"    {line}" for line in log_tail(path, result.run.hash)]
-        raise RunsFailedError("\n".join(lines))
+    if any(result.status != "done" for result in outcome.results):
+        raise RunsFailedError(failure_text(path, outcome))
     return 0
+
+
+def failure_text(path: Path, outcome: Outcome) -> str:
+    """Say how many runs failed, and of each how, with the end of its log."""
+    from dlx.sweep.run import how_it_left, log_tail
+
+    left = [result for result in outcome.results if result.status != "done"]
+    # Not started, because on_error or max_failures said so.
+    skipped = [result for result in left if result.status == "missing" and result.run.hash not in outcome.failures]
+    failed = [result for result in left if result not in skipped]
+    rest = (f" {len(skipped)} were not started." if skipped
+            else " the others are complete." if len(failed) < len(outcome.results) else "")
+    lines = [f"{len(failed)} of {len(outcome.results)} runs failed;{rest} dlx resume {path} "
+             f"tries again those that can succeed"]
+    for result in failed:
+        lines += [f"runs/{result.run.hash}  {how_it_left(result, outcome.failures.get(result.run.hash))}"]
+        lines += [f"    {line}" for line in log_tail(path, result.run.hash)]
+    return "\n".join(lines)
 
 
 def expected_runs(plan: Plan) -> int:
@@ -168,6 +173,7 @@ def expected_runs(plan: Plan) -> int:
 def print_outcome(path: Path, conducted: Conducted, as_json: bool) -> None:
     """Print the leaderboard and the best configuration, by the objective where one was given."""
     from dlx.cli.front import front_lines, front_rows
+    from dlx.cli.leaderboard import best_sentence, leaderboard
     from dlx.cli.plan_text import bias_lines
     from dlx.record import layout
     from dlx.sweep.tables import ranking
@@ -184,57 +190,20 @@ def print_outcome(path: Path, conducted: Conducted, as_json: bool) -> None:
     from rich.markup import escape
 
     console = Console()
-    console.print(leaderboard(outcome.standings, metric))
-    best = outcome.standings[0]
-    if best.num_done:
-        console.print(best_sentence(best, metric), highlight=False, soft_wrap=True)
+    console.print(f"ranked by mean val {metric}; ± is the 95% t interval over seeds", style="italic")
+    console.print(leaderboard(console, outcome.standings, metric, plan.axes))
+    if outcome.standings[0].num_done:
+        console.print(best_sentence(outcome.standings, metric, plan.axes), highlight=False, soft_wrap=True)
     if front:
         goals = ", ".join(f"{goal.direction} {goal.expression}" for goal in plan.goals)
         title = "Best" if len(plan.goals) == 1 else "Pareto front"
         console.print(f"[bold]{title}[/]  {escape(goals)}", highlight=False, soft_wrap=True)
-    for line in [*front_lines(front), *bias_lines(plan)]:
+    for line in [*front_lines(front, plan.axes), *bias_lines(plan)]:
         console.print(line, highlight=False, soft_wrap=True, markup=False)
     console.print(f"[bold]Sweep folder[/]  {escape(str(path))}  "
                   f"({layout.RUNS_TABLE}, {layout.LEADERBOARD})", highlight=False, soft_wrap=True)
     console.print(f"[bold]Report[/]  {escape(str(path / layout.REPORT / layout.REPORT_HTML))}", highlight=False,
                   soft_wrap=True)
-
-
-def leaderboard(standings: list[Standing], metric: str) -> Any:
-    """Lay out the leaderboard: the metric that ranks, then the first other one, with gaps."""
-    from rich import box
-    from rich.table import Table
-
-    from dlx.sweep.tables import cell, shown
-
-    others = [name for name in standings[0].val if name != metric][:1]
-    metrics = [metric, *others]
-    headers = [header for name in metrics for header in (f"val {name}", f"gap {name}")]
-    table = Table("rank", *map(shown, standings[0].point), "runs", *headers, box=box.SIMPLE_HEAD,
-                  title=f"ranked by mean val {metric}; ± is the 95% t interval over seeds", title_justify="left")
-    for rank, row in enumerate(standings, 1):
-        numbers = [plus_minus(estimates.get(name)) for name in metrics for estimates in (row.val, row.gap)]
-        runs = str(row.num_done) if row.num_done == row.num_runs else f"[red]{row.num_done} of {row.num_runs}[/]"
-        table.add_row(str(rank), *(cell(value) for value in row.point.values()), runs, *numbers)
-    return table
-
-
-def plus_minus(estimate: tuple[float, float, float] | None) -> str:
-    """Format a mean with half the width of its interval."""
-    if estimate is None or math.isnan(estimate[0]):
-        return "–"
-    mean, low, high = estimate
-    return f"{mean:.4g}" if math.isnan(low) else f"{mean:.4g} ± {(high - low) / 2:.2g}"
-
-
-def best_sentence(best: Standing, metric: str) -> str:
-    """Say which configuration is best, and open test for it alone."""
-    from dlx.sweep.tables import cell, shown
-
-    point = " ".join(f"{shown(key)}={cell(value)}" for key, value in best.point.items()) or "the only configuration"
-    names = [metric, *[name for name in best.test if name != metric][:1]]
-    test = ", ".join(f"{name} {plus_minus(best.test[name])}" for name in names)
-    return f"[bold]Best on val[/]  {point}\n[bold]Its test[/]  {test}  ({best.num_done} runs)"
 
 
 def _finite(value: Any) -> Any:

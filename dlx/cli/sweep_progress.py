@@ -70,10 +70,11 @@ class Shown:
     def look(self, in_flight: list[Progress]) -> None:
         """Say how far it is."""
         trained = self.over + sum(found.share for found in in_flight)
-        self.say(trained, ", ".join(self.facts(trained, in_flight)))
+        over = self.over + sum(found.over for found in in_flight)
+        self.say(trained, over, ", ".join(self.facts(trained, in_flight)))
 
-    def say(self, trained: float, text: str) -> None:
-        """Show it; `trained` is how much of the runs is, counted in runs."""
+    def say(self, trained: float, over: int, text: str) -> None:
+        """Show it; `trained` is how much of the runs is, counted in runs, and `over` how many are over."""
 
     def facts(self, trained: float, in_flight: list[Progress]) -> list[str]:
         """Return what there is to say."""
@@ -116,9 +117,9 @@ class Live(Shown):
         self._bar = bar
         self._task = bar.add_task("", total=total, completed=done, over=done)
 
-    def say(self, trained: float, text: str) -> None:
+    def say(self, trained: float, over: int, text: str) -> None:
         """Change the line."""
-        self._bar.update(self._task, completed=trained, over=self.over, total=self.total, description=text)
+        self._bar.update(self._task, completed=trained, over=over, total=self.total, description=text)
 
 
 class Lines(Shown):
@@ -129,9 +130,9 @@ class Lines(Shown):
         self._console = console
         self._next = time.monotonic() + LINE_SECONDS
 
-    def say(self, trained: float, text: str) -> None:
+    def say(self, trained: float, over: int, text: str) -> None:
         """Print a line, if it is time."""
         now = time.monotonic()
         if now >= self._next:
             self._next = now + LINE_SECONDS
-            self._console.print(f"{self.over} of {self.total} runs done, {text}", highlight=False, soft_wrap=True)
+            self._console.print(f"{over} of {self.total} runs done, {text}", highlight=False, soft_wrap=True)

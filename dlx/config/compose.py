@@ -70,8 +70,8 @@ def parse(overrides: Sequence[str]) -> list[Override]:
                 problems.append(f"cannot read the override {text!r}: it has no key; write key=value")
         except (HydraException, RecursionError) as error:
             reason = " ".join(str(error).split("\n")[0].split())
-            is_text = "Unknown function" in reason
-            advice = "quote text with parentheses, key='\"a(b)\"'" if is_text else "write key=value"
+            call = "(" in text.partition("=")[2]
+            advice = "close parentheses, and quote text that has them, key='\"a(b)\"'" if call else "write key=value"
             problems.append(f"cannot read the override {text!r}: {reason or 'nested too deep'}; {advice}")
     if problems:
         raise ConfigError(*problems)

@@ -20,5 +20,10 @@ def command_line(command: str, overrides: Iterable[str]) -> str:
     return " ".join([command, *map(_quoted, overrides)])
 
 
+def joined(overrides: Iterable[str]) -> str:
+    """Write overrides ready to be copied behind a command."""
+    return " ".join(map(_quoted, overrides))
+
+
 def _quoted(token: str) -> str:
     return token if PLAIN.fullmatch(token) else shlex.quote(token)

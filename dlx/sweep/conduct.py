@@ -16,7 +16,7 @@ from dlx.sweep.journal import write_journal
 from dlx.sweep.objective import Goal, evaluate
 from dlx.sweep.plan import Plan, extended
 from dlx.sweep.run import Outcome
-from dlx.sweep.tables import Result, collect
+from dlx.sweep.tables import Result
 
 # Runs what is missing of a plan, as far as a stage goes.
 Run = Callable[[Plan, Stage], Outcome]
@@ -96,8 +96,3 @@ def pareto_front(goals: Sequence[Goal], values: Mapping[int, tuple[float, ...] |
 
 def _dominates(one: Sequence[float], other: Sequence[float]) -> bool:
     return list(one) != list(other) and all(a <= b for a, b in zip(one, other, strict=True))
-
-
-def read_trials(folder: Path, plan: Plan) -> list[Trial]:
-    """Return the trials of a plan from its run folders."""
-    return trials_of(plan, collect(folder, plan))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,7 +17,6 @@ from dlx.sweep.drive import Driver, Failure, Policy, Watch
 from dlx.sweep.job import Job, Task
 from dlx.sweep.launch import Launcher
 from dlx.sweep.plan import Plan, PlannedRun
-from dlx.sweep.progress import Progress
 from dlx.sweep.tables import Result
 
 TAIL_LINES = 12
@@ -29,16 +28,6 @@ class Outcome(NamedTuple):
     results: list[Result]
     standings: list[tables.Standing]
     failures: dict[str, Failure]
-
-
-class Unwatched:
-    """A watch that shows nothing."""
-
-    def ended(self, tasks: Iterable[Task], num_failed: int) -> None:
-        """Say nothing."""
-
-    def look(self, in_flight: list[Progress]) -> None:
-        """Say nothing."""
 
 
 def run_plan(folder: Path, plan: Plan, surroundings: Surroundings, policy: Policy, launcher: Launcher,

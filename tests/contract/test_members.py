@@ -262,20 +262,19 @@ EVERY_FORM += [("cnn", "batch", "grouped", "float64")]
 
 
 @pytest.mark.parametrize(("model", "norm", "form", "precision"), EVERY_FORM)
-def test_member_bits_do_not_depend_on_who_else_trains(model, norm, form, precision, monkeypatch):
+def test_member_bits_do_not_depend_on_who_else_trains(model, norm, form, precision):
     # Matrix products of MKL depend on where their operands begin: 96 train examples in batches of 8, and a width of 16,
-    # begin at multiples of 64 bytes. Which form convolves faster is found by trying; here it is said.
-    monkeypatch.setattr("dlx.engine.start.convolution_form", lambda models, inputs: form)
+    # begin at multiples of 64 bytes. Which form convolves faster is found by trying; here it is stated.
     overrides = (f"device.precision={precision}", *([f"model.norm={norm}", "model.width=16"] if norm else []),
                  "epochs=2")
     names = [name for name in REGULARIZERS if name != "dropout" or norm]
     runs = combination(model, "adam", names, overrides, EVEN)
     others = [one(*steps(model), f"model={model}", choice("regularizer", *names), *overrides, f"seed={seed}", data=EVEN)
               for seed in range(4, 8)]
-    expected = fitted(runs)
+    expected = fitted(runs, convolution=form)
     for groups in GROUPS.values():
         for group in groups:
-            found = fitted([[*runs, *others][index] for index in group])
+            found = fitted([[*runs, *others][index] for index in group], convolution=form)
             for index, kept in zip(group, found, strict=True):
                 if index < 4:
                     assert kept.rows == expected[index].rows, (group, index)

@@ -20,12 +20,16 @@ from dlx.launcher.local import Local
 from dlx.record import layout
 from dlx.record.folder import RunFolder
 from dlx.sweep import progress
-from dlx.sweep.drive import Driver, Policy
+from dlx.sweep.drive import Driver, Policy, Watch
 from dlx.sweep.job import Job, Task
 from dlx.sweep.plan import make_plan
-from dlx.sweep.run import Unwatched, how_it_left, missing, write_tables
+from dlx.sweep.run import how_it_left, missing, write_tables
 
 SECONDS = 90.0
+
+
+class Unwatched(Watch):
+    """Shows nothing."""
 
 
 class GroupedDriver:

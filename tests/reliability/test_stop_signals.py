@@ -168,21 +168,14 @@ def test_signals_at_random_instants_and_in_pairs_never_change_the_result(tmp_pat
     assert leftovers(run) == []
 
 
+NAPPING = (CONFIG_DIR, "model=net", "model.nap=1.0", "epochs=2", "metric=[accuracy]", NEVER, "--json")
+
+
 def napping_run(tmp_path):
     """Start a run that sleeps a second in each step; return its folder and process once it is in a step."""
     write_user_parts(tmp_path)
     (tmp_path / "misbehave").touch()
-    child = server().start(
-        "train",
-        CONFIG_DIR,
-        "model=net",
-        "model.nap=1.0",
-        "epochs=2",
-        "metric=[accuracy]",
-        NEVER,
-        "--json",
-        cwd=tmp_path,
-    )
+    child = server().start("train", *NAPPING, cwd=tmp_path)
     while (run := find_run(tmp_path)) is None or status(run)["status"] != "running":
         assert child.poll(0.001) is None, child.result
     time.sleep(0.2)
@@ -206,22 +199,7 @@ def test_second_ctrl_c_leaves_at_once_and_corrupts_nothing(tmp_path):
     again.mkdir()
     for name in ("conf", f"{MODULE}.py"):
         (shutil.copytree if (tmp_path / name).is_dir() else shutil.copy)(tmp_path / name, again / name)
-    assert (
-        server()
-        .run(
-            "train",
-            CONFIG_DIR,
-            "model=net",
-            "model.nap=1.0",
-            "epochs=2",
-            "metric=[accuracy]",
-            NEVER,
-            "--json",
-            cwd=again,
-        )
-        .code
-        == 0
-    )
+    assert server().run("train", *NAPPING, cwd=again).code == 0
     assert_same_result(run, find_run(again))
 
 

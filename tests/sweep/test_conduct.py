@@ -22,7 +22,8 @@ from optuna.trial import TrialState
 from sweep_results import make_up, number, rows_of, summaries
 
 from dlx.cli.main import main
-from dlx.sweep.conduct import goal_values, pareto_front, read_trials
+from dlx.core.search import Trial
+from dlx.sweep.conduct import goal_values, pareto_front, trials_of
 from dlx.sweep.frozen import read_plan, write_plan
 from dlx.sweep.objective import Goal
 from dlx.sweep.plan import Plan, make_plan
@@ -33,6 +34,11 @@ TPE = ("search=tpe", "search.num_trials=6", "search.batch_size=2", "search.num_s
        "optimizer.lr=tag(log,interval(1e-4,1))", "regularizer=[],[l2]", "seeds=2",
        "search.objective=val_nll + abs(gap_nll)", "search.direction=minimize")
 SAME = ("sweep.yaml", "runs.csv", "leaderboard.csv")
+
+
+def read_trials(folder: Path, plan: Plan) -> list[Trial]:
+    """Return the trials of a plan from its run folders."""
+    return trials_of(plan, collect(folder, plan))
 
 
 @functools.cache

@@ -14,11 +14,10 @@ from hypothesis import strategies as st
 from dlx.engine.signals import StopRequest
 from dlx.record import layout
 from dlx.record.folder import RunFolder
-from dlx.sweep.drive import Driver, Failure, Policy
+from dlx.sweep.drive import Driver, Failure, Policy, Watch
 from dlx.sweep.job import Job, Task, pause_reason
 from dlx.sweep.launch import Ended
 from dlx.sweep.progress import Meter
-from dlx.sweep.run import Unwatched
 
 
 class Scripted:
@@ -76,6 +75,10 @@ class Scripted:
 
     def close(self):
         self._flying.clear()
+
+
+class Unwatched(Watch):
+    """Shows nothing."""
 
 
 def finish(task: Task, status: str, reason: str = "") -> None:
