@@ -22,12 +22,19 @@ MODES = {
     "raise": "failed: ValueError: the user's own mistake",
     "segfault": "failed: its process was killed by signal 11",
     "kill": "failed: its process was killed by signal 9",
-    "leave": "failed: its process left with exit code 0",
     "memory": "oom: ",
     "diverge": "diverged: training diverged: the loss of step 2 was not finite",
 }
+SLOW_MODES = {
+    "leave": "failed: its process left with exit code 0",
+    "exit": "failed: its process left with exit code 9",
+    "limit": "oom: ",
+    "hang": "failed: ran past run_limit_seconds=4",
+}
 # Of the members beside which the culprit trained, until it was found.
 NARROWED = [4, 2, 1]
+# What is out of memory is divided by its own process at first; what diverged is over.
+ATTEMPTS = {"memory": [4, 2, 1, 1], "limit": [4, 2, 1, 1], "diverge": [4]}
 Rows = dict[tuple[str, str], dict[str, str]]
 
 
@@ -80,18 +87,21 @@ def said_of(result: Result, row: dict[str, str]) -> tuple[str, list[str]]:
     return line, [text.strip() for text in after.split("runs/")[0].splitlines() if text.strip()]
 
 
+def undisturbed(cwd: Path, *modes: str) -> Path:
+    """Sweep with the same runs, of which none misbehaves."""
+    write_user_parts(cwd)
+    result = start(cwd, "sweep", *grid(*modes))
+    assert result.code == 0, result
+    sweep = only_sweep(cwd)
+    assert {tuple(members_of(log_of(sweep, row))) for row in read_table(sweep)} == {(4,)}
+    return sweep
+
+
 @pytest.fixture
 def reference(tmp_path_factory):
-    """The same runs, of which none misbehaves."""
-
-    def make(cwd: Path) -> None:
-        write_user_parts(cwd)
-        result = start(cwd, "sweep", *grid(*MODES, "hang"))
-        assert result.code == 0, result
-        sweep = only_sweep(cwd)
-        assert {tuple(members_of(log_of(sweep, row))) for row in rows_of(sweep).values()} == {(4,)}
-
-    return only_sweep(once(tmp_path_factory.getbasetemp(), "fused-reference", make))
+    """The undisturbed sweep of the quick modes."""
+    base = tmp_path_factory.getbasetemp()
+    return only_sweep(once(base, "fused-reference", lambda cwd: undisturbed(cwd, *MODES)))
 
 
 def assert_untouched(sweep: Path, reference: Path) -> None:
@@ -124,21 +134,23 @@ def assert_mended(sweep: Path, reference: Path, modes: list[str]) -> None:
             assert_same_run(sweep, reference, rows[mode, "1"]["run"])
 
 
-def test_fused_runs_of_which_one_misbehaves_leave_it_alone_and_it_is_found_and_mended(tmp_path, reference):
-    result, sweep = misbehaving(tmp_path, *grid(*MODES))
+def assert_found(result: Result, sweep: Path, modes: dict[str, str]) -> None:
+    """The culprits, and nothing else, are listed with reason and log tail; each was alone in the end."""
     assert result.code == 5, result
-    assert_untouched(sweep, reference)
     rows = rows_of(sweep)
-    for mode, expected in MODES.items():
+    for mode, expected in modes.items():
         line, tail = said_of(result, rows[mode, "1"])
         log = log_of(sweep, rows[mode, "1"])
         assert line.startswith(expected), (mode, line)
         assert tail == [text.strip() for text in log.splitlines()[-12:]], mode
-        attempts = members_of(log)
-        # What is out of memory is divided by its own process at first.
-        wanted = {"diverge": [4], "memory": [4, 2, 1, 1]}.get(mode, NARROWED)
-        assert attempts == wanted, mode
+        assert members_of(log) == ATTEMPTS.get(mode, NARROWED), mode
     assert [row["run"] for (_, dose), row in rows.items() if dose != "1" and f"runs/{row['run']}  " in result.err] == []
+
+
+def test_fused_runs_of_which_one_misbehaves_end_as_without_it_and_it_is_found_and_mended(tmp_path, reference):
+    result, sweep = misbehaving(tmp_path, *grid(*MODES))
+    assert_found(result, sweep, MODES)
+    assert_untouched(sweep, reference)
     assert_mended(sweep, reference, list(MODES))
 
 
@@ -163,6 +175,21 @@ def test_fused_runs_beside_one_that_stops_the_sweep_are_not_said_to_have_failed(
 
 
 @pytest.mark.slow
-def test_fused_runs_of_which_one_hangs_end_as_without_it(tmp_path, reference):
-    result, sweep = misbehaving(tmp_path, *grid("hang"), "loss.mode=hang", "run_limit_seconds=3")
+def test_fused_runs_of_which_one_leaves_or_hangs_end_as_without_it_and_it_is_found_and_mended(tmp_path):
+    for name in ("undisturbed", "disturbed"):
+        (tmp_path / name).mkdir()
+    reference = undisturbed(tmp_path / "undisturbed", *SLOW_MODES)
+    result, sweep = misbehaving(tmp_path / "disturbed", *grid(*SLOW_MODES), "run_limit_seconds=4")
+    assert_found(result, sweep, SLOW_MODES)
+    assert_untouched(sweep, reference)
+    assert_mended(sweep, reference, list(SLOW_MODES))
+
+
+@pytest.mark.slow
+def test_fused_runs_go_on_from_checkpoints_beside_one_that_misbehaves(tmp_path, reference):
+    result, sweep = misbehaving(tmp_path, *grid(*MODES), "checkpoint_seconds=0")
     assert result.code == 5, result
+    resumed = [row["loss.mode"] for row in read_table(sweep) if "resumed from step-" in log_of(sweep, row)]
+    assert {mode: resumed.count(mode) for mode in resumed} == {mode: 4 for mode in MODES if mode != "diverge"}
+    assert_untouched(sweep, reference)
+    assert_mended(sweep, reference, list(MODES))
