@@ -207,6 +207,9 @@ def _status(folders: Sequence[RunFolder], logs: Sequence[logging.Logger]) -> Ite
 
 
 def _end(folders: Sequence[RunFolder], status: Status, reason: str) -> None:
+    if len(folders) > 1 and status != "interrupted":
+        # Which one it was shows when each is alone; until then none is said to have failed.
+        status, reason = "interrupted", f"one of {len(folders)} runs that trained together failed: {reason}"
     # On a full disk the status cannot be written either; the error that is on its way says so.
     with contextlib.suppress(StorageError):
         for folder in folders:

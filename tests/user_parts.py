@@ -14,6 +14,29 @@ import torch
 from torch import nn
 
 
+def misbehave(mode):
+    """Fail, leave, die or hang, if that is the mode."""
+    if mode == "raise":
+        raise ValueError("the user's own mistake")
+    if mode == "memory":
+        raise MemoryError
+    if mode == "exit":
+        os._exit(9)
+    if mode == "leave":
+        os._exit(0)
+    if mode == "segfault":
+        ctypes.string_at(0)
+    if mode == "hang":
+        while True:
+            time.sleep(1)
+    if mode == "limit":
+        used = int(pathlib.Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (used + 2**24, resource.RLIM_INFINITY))
+        torch.zeros(2**30)
+    if mode == "kill":
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
 class Net(nn.Module):
     """An MLP whose forward naps, fails, leaves, dies, hangs or diverges while it trains, if it is told to: "leave" is
     with exit code 0, "limit" out of memory; in the mode "built" its constructor leaves the process, where it is not
@@ -33,25 +56,7 @@ class Net(nn.Module):
         if self.training and x.device.type != "meta" and pathlib.Path("misbehave").exists():
             if self.nap:
                 time.sleep(self.nap)
-            if self.mode == "raise":
-                raise ValueError("the user's own mistake")
-            if self.mode == "memory":
-                raise MemoryError
-            if self.mode == "exit":
-                os._exit(9)
-            if self.mode == "leave":
-                os._exit(0)
-            if self.mode == "segfault":
-                ctypes.string_at(0)
-            if self.mode == "hang":
-                while True:
-                    time.sleep(1)
-            if self.mode == "limit":
-                used = int(pathlib.Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-                resource.setrlimit(resource.RLIMIT_AS, (used + 2**24, resource.RLIM_INFINITY))
-                torch.zeros(2**30)
-            if self.mode == "kill":
-                os.kill(os.getpid(), signal.SIGKILL)
+            misbehave(self.mode)
         outputs = self.layers(x)
         return outputs * float("nan") if self.mode == "diverge" and self.training else outputs
 
@@ -67,10 +72,39 @@ class Leaves:
 
     def __call__(self, outputs, targets):
         return nn.functional.cross_entropy(outputs, targets, reduction="none")
+
+
+class Dosed:
+    """Cross entropy times 1 + dose in training, where members may differ in dose. From the third step that a process
+    takes on, it misbehaves as its mode says while a dose of 1 is among those of its members; "diverge" is in the
+    member of that dose alone.
+
+    Misbehaving needs the file `misbehave` in the current folder.
+    """
+
+    kinds = ("classification",)
+    MEMBER_VALUES = ("dose",)
+
+    def __init__(self, mode: str, dose: float):
+        self.mode, self.dose, self.steps = mode, dose, 0
+
+    def __call__(self, outputs, targets):
+        losses = nn.functional.cross_entropy(outputs, targets, reduction="none")
+        if not torch.is_grad_enabled():
+            return losses
+        self.steps += 1
+        doses = torch.as_tensor(self.dose).view(-1, 1)
+        members = losses.view(len(doses), -1) * (1 + doses)
+        if self.steps > 2 and (doses == 1).any() and pathlib.Path("misbehave").exists():
+            misbehave(self.mode)
+            if self.mode == "diverge":
+                members = torch.where(doses == 1, float("nan"), members)
+        return members.flatten()
 '''
 OPTIONS = {
     "model/net.yaml": f"_target_: {MODULE}.Net\nwidth: 16\nmode: fine\nnap: 0.0\n",
     "loss/leaves.yaml": f"_target_: {MODULE}.Leaves\nleave: false\n",
+    "loss/dosed.yaml": f"_target_: {MODULE}.Dosed\nmode: fine\ndose: 0.0\n",
 }
 
 

@@ -280,3 +280,33 @@ def test_member_bits_do_not_depend_on_who_else_trains(model, norm, form, precisi
                     assert kept.rows == expected[index].rows, (group, index)
                     assert_close(kept.weights, expected[index].weights, 0.0, f"{group} {index}")
                     assert_close(kept.optimizer, expected[index].optimizer, 0.0, f"{group} {index}")
+
+
+def gradients(precision, overrides, fused):
+    """Return the first gradients of four members, from what one step of SGD at lr 1 makes of their weights."""
+    runs = several(4, "epochs=1", "batch_size=1000", "optimizer=sgd", "optimizer.lr=1", "optimizer.momentum=0",
+                   f"device.precision={precision}", *overrides)
+    before = start(runs, "", [None] * 4, fused=True).group
+    names = [name for name, _ in before.plain.named_parameters()]
+    after = fitted(runs) if fused else [fitted([alone], fused=False)[0] for alone in runs]
+    assert {kept.weights[name].dtype for kept in after for name in names} == {torch.float32}
+    return [torch.cat([(before.weights(number)[name] - kept.weights[name]).double().flatten() for name in names])
+            for number, kept in enumerate(after)]
+
+
+def distance(found, expected):
+    return float((found - expected).norm() / expected.norm())
+
+
+@pytest.mark.parametrize("overrides", [
+    *([f"model={model}"] for model in MODELS),
+    *([f"model={model}", "model.norm=batch"] for model in HAS_WIDTH),
+    ["model=mlp", "model.norm=layer"]], ids=" ".join)
+def test_member_in_bfloat16_has_the_gradient_of_the_run_alone_and_of_float32_within_its_rounding(overrides):
+    rounding = torch.finfo(torch.bfloat16).eps
+    fused, alone, exact = (gradients(precision, overrides, together) for precision, together in
+                           (("bfloat16", True), ("bfloat16", False), ("float32", False)))
+    for found, solo, right in zip(fused, alone, exact, strict=True):
+        assert distance(found, solo) < rounding
+        # It is rounded as the run alone is, no less and no more.
+        assert rounding / 10 < distance(found, right) < 1.25 * distance(solo, right)
