@@ -157,9 +157,15 @@ def failure_text(path: Path, outcome: Outcome) -> str:
             else " the others are complete." if len(failed) < len(outcome.results) else "")
     lines = [f"{len(failed)} of {len(outcome.results)} runs failed;{rest} dlx resume {path} "
              f"tries again those that can succeed"]
+    told: dict[tuple[str, ...], str] = {}
     for result in failed:
-        lines += [f"runs/{result.run.hash}  {how_it_left(result, outcome.failures.get(result.run.hash))}"]
-        lines += [f"    {line}" for line in log_tail(path, result.run.hash)]
+        how = how_it_left(result, outcome.failures.get(result.run.hash))
+        text = (how, *dict.fromkeys(log_tail(path, result.run.hash)))
+        first = told.setdefault(text, result.run.hash)
+        if first == result.run.hash:
+            lines += [f"runs/{first}  {how}", *(f"    {line}" for line in text[1:])]
+        else:
+            lines.append(f"runs/{result.run.hash}  as runs/{first}")
     return "\n".join(lines)
 
 

@@ -245,7 +245,9 @@ def test_sweep_tries_a_failed_run_again(dlx, workdir):
     overrides = ("dataset=mnist", "dataset.download=false", f"data_dir={workdir}/none", "seed=1,2", "epochs=1")
     result = dlx("sweep", *overrides)
     assert result.code == 5
-    assert result.err.count("failed: MNIST is not in") == 2
+    first, second = (run.hash for run in read_plan(only_run()).runs)
+    assert f"runs/{first}  failed: MNIST is not in" in result.err
+    assert result.err.endswith(f"     runs/{second}  as runs/{first}\n")
     again = dlx("resume", str(only_run()), f"data_dir={workdir}/nowhere")
     assert again.code == 5
     assert again.err.count(f"failed: MNIST is not in {workdir}/nowhere/MNIST/raw") == 2
