@@ -56,12 +56,14 @@ def short(key: str, value: Any) -> str:
 
 
 def typed_value(key: str, value: Any) -> str:
-    """Write a value as it is typed for one run."""
+    """Write a value as it is typed for one run; numbers to the last digit."""
     from dlx.config.options import LIST_GROUPS
     from dlx.sweep.tables import cell
 
     if value is None or isinstance(value, bool):
         return "null" if value is None else str(value).lower()
+    if isinstance(value, float):
+        return repr(value)
     text = cell(value).replace(", ", ",")
     return f"[{text}]" if key in LIST_GROUPS and text != "none" else text
 

@@ -96,7 +96,7 @@ def test_telling_leaves_out_what_follows_from_a_choice(points, axes, expected):
         ("regularizer", "l2,dropout", "regularizer=[l2,dropout]"),
         ("regularizer", "none", "regularizer=none"),
         ("optimizer.betas", [0.9, 0.999], "optimizer.betas=[0.9,0.999]"),
-        ("optimizer.lr", 1.234567890123e-05, "optimizer.lr=1.23456789e-05"),
+        ("optimizer.lr", 1.234567890123e-05, "optimizer.lr=1.234567890123e-05"),
         ("optimizer.nesterov", True, "optimizer.nesterov=true"),
         ("max_failures", None, "max_failures=null"),
         ("name", "a b", "'name=a b'"),
