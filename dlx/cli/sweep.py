@@ -191,14 +191,15 @@ def print_outcome(path: Path, conducted: Conducted, as_json: bool) -> None:
 
     console = Console()
     console.print(f"ranked by mean val {metric}; ± is the 95% t interval over seeds", style="italic")
-    console.print(leaderboard(console, outcome.standings, metric, plan.axes))
-    if outcome.standings[0].num_done:
-        console.print(best_sentence(outcome.standings, metric, plan.axes), highlight=False, soft_wrap=True)
+    console.print(leaderboard(console, outcome.standings, metric))
+    best = outcome.standings[0]
+    if best.num_done:
+        console.print(best_sentence(best, metric), highlight=False, soft_wrap=True)
     if front:
         goals = ", ".join(f"{goal.direction} {goal.expression}" for goal in plan.goals)
         title = "Best" if len(plan.goals) == 1 else "Pareto front"
         console.print(f"[bold]{title}[/]  {escape(goals)}", highlight=False, soft_wrap=True)
-    for line in [*front_lines(front, plan.axes), *bias_lines(plan)]:
+    for line in [*front_lines(front), *bias_lines(plan)]:
         console.print(line, highlight=False, soft_wrap=True, markup=False)
     console.print(f"[bold]Sweep folder[/]  {escape(str(path))}  "
                   f"({layout.RUNS_TABLE}, {layout.LEADERBOARD})", highlight=False, soft_wrap=True)
