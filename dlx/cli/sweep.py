@@ -20,10 +20,20 @@ if TYPE_CHECKING:
     from dlx.sweep.run import Outcome
 
 
+SWEPT = """
+several values make an axis:
+  optimizer.lr=1e-3,1e-2           a list; also range(0,5), choice(a,b), model=glob(m*)
+  regularizer=[],[dropout]         choices of several
+  optimizer.lr=interval(1e-4,1)    with search=random, qmc, tpe, cmaes, halving; tag(log,interval(1e-4,1))
+  seeds=5                          every point with the same five seeds
+"""
+
+
 def parser() -> argparse.ArgumentParser:
     """Return the parser."""
     result = command_parser(
         "sweep", "Train every point of a grid: a=1,2  model=mlp,cnn  regularizer=[],[dropout]  seeds=5; or search=tpe.")
+    result.epilog = f"{result.epilog}{SWEPT}"
     result.add_argument("--dry-run", action="store_true", help="show the plan, and stop")
     add_json(result)
     return result
