@@ -17,25 +17,6 @@ ENDLESS = 100_000
 SETTINGS = "settings"
 
 
-def telling(points: Sequence[Mapping[str, Any]], axes: Sequence[str]) -> list[str]:
-    """Return the keys that tell points apart.
-
-    Left out is what nobody varied and what follows from the choice of a part: of model=mlp,cnn the default widths.
-
-    Args:
-        points: values by key as typed, `model` and `model.width`.
-        axes: the keys that were varied.
-    """
-    return [key for key in points[0] if key in axes or not _follows(points, key, key.split(".")[0])]
-
-
-def _follows(points: Sequence[Mapping[str, Any]], key: str, choice: str) -> bool:
-    if key == choice or choice not in points[0]:
-        return False
-    pairs = {(repr(point[choice]), repr(point[key])) for point in points}
-    return len(pairs) == len({chosen for chosen, _ in pairs})
-
-
 def headings(keys: Sequence[str]) -> list[str]:
     """Shorten keys to endings that no other key has: lr for optimizer.lr, dropout.rate for regularizer.dropout.rate."""
     return [_heading(key, keys) for key in keys]
@@ -56,19 +37,21 @@ def short(key: str, value: Any) -> str:
 
 
 def typed_value(key: str, value: Any) -> str:
-    """Write a value as it is typed for one run."""
+    """Write a value as it is typed for one run; numbers to the last digit."""
     from dlx.config.options import LIST_GROUPS
     from dlx.sweep.tables import cell
 
     if value is None or isinstance(value, bool):
         return "null" if value is None else str(value).lower()
+    if isinstance(value, float):
+        return repr(value)
     text = cell(value).replace(", ", ",")
     return f"[{text}]" if key in LIST_GROUPS and text != "none" else text
 
 
-def shortened(points: Sequence[Mapping[str, Any]], axes: Sequence[str]) -> list[dict[str, str]]:
-    """Return per point what tells it apart, by short headings; see `telling`."""
-    keys = telling(points, axes)
+def shortened(points: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
+    """Return each point, by short headings and with short values. All points have the same keys, as typed."""
+    keys = list(points[0])
     return [{name: short(key, point[key]) for name, key in zip(headings(keys), keys, strict=True)} for point in points]
 
 
@@ -77,9 +60,9 @@ def in_one(settings: Mapping[str, str]) -> dict[str, str]:
     return {SETTINGS: " ".join(f"{name}={value}" for name, value in settings.items())} if settings else {}
 
 
-def point_text(point: Mapping[str, Any], keys: Sequence[str]) -> str:
+def point_text(point: Mapping[str, Any]) -> str:
     """Write the settings of a configuration ready to be typed again."""
-    return joined(f"{key}={typed_value(key, point[key])}" for key in keys) or "the only configuration"
+    return joined(f"{key}={typed_value(key, value)}" for key, value in point.items()) or "the only configuration"
 
 
 def fitting(console: Console, tables: Sequence[Table]) -> Table:

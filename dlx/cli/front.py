@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from dlx.cli.columns import point_text, telling
+from dlx.cli.columns import point_text
 from dlx.report.words import count
 
 if TYPE_CHECKING:
@@ -31,16 +31,11 @@ def front_rows(conducted: Conducted) -> list[dict[str, Any]]:
     return rows
 
 
-def front_lines(rows: Sequence[dict[str, Any]], axes: Sequence[str]) -> list[str]:
-    """Write a front, a line per point.
-
-    Args:
-        axes: the keys that were varied, as typed.
-    """
-    keys = telling([row["point"] for row in rows], axes) if rows else []
+def front_lines(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """Write a front, a line per point."""
     lines = []
     for row in rows:
-        point = point_text(row["point"], keys)
+        point = point_text(row["point"])
         numbers = ", ".join(f"{expression} {value:.4g}" for expression, value in row["objective"].items())
         lines.append(f"  {point}  →  {numbers}  ({count(len(row['runs']), 'run')})")
     return lines

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from dlx.cli.columns import SETTINGS, fitting, in_one, point_text, shortened, telling
+from dlx.cli.columns import SETTINGS, fitting, in_one, point_text, shortened
 from dlx.report.words import count
 
 if TYPE_CHECKING:
@@ -16,15 +16,12 @@ if TYPE_CHECKING:
     from dlx.sweep.tables import Standing
 
 
-def leaderboard(console: Console, standings: Sequence[Standing], metric: str, axes: Sequence[str]) -> Table:
+def leaderboard(console: Console, standings: Sequence[Standing], metric: str) -> Table:
     """Lay out the leaderboard: the metric that ranks, then the first other one, with gaps.
 
     In a narrow console the other metric is left out, then the settings share a column, then gaps are left out.
-
-    Args:
-        axes: the keys that were varied, as typed.
     """
-    settings = shortened([typed_point(row) for row in standings], axes)
+    settings = shortened([typed_point(row) for row in standings])
     folded = [in_one(own) for own in settings]
     other = [name for name in standings[0].val if name != metric][:1]
     ranked = [("val", metric), ("gap", metric)]
@@ -65,12 +62,11 @@ def plus_minus(estimate: tuple[float, float, float] | None) -> str:
     return f"{mean:.4g}" if math.isnan(low) else f"{mean:.4g} ± {(high - low) / 2:.2g}"
 
 
-def best_sentence(standings: Sequence[Standing], metric: str, axes: Sequence[str]) -> str:
+def best_sentence(best: Standing, metric: str) -> str:
     """Say which configuration is best, and open test for it alone."""
     from rich.markup import escape
 
-    points, best = [typed_point(row) for row in standings], standings[0]
-    point = escape(point_text(points[0], telling(points, axes)))
+    point = escape(point_text(typed_point(best)))
     names = [metric, *[name for name in best.test if name != metric][:1]]
     test = ", ".join(f"{name} {plus_minus(best.test[name])}" for name in names)
     return f"[bold]Best on val[/]  {point}\n[bold]Its test[/]  {test}  ({count(best.num_done, 'run')})"

@@ -27,7 +27,7 @@ def print_plan(plan: Plan, as_json: bool) -> None:
     from rich.console import Console
 
     console = Console()
-    settings = shortened([{key: value for key, value in row.items() if key not in PLACE} for row in rows], plan.axes)
+    settings = shortened([{key: value for key, value in row.items() if key not in PLACE} for row in rows])
     console.print(fitting(console, [_table(rows, settings), _table(rows, [in_one(own) for own in settings])]))
     for line in plan_lines(plan):
         console.print(line, highlight=False, soft_wrap=True, markup=False)

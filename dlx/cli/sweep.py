@@ -20,10 +20,20 @@ if TYPE_CHECKING:
     from dlx.sweep.run import Outcome
 
 
+SWEPT = """
+several values make an axis:
+  optimizer.lr=1e-3,1e-2           a list; also range(0,5), choice(a,b), model=glob(m*)
+  regularizer=[],[dropout]         choices of several
+  optimizer.lr=interval(1e-4,1)    with search=random, qmc, tpe, cmaes, halving; tag(log,interval(1e-4,1))
+  seeds=5                          every point with the same five seeds
+"""
+
+
 def parser() -> argparse.ArgumentParser:
     """Return the parser."""
     result = command_parser(
         "sweep", "Train every point of a grid: a=1,2  model=mlp,cnn  regularizer=[],[dropout]  seeds=5; or search=tpe.")
+    result.epilog = f"{result.epilog}{SWEPT}"
     result.add_argument("--dry-run", action="store_true", help="show the plan, and stop")
     add_json(result)
     return result
@@ -197,14 +207,15 @@ def print_outcome(path: Path, conducted: Conducted, as_json: bool) -> None:
 
     console = Console()
     console.print(f"ranked by mean val {metric}; ± is the 95% t interval over seeds", style="italic")
-    console.print(leaderboard(console, outcome.standings, metric, plan.axes))
-    if outcome.standings[0].num_done:
-        console.print(best_sentence(outcome.standings, metric, plan.axes), highlight=False, soft_wrap=True)
+    console.print(leaderboard(console, outcome.standings, metric))
+    best = outcome.standings[0]
+    if best.num_done:
+        console.print(best_sentence(best, metric), highlight=False, soft_wrap=True)
     if front:
         goals = ", ".join(f"{goal.direction} {goal.expression}" for goal in plan.goals)
         title = "Best" if len(plan.goals) == 1 else "Pareto front"
         console.print(f"[bold]{title}[/]  {escape(goals)}", highlight=False, soft_wrap=True)
-    for line in [*front_lines(front, plan.axes), *bias_lines(plan)]:
+    for line in [*front_lines(front), *bias_lines(plan)]:
         console.print(line, highlight=False, soft_wrap=True, markup=False)
     console.print(f"[bold]Sweep folder[/]  {escape(str(path))}  "
                   f"({layout.RUNS_TABLE}, {layout.LEADERBOARD})", highlight=False, soft_wrap=True)

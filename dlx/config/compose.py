@@ -71,7 +71,7 @@ def parse(overrides: Sequence[str]) -> list[Override]:
         except (HydraException, RecursionError) as error:
             reason = " ".join(str(error).split("\n")[0].split())
             call = "(" in text.partition("=")[2]
-            advice = "close parentheses, and quote text that has them, key='\"a(b)\"'" if call else "write key=value"
+            advice = "quote text with parentheses, key='\"a(b)\"', or close them" if call else "write key=value"
             problems.append(f"cannot read the override {text!r}: {reason or 'nested too deep'}; {advice}")
     if problems:
         raise ConfigError(*problems)

@@ -165,13 +165,24 @@ def test_tables_name_columns_as_they_are_typed(workdir):
     (["seed=1,2", "split.seed=3"], ["seed"]),
     (["split.seed=1,2"], ["split.seed"]),
     (["model=mlp,linear"], ["model.part"]),
-    (["model=mlp,cnn"], ["model.part", "model.width", "model.depth", "model.norm"]),
-    (["optimizer=adam,sgd"], ["optimizer.part", "optimizer.lr"]),
+    # The default width of a model and the default lr of an optimizer come with it; what was varied stays.
+    (["model=mlp,cnn"], ["model.part"]),
+    (["model=mlp,cnn", "model.width=8,16"], ["model.part", "model.width"]),
+    (["optimizer=adam,sgd"], ["optimizer.part"]),
+    (["optimizer=adam,sgd", "optimizer.lr=0.1,0.01"], ["optimizer.part", "optimizer.lr"]),
     (["model.width=1,2", "optimizer.lr=0.1"], ["model.width"]),
     (["epochs=1"], []),
 ])
 def test_varying_keys_are_those_that_differ(overrides, keys):
     assert varying(make_plan(overrides, None)) == keys
+
+
+def test_varying_keys_keep_an_axis_whose_values_happen_to_go_with_a_choice():
+    # Two random points: each optimizer has its own lr.
+    plan = make_plan(["search=random", "search.num_trials=2", "search.seed=3", "optimizer=adam,sgd",
+                      "optimizer.lr=interval(0.1,1)"], None)
+    assert len({run.saved["optimizer"]["part"] for run in plan.runs}) == 2
+    assert varying(plan) == ["optimizer.part", "optimizer.lr"]
 
 
 def test_missing_runs_are_those_that_are_not_over(workdir):

@@ -16,6 +16,8 @@ from dlx.report.sweep.scales import result_axis, unit, value_axis
 MAX_ROWS = 30
 MAX_DRAWN = 20
 MAX_COLUMNS = 3
+# Of the headings of settings together; with longer ones the columns of numbers leave the page.
+MAX_LETTERS = 30
 ROW_HEIGHT = 0.27
 
 
@@ -46,15 +48,20 @@ def section(sweep: Sweep) -> Section | None:
     )
 
 
+def _has_columns(sweep: Sweep) -> bool:
+    """Say whether each setting has a column of its own."""
+    return len(sweep.axes) <= MAX_COLUMNS and sum(len(axis.key) for axis in sweep.axes) <= MAX_LETTERS
+
+
 def _columns(sweep: Sweep) -> tuple[str, ...]:
     keys = [axis.key for axis in sweep.axes]
-    settings = keys if len(keys) <= MAX_COLUMNS else ["configuration"]
+    settings = keys if _has_columns(sweep) else ["configuration"]
     return ("rank", *settings, "val", "train_eval", "gap", "difference to best", "runs")
 
 
 def _row(sweep: Sweep, rank: int, point: int) -> tuple[str, ...]:
     found = sweep.points[point]
-    cells = [readable(cell) for cell in found.cells] if len(sweep.axes) <= MAX_COLUMNS else [sweep.name(point)]
+    cells = [readable(cell) for cell in found.cells] if _has_columns(sweep) else [sweep.name(point)]
     runs = str(found.num_done) if found.num_done == len(found.runs) else f"{found.num_done} of {len(found.runs)}"
     difference = "–" if rank == 1 else sweep.to_best[point].difference(sweep.metric)
     return (str(rank), *cells, sweep.estimate("val", point).written(sweep.metric),
