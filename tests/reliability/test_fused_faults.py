@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import re
+import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -193,3 +195,33 @@ def test_fused_runs_go_on_from_checkpoints_beside_one_that_misbehaves(tmp_path, 
     assert {mode: resumed.count(mode) for mode in resumed} == {mode: 4 for mode in MODES if mode != "diverge"}
     assert_untouched(sweep, reference)
     assert_mended(sweep, reference, list(MODES))
+
+
+@pytest.mark.slow
+def test_sweep_killed_while_it_looks_for_the_run_that_misbehaves_ends_with_the_same_tables(tmp_path, reference):
+    for name in ("whole", "killed"):
+        (tmp_path / name).mkdir()
+        write_user_parts(tmp_path / name)
+        (tmp_path / name / "misbehave").touch()
+    expected, whole = misbehaving(tmp_path / "whole", *grid(*MODES))
+    assert_found(expected, whole, MODES)
+    command: tuple[str, ...] = ("sweep", *grid(*MODES))
+    for _ in range(3):
+        begin, child = time.time(), server().start(*command, cwd=tmp_path / "killed")
+        while child.poll(0.01) is None and not halved_since(tmp_path / "killed", begin):
+            pass
+        assert child.kill().code == -signal.SIGKILL
+        sweep = only_sweep(tmp_path / "killed")
+        command = ("resume", str(sweep), "--trust", MODULE, "workers=2")
+    result = start(tmp_path / "killed", *command)
+    assert result.code == 5, result
+    for name in (layout.RUNS_TABLE, layout.LEADERBOARD):
+        assert (sweep / name).read_bytes() == (whole / name).read_bytes(), name
+    assert_untouched(sweep, reference)
+    assert_mended(sweep, reference, list(MODES))
+
+
+def halved_since(cwd: Path, begin: float) -> bool:
+    """Some run was started beside one other, or alone."""
+    logs = [path for path in cwd.glob(f"runs/*/{layout.RUNS}/*/{layout.LOG}") if path.stat().st_mtime > begin]
+    return any({1, 2} & {*members_of(path.read_text())[-1:]} for path in logs)

@@ -23,8 +23,10 @@ from warm_dlx import Result
 
 from dlx.record import layout
 
+# Two groups of four members, or with three workers four of two: a run that is left over trains alone, and its last
+# digits are others.
 GRID = [
-    "seed=0,1,2",
+    "seed=0,1,2,3",
     "epochs=25",
     "batch_size=16",
     "regularizer=[],[l2]",
