@@ -160,10 +160,11 @@ def failure_text(path: Path, outcome: Outcome) -> str:
     from dlx.sweep.run import how_it_left, log_tail
 
     left = [result for result in outcome.results if result.status != "done"]
-    # Not started, because on_error or max_failures said so.
-    skipped = [result for result in left if result.status == "missing" and result.run.hash not in outcome.failures]
+    # Not started or not finished, because on_error or max_failures said so.
+    skipped = [result for result in left if result.status in ("missing", "interrupted")
+               and result.run.hash not in outcome.failures]
     failed = [result for result in left if result not in skipped]
-    rest = (f" {len(skipped)} were not started." if skipped
+    rest = (f" {len(skipped)} were not finished." if skipped
             else " the others are complete." if len(failed) < len(outcome.results) else "")
     lines = [f"{len(failed)} of {len(outcome.results)} runs failed;{rest} dlx resume {path} "
              f"tries again those that can succeed"]

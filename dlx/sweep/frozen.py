@@ -31,6 +31,7 @@ def write_plan(folder: Path, plan: Plan) -> None:
     content = {"format": FORMAT, "axes": list(plan.axes), "search": plan.search, "seeds": plan.seeds,
                "objective": [goal._asdict() for goal in plan.goals], "batches": list(plan.batches), **shared,
                "runs": runs, "workers": plan.workers, "members": plan.members, "groups": list(map(list, plan.groups)),
+               "plain": list(plan.plain),
                "points": [{"at": list(point.position), "runs": list(point.runs)} for point in plan.points],
                "space": None if plan.space is None else _frozen_space(plan.space)}
     content["digest"] = _digest(content)
@@ -99,6 +100,9 @@ def _plan(path: Path, content: Mapping[str, Any]) -> Plan:
     groups = tuple(tuple(map(_index, group)) for group in content["groups"])
     if sorted(index for group in groups for index in group) != list(range(len(runs))):
         raise ValueError("each run must be in one group")
+    plain = tuple(map(_index, content["plain"]))
+    if not {(index,) for index in plain} <= set(groups):
+        raise ValueError("a run that is no member must be a group of its own")
     seeds, search, sharing = content["seeds"], content["search"], (content["workers"], content["members"])
     counts = [*sharing, *([] if seeds is None else [seeds])]
     if not isinstance(search, dict) or not all(_index(count) > 0 for count in counts):
@@ -109,7 +113,7 @@ def _plan(path: Path, content: Mapping[str, Any]) -> Plan:
     if space is not None and sum(batches) != len(points):
         raise ValueError("batches do not add up to the points")
     return Plan(runs, tuple(map(str, content["axes"])), groups, search, tuple(map(_goal, content["objective"])), seeds,
-                batches, points, space, *sharing)
+                batches, points, space, *sharing, plain)
 
 
 def _planned(path: Path, content: Mapping[str, Any], item: Mapping[str, Any]) -> PlannedRun:

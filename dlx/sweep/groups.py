@@ -20,10 +20,15 @@ MOST_MEMBERS = 64
 
 
 class Grouping(NamedTuple):
-    """Groups of runs by their index, and why each run that trains alone does so."""
+    """Groups of runs by their index.
+
+    alone: why each run that trains alone does so; plain: those of them that are computed as no member. One that is
+    alone for want of others in its worker is computed as a member: its bits do not depend on the number of workers.
+    """
 
     groups: tuple[tuple[int, ...], ...]
     alone: dict[int, str]
+    plain: tuple[int, ...]
 
 
 def make_groups(runs: Sequence[Mapping[str, Any]], workers: int, members: int, trust: Collection[str] = (ANY_PACKAGE,)
@@ -52,10 +57,10 @@ def make_groups(runs: Sequence[Mapping[str, Any]], workers: int, members: int, t
             alone |= dict.fromkeys(indices, reason)
         else:
             groups += divided(sorted(indices, key=lambda index: near(runs[index])), wanted, members)
+    plain = tuple(sorted(alone))
     alone |= {group[0]: f"{workers} workers have no more than one such run each" for group in groups
               if len(group) == 1}
-    solo = [(index,) for index in sorted(alone) if (index,) not in groups]
-    return Grouping(tuple(sorted([*groups, *solo])), alone)
+    return Grouping(tuple(sorted([*groups, *((index,) for index in plain)])), alone, plain)
 
 
 def reason_alone(saved: Mapping[str, Any]) -> str | None:

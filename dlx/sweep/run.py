@@ -56,11 +56,12 @@ def missing_jobs(folder: Path, plan: Plan, surroundings: Surroundings, trust: Se
                  ) -> Iterator[Job]:
     """Yield a job for each group of the plan, of those of its runs that are not over and in the stage."""
     todo = {run.hash for run in missing(folder, plan) if stage.hashes is None or run.hash in stage.hashes}
-    for group in plan.groups or [(number,) for number in range(len(plan.runs))]:
+    for group in plan.groups:
         tasks = tuple(Task(folder / layout.RUNS / run.hash, run.overrides, run.saved)
                       for run in (plan.runs[number] for number in group) if run.hash in todo)
         if tasks:
-            yield Job(tasks, surroundings.data_dir, surroundings.checkpoint_seconds, tuple(trust), len(group) > 1,
+            fused = group[0] not in plan.plain
+            yield Job(tasks, surroundings.data_dir, surroundings.checkpoint_seconds, tuple(trust), fused,
                       1 / plan.workers, surroundings.run_reports, stage.pause_epoch, stage.stop_reason)
 
 

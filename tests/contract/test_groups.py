@@ -64,7 +64,7 @@ def test_groups_share_what_members_may_vary(case):
 @pytest.mark.parametrize("name", REGULARIZED)
 def test_groups_share_strengths_of_regularizers(name):
     found = grouped([(f"{REGULARIZED[name]}={value}",) for value in (0.1, 0.2, 0.3)], common=(f"regularizer=[{name}]",))
-    assert found == (((0, 1, 2),), {})
+    assert found == (((0, 1, 2),), {}, ())
 
 
 @pytest.mark.parametrize("case", APART)
@@ -76,6 +76,7 @@ def test_groups_keep_apart_what_has_another_shape(case):
     alone = grouped(APART[case])
     assert alone.groups == ((0,), (1,))
     assert set(alone.alone.values()) == {"no other run has its shape"}
+    assert alone.plain == (0, 1)
 
 
 @pytest.mark.parametrize(("count", "workers", "members", "sizes"), [
@@ -91,6 +92,8 @@ def test_groups_are_divided_evenly_among_workers_and_by_the_most_members(count, 
     reasons = {f"{workers} workers have no more than one such run each"} if 1 in sizes else set()
     assert set(found.alone.values()) == reasons
     assert sorted(found.alone) == [group[0] for group in found.groups if len(group) == 1]
+    # What a run computes does not depend on the number of workers.
+    assert found.plain == ()
 
 
 def test_groups_of_two_shapes_keep_two_workers_busy():
@@ -112,6 +115,7 @@ def test_groups_of_one_member_are_asked_for():
     found = grouped(each(SEEDS[:3]), members=1)
     assert found.groups == ((0,), (1,), (2,))
     assert found.alone == dict.fromkeys(range(3), "members=1")
+    assert found.plain == (0, 1, 2)
 
 
 def test_groups_leave_compiled_runs_alone():

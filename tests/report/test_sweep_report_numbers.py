@@ -206,6 +206,13 @@ def test_importance_of_a_sample_is_what_optuna_says(tmp_path):
     assert max(found["fanova"], key=found["fanova"].get) == "optimizer.lr"
 
 
+def test_importance_of_a_sample_has_no_unit(tmp_path):
+    sweep = load(sampled(tmp_path, 40, num_axes=3))
+    means = mean_over_seeds(sweep.val)
+    for scale in (2.0**-40, 2.0**40):
+        assert importance.fanova(sweep, means * scale) == importance.fanova(sweep, means)
+
+
 def _ends(sweep, index):
     return sweep.axes[index].numbers[0], sweep.axes[index].numbers[-1]
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 TITLE = "Importance of settings"
 MIN_POINTS = 10
+# Of the largest val: what single precision cannot tell apart.
+SAME = 1e-6
 # Of a large table a forest of fewer trees says as much, in seconds instead of minutes.
 NUM_TREES, FEW_TREES, MANY_POINTS = 64, 16, 200
 MAX_POINTS = 400
@@ -70,8 +72,8 @@ def meaningless(sweep: Sweep) -> str | None:
         means = mean_over_seeds(values)[list(sweep.order)]
         if not np.isfinite(means).all():
             return f"the {split} of some configurations was not measured"
-        if np.ptp(means) == 0:
-            return f"the {split} is the same everywhere"
+        if np.ptp(means) <= SAME * np.abs(mean_over_seeds(sweep.val)[list(sweep.order)]).max():
+            return f"the {split} is the same everywhere, to rounding"
     return None
 
 
@@ -115,11 +117,11 @@ def exact_shares(sweep: Sweep, means: Array) -> Shares:
 
 
 def fanova(sweep: Sweep, means: Array) -> Shares:
-    """Ask Optuna's random forest about values [P]."""
+    """Ask Optuna's random forest about values [P], scaled by a power of two: it takes small differences for none."""
     from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 
     with _quiet():
-        study = make_study(sweep, means)
+        study = make_study(sweep, np.ldexp(means, -int(np.log2(np.nanstd(means)))))
         trees = NUM_TREES if len(study.trials) <= MANY_POINTS else FEW_TREES
         return _plain(get_param_importances(study, evaluator=FanovaImportanceEvaluator(n_trees=trees, seed=0)))
 
