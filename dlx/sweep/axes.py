@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from dlx.config import options
 from dlx.config.compose import add_problem, package_problem, plain
-from dlx.config.schema import SURROUNDINGS, SWEEPING
+from dlx.config.schema import SURROUNDINGS, SWEEPING, UNHASHED
 from dlx.core.errors import ConfigError
 from dlx.core.search import Axis
 
@@ -27,6 +27,9 @@ def refuse_axes(parsed: Sequence[Override]) -> None:
     problems = [f"{override.input_line}: {override.key_or_group} is one for the whole sweep; give one value"
                 for override in axes
                 if override.key_or_group.split(".")[0] in (*SURROUNDINGS, *SWEEPING)]
+    problems += [f"{override.input_line}: {override.key_or_group} is no part of the experiment, so runs that differ by "
+                 f"it alone would be one run; give one value"
+                 for override in axes if override.key_or_group in (*UNHASHED, "device")]
     problems += [package_problem(override) for override in axes if override.package is not None]
     problems += [add_problem(override.key_or_group) for override in axes
                  if override.is_add() and not override.is_force_add() and "." in override.key_or_group]

@@ -96,13 +96,20 @@ def test_make_plan_uses_one_thread_per_run_unless_told():
     (["seed=1,1"], 1),
     (["optimizer.lr=0.1,1e-1,0.10"], 1),
     (["regularizer=[],[none],none"], 1),
-    (["device.threads=1,2", "seed=1,2"], 2),
-    (["name=a,b", "seed=1,2"], 2),
     (["seed=1,2", "split.seed=3"], 2),
     (["epochs=3"], 1),
 ])
 def test_make_plan_makes_equal_points_one_run(overrides, count):
     assert len(make_plan(overrides, None).runs) == count
+
+
+@pytest.mark.parametrize("override", ["device.threads=1,2", "device=cpu,auto", "device.compile=true,false", "name=a,b"])
+def test_make_plan_refuses_several_values_of_what_is_not_part_of_the_experiment(override):
+    with pytest.raises(ConfigError) as caught:
+        make_plan([override, "seed=1,2"], None)
+    key = override.partition("=")[0]
+    assert str(caught.value) == (f"{override}: {key} is no part of the experiment, so runs that differ by it alone "
+                                 f"would be one run; give one value")
 
 
 def test_make_plan_of_the_seed_moves_the_split_with_it_unless_set():
@@ -155,7 +162,7 @@ GRIDS = [
     ["preprocessing=[standardize,minmax],[minmax,standardize],[]"],
     ["metric=[accuracy],[nll,accuracy]"],
     ["dataset=digits,diabetes", "metric=[],[mae]", "loss=mse"],
-    ["optimizer.betas=[0.9,0.999],[0.5,0.9]", "name='on',x"],
+    ["optimizer.betas=[0.9,0.999],[0.5,0.9]", "name='on'"],
     ["optimizer=sgd", "optimizer.nesterov=true,false", "optimizer.lr=0.1,1"],
 ]
 
