@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
 
 def front_rows(conducted: Conducted) -> list[dict[str, Any]]:
-    """Return the best point, or the Pareto front of several objectives: what varies, the objectives and the runs."""
+    """Return the best point, or the Pareto front of several objectives from the best by the first on.
+
+    Of each: what varies, the objectives and the runs.
+    """
     from dlx.sweep.conduct import goal_values, pareto_front
     from dlx.sweep.tables import SEED, settings_of, shown, varying
 
@@ -21,7 +24,8 @@ def front_rows(conducted: Conducted) -> list[dict[str, Any]]:
     keys = [key for key in varying(plan) if key != SEED]
     values = goal_values(plan, results)
     rows = []
-    for point in pareto_front(plan.goals, values):
+    front = pareto_front(plan.goals, values)
+    for point in sorted(front, key=lambda point: plan.goals[0].sign * (values[point] or (0.0,))[0]):
         runs = [run for run in plan.runs if run.point == point]
         settings, own = settings_of(runs[0].saved), values[point]
         assert own is not None, "a front is made of points with values"

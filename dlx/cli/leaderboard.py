@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from dlx.cli.columns import SETTINGS, fitting, in_one, point_text, shortened
+from dlx.record import layout
 from dlx.report.words import count
 
 if TYPE_CHECKING:
@@ -14,6 +15,20 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from dlx.sweep.tables import Standing
+
+
+# As many as a person reads; all of them are in leaderboard.csv.
+MOST_ROWS = 20
+
+
+def print_standings(console: Console, standings: Sequence[Standing], metric: str) -> None:
+    """Print the leaderboard and the best configuration with its test."""
+    console.print(f"ranked by mean val {metric}; ± is the 95% t interval over seeds", style="italic")
+    console.print(leaderboard(console, standings[:MOST_ROWS], metric))
+    if len(standings) > MOST_ROWS:
+        console.print(f"… and {len(standings) - MOST_ROWS} more in {layout.LEADERBOARD}", highlight=False)
+    if standings[0].num_done:
+        console.print(best_sentence(standings[0], metric), highlight=False, soft_wrap=True)
 
 
 def leaderboard(console: Console, standings: Sequence[Standing], metric: str) -> Table:

@@ -190,7 +190,7 @@ def expected_runs(plan: Plan) -> int:
 def print_outcome(path: Path, conducted: Conducted, as_json: bool) -> None:
     """Print the leaderboard and the best configuration, by the objective where one was given."""
     from dlx.cli.front import front_lines, front_rows
-    from dlx.cli.leaderboard import best_sentence, leaderboard
+    from dlx.cli.leaderboard import print_standings
     from dlx.cli.plan_text import bias_lines
     from dlx.record import layout
     from dlx.sweep.tables import ranking
@@ -207,11 +207,7 @@ def print_outcome(path: Path, conducted: Conducted, as_json: bool) -> None:
     from rich.markup import escape
 
     console = Console()
-    console.print(f"ranked by mean val {metric}; ± is the 95% t interval over seeds", style="italic")
-    console.print(leaderboard(console, outcome.standings, metric))
-    best = outcome.standings[0]
-    if best.num_done:
-        console.print(best_sentence(best, metric), highlight=False, soft_wrap=True)
+    print_standings(console, outcome.standings, metric)
     if front:
         goals = ", ".join(f"{goal.direction} {goal.expression}" for goal in plan.goals)
         title = "Best" if len(plan.goals) == 1 else "Pareto front"

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from dlx.cli.columns import headings, point_text
-from dlx.cli.leaderboard import best_sentence, leaderboard
+from dlx.cli.leaderboard import best_sentence, leaderboard, print_standings
 from dlx.sweep.tables import Standing
 
 NAN = float("nan")
@@ -51,6 +51,15 @@ def test_leaderboard_leaves_out_what_matters_least_first(width, shown):
         "no gaps": (False, False, True)}[shown]
     assert "val loss" in text
     assert "2 of 3" in text
+
+
+def test_leaderboard_shows_the_best_twenty_and_says_how_many_more_there_are():
+    console = Console(file=io.StringIO(), width=100)
+    standings = [standing("mlp", 10.0**-number, 0.5, float(number)) for number in range(1, 24)]
+    print_standings(console, standings, "loss")
+    text = console.file.getvalue()
+    assert [line.split()[0] for line in text.splitlines()[3:23]] == [str(rank) for rank in range(1, 21)]
+    assert "… and 3 more in leaderboard.csv\nBest on val  model=mlp optimizer.lr=0.1 " in text
 
 
 def test_leaderboard_of_seeds_alone_has_no_column_of_settings():

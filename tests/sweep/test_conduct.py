@@ -187,16 +187,16 @@ def test_pareto_front_is_that_of_optuna():
 def test_grid_with_objectives_prints_its_front(workdir, dlx):
     plan = make_plan(["optimizer.lr=0.1,0.2,0.3", "seeds=2", "search.objective=[val_loss,gap_loss]",
                       "search.direction=minimize"], None)
-    numbers = {0.1: (1.0, 3.0), 0.2: (2.0, 1.0), 0.3: (2.0, 2.0)}
+    numbers = {0.1: (2.0, 1.0), 0.2: (2.0, 2.0), 0.3: (1.0, 3.0)}
     make_up(workdir, plan, lambda run: dict(zip([("loss", "val"), ("loss", "gap")],
                                                 numbers[run.saved["optimizer"]["lr"]], strict=True)))
     values = goal_values(plan, collect(workdir, plan))
-    assert values == {0: (1.0, 3.0), 1: (2.0, 1.0), 2: (2.0, 2.0)}
-    assert pareto_front(plan.goals, values) == [0, 1]
+    assert values == {0: (2.0, 1.0), 1: (2.0, 2.0), 2: (1.0, 3.0)}
+    assert pareto_front(plan.goals, values) == [0, 2]
     text = dlx("resume", str(workdir))
     assert ("Pareto front  minimize val_loss, minimize gap_loss\n"
-            "  optimizer.lr=0.1  →  val_loss 1, gap_loss 3  (2 runs)\n"
-            "  optimizer.lr=0.2  →  val_loss 2, gap_loss 1  (2 runs)\n") in text.out
+            "  optimizer.lr=0.3  →  val_loss 1, gap_loss 3  (2 runs)\n"
+            "  optimizer.lr=0.1  →  val_loss 2, gap_loss 1  (2 runs)\n") in text.out
 
 
 def test_resume_refuses_other_data_than_finished_runs_saw(dlx, tmp_path):
