@@ -36,8 +36,8 @@ class Grid:
         """
         for axis in axes:
             if axis.is_interval:
-                raise ConfigError(f"{axis.typed}: an interval has endless values and needs a random search; "
-                                  f"list values, or use range(start,stop,step)")
+                raise ConfigError(f"{axis.typed}: an interval has endless values, which search=random, qmc, "
+                                  f"tpe, cmaes and halving draw from; or list values, or use range(start,stop,step)")
         if math.prod(len(axis.values) for axis in axes) > MAX_POINTS:
             raise ConfigError(f"the grid has more than {MAX_POINTS:,} points; give fewer values")
         return [] if trials else list(product(*map(self._order, axes)))

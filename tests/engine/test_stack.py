@@ -291,14 +291,14 @@ class Demanding(nn.Module):
         self.head = nn.Linear(64, num_outputs)
 
     def forward(self, x):
-        assert len(x) <= 10, "at most 10 at once"
+        assert len(x) <= 7, "at most 7 at once"
         return self.head(x.flatten(1))
 
 
 REFUSED = {TorchDropout: "Dropout of torch draws from the global generator; dlx.core.layers.Dropout is keyed",
            FunctionalDropout: "does it mix examples", Mixing: "does it mix examples", MixingInTraining: "does it mix",
            TokensFirst: "TokensFirst", Assigning: "Assigning computes something else", Recurrent: "Recurrent cannot",
-           Branching: "Branching cannot be stacked", Demanding: "Demanding cannot be stacked: at most 10 at once"}
+           Branching: "Branching cannot be stacked", Demanding: "Demanding cannot be stacked: at most 7 at once"}
 
 
 def runs_of(model, count=3, *overrides, **changes):

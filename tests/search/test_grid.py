@@ -33,7 +33,7 @@ def test_grid_shuffles_by_its_seed_and_only_what_is_tagged():
 
 
 def test_grid_refuses_an_interval():
-    with pytest.raises(ConfigError, match="an interval has endless values and needs a random search"):
+    with pytest.raises(ConfigError, match="an interval has endless values, which search=random"):
         Grid(0, None, None).ask([MODEL, LR], [], [])
 
 

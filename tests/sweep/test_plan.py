@@ -122,8 +122,8 @@ def test_make_plan_of_the_seed_moves_the_split_with_it_unless_set():
 def test_make_plan_of_an_interval_advises_a_list(override):
     with pytest.raises(ConfigError) as caught:
         make_plan([override], None)
-    assert str(caught.value) == (f"{override}: an interval has endless values and needs a random search; "
-                                 f"list values, or use range(start,stop,step)")
+    assert str(caught.value) == (f"{override}: an interval has endless values, which search=random, qmc, tpe, "
+                                 f"cmaes and halving draw from; or list values, or use range(start,stop,step)")
 
 
 def test_make_plan_of_a_glob_without_match_says_so():

@@ -281,8 +281,8 @@ def test_sweep_lists_all_invalid_points_and_starts_nothing(dlx, workdir):
 
 @pytest.mark.parametrize(("overrides", "message"), [
     (["optimizer.lr=interval(0.001,0.1)"],
-     "optimizer.lr=interval(0.001,0.1): an interval has endless values and needs a random search; "
-     "list values, or use range(start,stop,step)"),
+     "optimizer.lr=interval(0.001,0.1): an interval has endless values, which search=random, qmc, tpe, cmaes "
+     "and halving draw from; or list values, or use range(start,stop,step)"),
     (["seed=1,2", "optimzer.lr=1"], "unknown key optimzer.lr; did you mean optimizer.lr?"),
     (["seed=1,2", "workers=0"], "workers must be one of auto or a whole number in [1, inf), got 0"),
     (["seed=1,2", "workers=1,2"], "workers=1,2"),
