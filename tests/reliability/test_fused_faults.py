@@ -188,6 +188,28 @@ def test_fused_runs_of_which_one_leaves_or_hangs_end_as_without_it_and_it_is_fou
 
 
 @pytest.mark.slow
+def test_fused_run_that_misbehaves_is_tried_again_as_often_as_was_asked_for(tmp_path, reference):
+    result, sweep = misbehaving(tmp_path, *grid("raise", "segfault"), "retries=2")
+    assert result.code == 5, result
+    for mode in ("raise", "segfault"):
+        assert members_of(log_of(sweep, rows_of(sweep)[mode, "1"])) == [*NARROWED, 1, 1]
+    assert_untouched(sweep, reference)
+    assert_mended(sweep, reference, ["raise", "segfault"])
+
+
+@pytest.mark.slow
+def test_no_fused_runs_start_after_more_failed_than_may(tmp_path, reference):
+    result, sweep = misbehaving(tmp_path, *grid("raise", "segfault", "kill"), "workers=1", "max_failures=1")
+    assert result.code == 5, result
+    statuses = {key: row["status"] for key, row in rows_of(sweep).items()}
+    assert {mode: statuses[mode, "1"] for mode in ("raise", "segfault", "kill")} == {
+        "raise": "failed", "segfault": "interrupted", "kill": "missing"}
+    assert {status for (mode, _), status in statuses.items() if mode == "kill"} == {"missing"}
+    assert "2 of 12 runs failed" in result.err
+    assert_mended(sweep, reference, ["raise", "segfault", "kill"])
+
+
+@pytest.mark.slow
 def test_fused_runs_go_on_from_checkpoints_beside_one_that_misbehaves(tmp_path, reference):
     result, sweep = misbehaving(tmp_path, *grid(*MODES), "checkpoint_seconds=0")
     assert result.code == 5, result
