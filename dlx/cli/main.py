@@ -27,6 +27,7 @@ COMMANDS = {
     "completion": "print the shell completion script",
 }
 HIDDEN = ("complete",)
+SHOW_CURSOR = b"\x1b[?25h"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -73,7 +74,8 @@ def leaving_at_ctrl_c() -> Iterator[None]:
 
 def leave(number: int, _frame: FrameType | None) -> None:
     """Handle a signal; files are replaced atomically, so leaving at once corrupts nothing."""
-    os.write(2, b"dlx: interrupted\n")
+    # A progress bar hides the cursor.
+    os.write(2, (SHOW_CURSOR if os.isatty(2) else b"") + b"dlx: interrupted\n")
     os._exit(128 + number)
 
 

@@ -69,7 +69,8 @@ def plan_lines(plan: Plan) -> list[str]:
     lines += [f"{goal.direction} {goal.expression}" for goal in plan.goals]
     if plan.space is not None:
         rest = int(plan.search.get("num_trials", points)) - points
-        lines.append(f"search={plan.search['part']} asks for {count(rest, 'more point')} when these are done")
+        if rest > 0:
+            lines.append(f"search={plan.search['part']} asks for {count(rest, 'more point')} when these are done")
         impossible = sum(not point.runs for point in plan.points)
         if impossible:
             lines.append(f"{impossible} of the points cannot be built, and count as failed")

@@ -129,6 +129,7 @@ def run_and_print(path: Path, plan: Plan, surroundings: Surroundings, policy: Po
     """Run a plan, print its leaderboard, and fail where runs failed."""
     from dlx.cli.sweep_progress import watching
     from dlx.core.errors import RunsFailedError
+    from dlx.engine.signals import stop_on_signals
     from dlx.report.sweep.render import render_sweep
     from dlx.sweep.climb import Stage
     from dlx.sweep.conduct import conduct
@@ -143,7 +144,8 @@ def run_and_print(path: Path, plan: Plan, surroundings: Surroundings, policy: Po
         return done
 
     total = expected_runs(plan)
-    with contextlib.closing(launcher):
+    # A launcher that starts a cluster must end it.
+    with stop_on_signals(), contextlib.closing(launcher):
         slots = launcher.slots() if todo else 0
         with watching(path, total, len(plan.runs) - len(todo), slots, as_json) as watch:
             conducted = conduct(path, plan, run_batch, trust)

@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,15 @@ def reference(tmp_path_factory):
     finally:
         os.chdir(before)
     return tables(find_sweep(cwd))
+
+
+def command_lines() -> list[str]:
+    """List the command lines of all processes of this machine."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            found.append(path.read_text())
+    return found
 
 
 def join(port: int, **environment: str) -> str:
@@ -111,6 +121,22 @@ def test_ray_cluster_of_a_sweep_refuses_whoever_has_not_its_token(workdir):
     assert "InvalidAuthToken" in guesser
     assert "joined" not in stranger + guesser
     assert "joined" in friend
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("delay", [0.0, 1.0, 3.0])
+def test_ray_cluster_ends_with_a_sweep_that_is_interrupted_while_it_starts(delay, workdir):
+    write_grid(workdir)
+    with (tempfile.TemporaryDirectory(dir="/tmp", prefix="t-") as room,
+          sweep_process(workdir, *LONG, "launcher=ray", TMPDIR=room) as process):
+        wait_until(process, lambda: list(Path(room).glob("dlx-ray-*")))
+        time.sleep(delay)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+        assert process.returncode == 130, err
+        assert "Traceback" not in err
+        assert list(Path(room).glob("dlx-ray-*")) == []
+        assert not any(room in line for line in command_lines())
 
 
 @pytest.mark.slow

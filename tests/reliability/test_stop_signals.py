@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import pty
 import re
 import shutil
 import signal
@@ -18,6 +21,7 @@ from warm_dlx import server
 from dlx.record import checkpoint, layout
 
 OVERRIDES = ["model=cnn", "model.width=8", "regularizer=[dropout]", "batch_size=8", "epochs=4", "metric=[accuracy]"]
+HIDE_CURSOR, SHOW_CURSOR = b"\x1b[?25l", b"\x1b[?25h"
 CODES = {signal.SIGTERM: 143, signal.SIGINT: 130}
 # No checkpoint is due by time, so that the only one is that of the signal.
 NEVER = "checkpoint_seconds=1000"
@@ -125,6 +129,31 @@ def test_ctrl_c_while_train_starts_leaves_at_once_without_a_traceback(moments, t
                 process.kill()
         assert "Traceback" not in err, (delay, err[-600:])
         assert process.returncode in (130, -signal.SIGINT), (delay, process.returncode, err[-600:])
+
+
+@pytest.mark.parametrize("command", [("train", "epochs=100000"), ("sweep", "seed=1,2", "epochs=100000")])
+@pytest.mark.parametrize("delay", [0.0, 0.3, 1.5])
+def test_ctrl_c_in_a_terminal_leaves_the_cursor_visible(command, delay, tmp_path):
+    terminal, end = pty.openpty()
+    process = subprocess.Popen([sys.executable, "-m", "dlx", *command], cwd=tmp_path, stdout=end, stderr=end,
+                               start_new_session=True, env={**os.environ, "TERM": "xterm"})
+    os.close(end)
+    said = b""
+    try:
+        while HIDE_CURSOR not in said:
+            said += os.read(terminal, 4096)
+        time.sleep(delay)
+        process.send_signal(signal.SIGINT)
+        with contextlib.suppress(OSError):
+            # Ends with an error once no process has the terminal open.
+            while more := os.read(terminal, 4096):
+                said += more
+        assert process.wait(10) == 130
+    finally:
+        process.kill()
+        os.close(terminal)
+    assert said.rfind(SHOW_CURSOR) > said.rfind(HIDE_CURSOR)
+    assert b"Traceback" not in said
 
 
 @pytest.mark.parametrize("number", CODES, ids=lambda number: number.name)
