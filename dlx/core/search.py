@@ -29,7 +29,7 @@ class Axis(NamedTuple):
         low, high: the ends of an interval, both included; whole numbers where it is one of whole numbers.
         log: whether the interval is drawn from in its logarithm.
         ordered: whether the values are steps of a range, which a model of the objective may interpolate between.
-        shuffled: whether a grid takes the values in a random order.
+        shuffled: whether a grid takes the values in a random order; other searches draw, and have none.
     """
 
     key: str

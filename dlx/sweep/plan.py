@@ -133,8 +133,6 @@ def refuse_together(search: str, keys: Sequence[str], axes: Sequence[Axis], seed
         if not axes:
             problems.append(f"search={search} has nothing to search; give an axis, "
                             f"optimizer.lr=tag(log,interval(1e-4,1)) for one")
-        problems += [f"{axis.typed}: shuffle orders a grid, and search={search} has no order" for axis in axes
-                     if axis.shuffled]
         problems += [f"{axis.typed}: search={search} keeps its axes in a file, which may hold no interpolation; write "
                      f"the values" for axis in axes if "${" in axis.typed]
         problems += [f"{axis.typed} has more than {MAX_RUNS:,} values; use int(interval(low,high))"

@@ -112,6 +112,13 @@ def test_shuffle_is_the_same_each_time_and_follows_its_seed():
     assert sorted(orders[0]) == sorted(orders[2]) == list(range(1, 9))
 
 
+@pytest.mark.parametrize("search", ["random", "qmc", "tpe", "halving"])
+def test_shuffled_values_are_drawn_like_any_others(search):
+    plain, shuffled = (make_plan([f"search={search}", "search.num_trials=8", typed], None).runs
+                       for typed in ("optimizer.lr=range(1,9)", "optimizer.lr=shuffle(range(1,9))"))
+    assert [run.hash for run in plain] == [run.hash for run in shuffled]
+
+
 def test_seeds_repeat_every_point_with_the_same_seeds():
     plan = make_plan(["model=mlp,linear", "optimizer.lr=0.1,0.2", "seeds=3", "seed=5"], None)
     assert [run.saved["seed"] for run in plan.runs] == [5, 6, 7] * 4
@@ -182,7 +189,6 @@ def test_points_whose_parts_do_not_fit_have_no_runs():
      "other values are built from optimizer.lr, so it cannot be drawn from an interval; list its values"),
     ([*TPE, LR, "seeds=2", "name=x-${seed}"], "name=x-${seed} is built from seed, which seeds varies"),
     ([*TPE, "optimizer.lr=0.1,${level}"], "search=tpe keeps its axes in a file, which may hold no interpolation"),
-    ([*TPE, LR, "epochs=shuffle(1,2)"], "epochs=shuffle(1,2): shuffle orders a grid, and search=tpe has no order"),
     ([*TPE, LR, "search.objective=test_nll"], "search.objective=test_nll uses test_nll: selection never sees test"),
     ([*TPE, LR, "search.objective=log(val_nll)"],
      "Unknown function 'log'; quote text with parentheses, key='\"a(b)\"'"),
