@@ -9,7 +9,10 @@ from dlx.cli.columns import point_text
 from dlx.report.words import count
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from dlx.sweep.conduct import Conducted
+    from dlx.sweep.plan import Plan
 
 
 def front_rows(conducted: Conducted) -> list[dict[str, Any]]:
@@ -33,6 +36,19 @@ def front_rows(conducted: Conducted) -> list[dict[str, Any]]:
                      "objective": {goal.expression: value for goal, value in zip(plan.goals, own, strict=True)},
                      "runs": [run.hash for run in runs]})
     return rows
+
+
+def print_front(console: Console, plan: Plan, rows: Sequence[dict[str, Any]], ranked_by: str) -> None:
+    """Print a front; nothing where the leaderboard, by what it ranks by, has said what is best."""
+    from rich.markup import escape
+
+    if not rows or [goal.expression for goal in plan.goals] == [ranked_by]:
+        return
+    goals = ", ".join(f"{goal.direction} {goal.expression}" for goal in plan.goals)
+    title = "Best" if len(plan.goals) == 1 else "Pareto front"
+    console.print(f"[bold]{title}[/]  {escape(goals)}", highlight=False, soft_wrap=True)
+    for line in front_lines(rows):
+        console.print(line, highlight=False, soft_wrap=True, markup=False)
 
 
 def front_lines(rows: Sequence[dict[str, Any]]) -> list[str]:

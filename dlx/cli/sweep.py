@@ -191,7 +191,7 @@ def expected_runs(plan: Plan) -> int:
 
 def print_outcome(path: Path, conducted: Conducted, as_json: bool) -> None:
     """Print the leaderboard and the best configuration, by the objective where one was given."""
-    from dlx.cli.front import front_lines, front_rows
+    from dlx.cli.front import front_rows, print_front
     from dlx.cli.leaderboard import print_standings
     from dlx.cli.plan_text import bias_lines
     from dlx.record import layout
@@ -210,11 +210,8 @@ def print_outcome(path: Path, conducted: Conducted, as_json: bool) -> None:
 
     console = Console()
     print_standings(console, outcome.standings, metric)
-    if front:
-        goals = ", ".join(f"{goal.direction} {goal.expression}" for goal in plan.goals)
-        title = "Best" if len(plan.goals) == 1 else "Pareto front"
-        console.print(f"[bold]{title}[/]  {escape(goals)}", highlight=False, soft_wrap=True)
-    for line in [*front_lines(front), *bias_lines(plan)]:
+    print_front(console, plan, front, f"val_{metric}")
+    for line in bias_lines(plan):
         console.print(line, highlight=False, soft_wrap=True, markup=False)
     console.print(f"[bold]Sweep folder[/]  {escape(str(path))}  "
                   f"({layout.RUNS_TABLE}, {layout.LEADERBOARD})", highlight=False, soft_wrap=True)

@@ -144,8 +144,12 @@ def test_search_that_asks_once_leaves_a_storage_too_and_resumes_to_the_same_byte
              for point in plan.points]
     assert [trial.value for trial in study.trials] == pytest.approx(means, rel=1e-8)
     shutil.rmtree(folder / "runs" / plan.runs[-1].hash)
-    assert dlx("resume", str(folder), "--json").code == 0
+    resumed = dlx("resume", str(folder))
+    assert resumed.code == 0
     assert {name: (folder / name).read_bytes() for name in SAME} == before
+    # The default objective is what the leaderboard ranks by, which says it once.
+    assert "Best on val  optimizer.lr=" in resumed.out
+    assert "minimize val_loss" not in resumed.out
 
 
 def test_search_tells_diverged_runs_as_failed_and_goes_on(dlx):
