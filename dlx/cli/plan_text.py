@@ -79,12 +79,11 @@ def plan_lines(plan: Plan) -> list[str]:
 
 def alone_lines(plan: Plan) -> list[str]:
     """Say which runs train alone, and why."""
-    from dlx.sweep.groups import make_groups
-
-    alone = make_groups([run.saved for run in plan.runs], plan.workers, plan.members).alone
+    one_each = f"{count(plan.workers, 'worker')} have no more than one such run each"
     reasons: dict[str, list[str]] = {}
-    for index, reason in sorted(alone.items()):
-        reasons.setdefault(reason, []).append(plan.runs[index].hash)
+    for index, *others in plan.groups:
+        if not others:
+            reasons.setdefault(plan.plain.get(index, one_each), []).append(plan.runs[index].hash)
     return [f"{count(len(hashes), 'run')} alone, {hashes[0]} for one: {reason}" for reason, hashes in reasons.items()]
 
 

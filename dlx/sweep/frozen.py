@@ -31,7 +31,7 @@ def write_plan(folder: Path, plan: Plan) -> None:
     content = {"format": FORMAT, "axes": list(plan.axes), "search": plan.search, "seeds": plan.seeds,
                "objective": [goal._asdict() for goal in plan.goals], "batches": list(plan.batches), **shared,
                "runs": runs, "workers": plan.workers, "members": plan.members, "groups": list(map(list, plan.groups)),
-               "plain": list(plan.plain),
+               "plain": [{"run": index, "why": why} for index, why in plan.plain.items()],
                "points": [{"at": list(point.position), "runs": list(point.runs)} for point in plan.points],
                "space": None if plan.space is None else _frozen_space(plan.space)}
     content["digest"] = _digest(content)
@@ -100,7 +100,7 @@ def _plan(path: Path, content: Mapping[str, Any]) -> Plan:
     groups = tuple(tuple(map(_index, group)) for group in content["groups"])
     if sorted(index for group in groups for index in group) != list(range(len(runs))):
         raise ValueError("each run must be in one group")
-    plain = tuple(map(_index, content["plain"]))
+    plain = {_index(item["run"]): str(item["why"]) for item in content["plain"]}
     if not {(index,) for index in plain} <= set(groups):
         raise ValueError("a run that is no member must be a group of its own")
     seeds, search, sharing = content["seeds"], content["search"], (content["workers"], content["members"])

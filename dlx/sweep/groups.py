@@ -22,13 +22,12 @@ MOST_MEMBERS = 64
 class Grouping(NamedTuple):
     """Groups of runs by their index.
 
-    alone: why each run that trains alone does so; plain: those of them that are computed as no member. One that is
-    alone for want of others in its worker is computed as a member: its bits do not depend on the number of workers.
+    plain: why each run that is computed as no member is none; it is a group of its own. Another group of one wants for
+    others in its worker: it is computed as a member, so that its bits do not depend on the number of workers.
     """
 
     groups: tuple[tuple[int, ...], ...]
-    alone: dict[int, str]
-    plain: tuple[int, ...]
+    plain: dict[int, str]
 
 
 def make_groups(runs: Sequence[Mapping[str, Any]], workers: int, members: int, trust: Collection[str] = (ANY_PACKAGE,)
@@ -42,11 +41,11 @@ def make_groups(runs: Sequence[Mapping[str, Any]], workers: int, members: int, t
         trust: packages of the user whose code may be asked what it can vary.
     """
     alike: dict[str, list[int]] = {}
-    alone: dict[int, str] = {}
+    plain: dict[int, str] = {}
     for index, saved in enumerate(runs):
         reason = "members=1" if members == 1 else reason_alone(saved)
         if reason is not None:
-            alone[index] = reason
+            plain[index] = reason
         else:
             alike.setdefault(shape(saved, tuple(trust)), []).append(index)
     wanted = math.ceil(workers / max(1, len(alike)))
@@ -54,13 +53,10 @@ def make_groups(runs: Sequence[Mapping[str, Any]], workers: int, members: int, t
     for indices in alike.values():
         reason = "no other run has its shape" if len(indices) == 1 else problem(runs, indices, trust)
         if reason is not None:
-            alone |= dict.fromkeys(indices, reason)
+            plain |= dict.fromkeys(indices, reason)
         else:
             groups += divided(sorted(indices, key=lambda index: near(runs[index])), wanted, members)
-    plain = tuple(sorted(alone))
-    alone |= {group[0]: f"{workers} workers have no more than one such run each" for group in groups
-              if len(group) == 1}
-    return Grouping(tuple(sorted([*groups, *((index,) for index in plain)])), alone, plain)
+    return Grouping(tuple(sorted([*groups, *((index,) for index in plain)])), dict(sorted(plain.items())))
 
 
 def reason_alone(saved: Mapping[str, Any]) -> str | None:

@@ -53,7 +53,7 @@ class Plan(NamedTuple):
         points, space: of a search, which goes on from them; of a grid empty and None.
         workers: that were planned for, at a time.
         members: of a group, at most.
-        plain: runs that are computed as no member of a fused run.
+        plain: why each run that is computed as no member of a fused run is none.
     """
 
     runs: tuple[PlannedRun, ...]
@@ -67,7 +67,7 @@ class Plan(NamedTuple):
     space: Space | None = None
     workers: int = 1
     members: int = 1
-    plain: tuple[int, ...] = ()
+    plain: dict[int, str] = {}  # noqa: RUF012
 
 
 def make_plan(overrides: Sequence[str], config_dir: Path | None) -> Plan:
@@ -221,7 +221,7 @@ def _with_batch(plan: Plan, space: Space, positions: Sequence[Position], trust: 
     first_new = len(plan.runs)
     grouping = make_groups([run.saved for run in runs[first_new:]], plan.workers, plan.members, trust)
     groups = (*plan.groups, *(tuple(first_new + index for index in group) for group in grouping.groups))
-    plain = (*plan.plain, *(first_new + index for index in grouping.plain))
+    plain = plan.plain | {first_new + index: why for index, why in grouping.plain.items()}
     plan = plan._replace(runs=tuple(runs), groups=groups, plain=plain, batches=(*plan.batches, len(known)))
     return plan if plan.space is None else plan._replace(points=tuple(points))
 

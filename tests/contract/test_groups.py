@@ -58,13 +58,13 @@ APART = {
 def test_groups_share_what_members_may_vary(case):
     found = grouped(SHARING[case])
     assert found.groups == ((0, 1, 2),)
-    assert found.alone == {}
+    assert found.plain == {}
 
 
 @pytest.mark.parametrize("name", REGULARIZED)
 def test_groups_share_strengths_of_regularizers(name):
     found = grouped([(f"{REGULARIZED[name]}={value}",) for value in (0.1, 0.2, 0.3)], common=(f"regularizer=[{name}]",))
-    assert found == (((0, 1, 2),), {}, ())
+    assert found == (((0, 1, 2),), {})
 
 
 @pytest.mark.parametrize("case", APART)
@@ -72,11 +72,10 @@ def test_groups_keep_apart_what_has_another_shape(case):
     overrides = [(*own, seed) for seed in SEEDS[:2] for own in APART[case]]
     found = grouped(overrides)
     assert found.groups == ((0, 2), (1, 3))
-    assert found.alone == {}
+    assert found.plain == {}
     alone = grouped(APART[case])
     assert alone.groups == ((0,), (1,))
-    assert set(alone.alone.values()) == {"no other run has its shape"}
-    assert alone.plain == (0, 1)
+    assert alone.plain == dict.fromkeys((0, 1), "no other run has its shape")
 
 
 @pytest.mark.parametrize(("count", "workers", "members", "sizes"), [
@@ -89,11 +88,8 @@ def test_groups_are_divided_evenly_among_workers_and_by_the_most_members(count, 
     assert sorted(map(len, found.groups)) == sizes
     assert sorted(index for group in found.groups for index in group) == list(range(count))
     assert found.groups == tuple(sorted(found.groups))
-    reasons = {f"{workers} workers have no more than one such run each"} if 1 in sizes else set()
-    assert set(found.alone.values()) == reasons
-    assert sorted(found.alone) == [group[0] for group in found.groups if len(group) == 1]
     # What a run computes does not depend on the number of workers.
-    assert found.plain == ()
+    assert found.plain == {}
 
 
 def test_groups_of_two_shapes_keep_two_workers_busy():
@@ -114,8 +110,7 @@ def test_groups_bring_together_what_has_the_same_data():
 def test_groups_of_one_member_are_asked_for():
     found = grouped(each(SEEDS[:3]), members=1)
     assert found.groups == ((0,), (1,), (2,))
-    assert found.alone == dict.fromkeys(range(3), "members=1")
-    assert found.plain == (0, 1, 2)
+    assert found.plain == dict.fromkeys(range(3), "members=1")
 
 
 def test_groups_leave_compiled_runs_alone():
@@ -123,7 +118,7 @@ def test_groups_leave_compiled_runs_alone():
             for own in (saved("model.width=4", f"seed={seed}") for seed in range(4))]
     found = make_groups(runs, 1, MOST_MEMBERS)
     assert found.groups == ((0, 1), (2,), (3,))
-    assert found.alone == dict.fromkeys((2, 3), "device.compile=true compiles one model")
+    assert found.plain == dict.fromkeys((2, 3), "device.compile=true compiles one model")
 
 
 def test_groups_do_not_change_the_configurations():
@@ -169,8 +164,8 @@ def of_odd(kind, scales):
 def test_groups_leave_alone_what_cannot_be_stacked_and_say_why(kind, reason, package):
     found = make_groups(of_odd(kind, [1.0, 1.0, 1.0]), 1, MOST_MEMBERS, [package])
     assert found.groups == ((0,), (1,), (2,))
-    assert sorted(found.alone) == [0, 1, 2]
-    assert all(said.startswith(reason) for said in found.alone.values())
+    assert list(found.plain) == [0, 1, 2]
+    assert all(said.startswith(reason) for said in found.plain.values())
 
 
 def test_groups_of_a_users_model_share_what_its_code_declares(package, monkeypatch):

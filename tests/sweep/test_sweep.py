@@ -17,6 +17,7 @@ from dlx.cli.main import main
 from dlx.record.folder import RunFolder
 from dlx.record.safe_yaml import read_yaml
 from dlx.sweep.frozen import read_plan
+from dlx.sweep.plan import make_plan
 from dlx.sweep.run import write_tables
 
 QUICK = ("dataset=breast_cancer", "metric=[accuracy]", "epochs=1", "model=linear")
@@ -264,6 +265,17 @@ def test_sweep_dry_run_shows_the_plan_and_starts_nothing(dlx, workdir):
     assert "8 runs" in text.out
     assert all(row["run"] in text.out for row in rows)
     assert list(workdir.iterdir()) == []
+
+
+@pytest.mark.parametrize(("overrides", "count", "why"), [
+    (["model=linear,mlp", "seed=1"], 2, "no other run has its shape"),
+    (["model=linear,mlp", "seed=1,2", "members=1"], 4, "members=1"),
+    (["seed=1,2,3", "workers=3"], 3, "3 workers have no more than one such run each"),
+])
+def test_sweep_dry_run_says_why_runs_train_alone(dlx, overrides, count, why):
+    text = dlx("sweep", *QUICK[:3], *overrides, "--dry-run").out
+    first = make_plan([*QUICK[:3], *overrides], None).runs[0].hash
+    assert f"{count} runs alone, {first} for one: {why}\n" in text
 
 
 def test_sweep_lists_all_invalid_points_and_starts_nothing(dlx, workdir):
