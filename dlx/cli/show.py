@@ -11,7 +11,7 @@ from dlx.cli.arguments import add_json, command_parser
 if TYPE_CHECKING:
     from rich.tree import Tree
 
-    from dlx.engine.parts import Parts
+    from dlx.core.types import TaskSpec
 
 
 def parser() -> argparse.ArgumentParser:
@@ -26,17 +26,22 @@ def run(args: argparse.Namespace) -> int:
     from dlx.config.build import ANY_PACKAGE, build
     from dlx.config.compose import compose
     from dlx.config.saved import to_saved
+    from dlx.engine.build import known_spec
     from dlx.engine.outline import outline
 
     saved = to_saved(compose("train", args.overrides, args.config_dir))
     parts = build(saved, [ANY_PACKAGE])
-    layers = outline(parts)
+    spec = known_spec(parts)
+    layers = [] if spec is None else outline(parts, spec)
     if args.json:
         print(json.dumps({"config": saved, "layers": [layer._asdict() for layer in layers],
                           "num_parameters": sum(layer.num_parameters for layer in layers)}))
         return 0
     print_config(saved)
-    print_layers(parts, layers)
+    if spec is not None:
+        print_layers(spec, layers)
+    else:
+        print("The model's sizes come from the data: dlx data inspect reads it.")
     return 0
 
 
@@ -62,12 +67,11 @@ def _grow(tree: Tree, values: dict[str, Any]) -> None:
             tree.add(f"{key}: [yellow]{escape(json.dumps(value))}[/]")
 
 
-def print_layers(parts: Parts, layers: list[Any]) -> None:
+def print_layers(spec: TaskSpec, layers: list[Any]) -> None:
     """Print the model's layers with output shapes and parameter counts."""
     from rich.console import Console
     from rich.table import Table
 
-    spec = parts.dataset.spec()
     title = f"input {list(spec.input_shape)}"
     table = Table("layer", "kind", "output", "parameters", title=title, title_justify="left")
     table.columns[3].justify = "right"

@@ -1,6 +1,7 @@
 """The words that parts and engine share.
 
-Shape letters: N examples, B batch, C classes, D features, R members: runs that train together, 1 for a run alone.
+Shape letters: N examples, B batch, C classes, D features, L positions of a sequence, R members: runs that train
+together, 1 for a run alone.
 What R members have of one kind lies one after the other, [R·B, ...]: whatever treats examples one by one need not know
 of members. A part that declares MEMBER_VALUES, names of its constructor's arguments, lets members differ in them: in a
 fused run a number among them is, as the attribute of that name, a tensor [R].
@@ -8,8 +9,9 @@ fused run a number among them is, as the attribute of that name, a tensor [R].
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
@@ -18,21 +20,48 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from dlx.core.intervals import Interval
+    from dlx.core.ragged import Ragged
 
-Kind = Literal["classification", "regression"]
-Layout = Literal["image", "table"]
+Kind = Literal["classification", "regression", "sequence"]
+Layout = Literal["image", "table", "tokens", "series", "text", "audio"]
+# A position of a target [L] of which nothing is asked.
+IGNORED = -100
+# The token that fills a text to its length; a model knows by it where a text ends.
+PADDING = 0
+
+
+class Column(NamedTuple):
+    """One column of a table.
+
+    categories: by code; empty where the values are numbers. A missing value of either kind is NaN.
+    """
+
+    name: str
+    categories: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class TaskSpec:
-    """What a dataset asks of a model; known before any data is read.
+    """What is asked of a model, and of what inputs.
+
+    Layouts, of one input: "image" [C, H, W], uint8 (0 to 255 stand for 0 to 1) or floats; "table" [D] floats, of a
+    column with categories their codes; "tokens" [L] integers below vocabulary_size, PADDING after the end; "series"
+    [L, D] floats whose last channel is 1, and after the end 0, as all others are; "text" and "audio", of any length, as
+    Ragged: UTF-8 bytes, and float32 samples in [-1, 1]. A model takes none of the last two: preprocessing turns them
+    into one of the others.
 
     Args:
-        kind: classification (targets are class indices) or regression (targets are real numbers).
-        layout: "image", inputs [N, C, H, W]; or "table", inputs [N, D].
-        input_shape: shape of one input, without N.
+        kind: classification (targets are class indices [N]), regression (real numbers [N]), or sequence (a class index
+            for every position, [N, L], IGNORED where nothing is asked).
+        layout: of inputs.
+        input_shape: shape of one input, without N; () for text and audio.
         num_outputs: number of classes, or 1 for regression.
-        class_names: one name per class; empty for regression.
+        class_names: one name per class; empty for regression, and where classes are tokens.
+        columns: of a table, one per input; empty where they have no names.
+        vocabulary_size: of tokens, PADDING among them; else 0.
+        sample_rate: of audio, samples per second; else 0.
+        next_token: the targets of a text are its own tokens, each to be told from those before it; the dataset's
+            targets are then zeros [N], and whoever makes tokens of the text leaves targets to the engine.
     """
 
     kind: Kind
@@ -40,18 +69,26 @@ class TaskSpec:
     input_shape: tuple[int, ...]
     num_outputs: int
     class_names: tuple[str, ...] = ()
+    columns: tuple[Column, ...] = ()
+    vocabulary_size: int = 0
+    sample_rate: int = 0
+    next_token: bool = False
 
 
 class Arrays(NamedTuple):
-    """A whole dataset in memory.
+    """A whole dataset.
 
-    inputs [N, ...] float32; targets [N], int64 class indices or float32 values; test_ids, the rows of the dataset's own
-    test set, or None where it has none.
+    inputs [N, ...], as the layout says, in memory or a np.memmap; targets, int64 classes [N], float32 values [N] or
+    int64 classes [N, L]; test_ids, the rows of the dataset's own test set, or None where it has none; notes [N] by
+    name, what else is known of each row and is no input (speaker, date, file …), to split by and to name rows in
+    messages; spec, where the dataset cannot know it without reading.
     """
 
-    inputs: np.ndarray
+    inputs: np.ndarray | Ragged
     targets: np.ndarray
     test_ids: np.ndarray | None = None
+    notes: Mapping[str, np.ndarray] = MappingProxyType({})
+    spec: TaskSpec | None = None
 
 
 class SplitIds(NamedTuple):
@@ -81,7 +118,8 @@ class Batch(NamedTuple):
 class Outcome(NamedTuple):
     """What a model said about a split, in float64.
 
-    scores: class probabilities [N, C] or predictions [N] in the target's own units; targets [N].
+    scores: class probabilities [N, C], or predictions [N] in the target's own units, or of a sequence [N, L, 2]: the
+    class it holds most probable, and the log-probability of the target; targets [N], of a sequence [N, L].
     """
 
     scores: np.ndarray
@@ -91,28 +129,85 @@ class Outcome(NamedTuple):
 class Dataset(Protocol):
     """Where examples come from."""
 
-    def spec(self) -> TaskSpec:
-        """Say what the data looks like, without reading it."""
+    def spec(self) -> TaskSpec | None:
+        """Say what the data looks like, without reading it; None where only reading tells: then Arrays say it."""
 
     def load(self, data_dir: str) -> Arrays:
-        """Read the data. Raises StorageError where it is absent and cannot be had."""
+        """Read the data.
+
+        Raises:
+            StorageError: it is absent and cannot be had.
+            ConfigError: it is not what the configuration says, or cannot be learnt from; says file, row or column.
+            ArtefactError: a file is damaged or dangerous.
+        """
+
+
+class Rows(NamedTuple):
+    """What a splitter may know of rows: targets [N] or [N, L], the task's kind, the dataset's own test set, notes."""
+
+    targets: np.ndarray
+    kind: Kind
+    test_ids: np.ndarray | None = None
+    notes: Mapping[str, np.ndarray] = MappingProxyType({})
 
 
 class Splitter(Protocol):
     """Divides row numbers into train, val and test."""
 
-    def __call__(self, targets: np.ndarray, kind: Kind, test_ids: np.ndarray | None) -> SplitIds:
-        """Return disjoint row numbers that together are all rows."""
+    def __call__(self, rows: Rows) -> SplitIds:
+        """Return disjoint row numbers that together are all rows. Raises ConfigError where a split would be empty."""
 
 
 class Preprocessing(Protocol):
-    """A transformation whose statistics come from train alone."""
+    """A transformation whose statistics come from train alone.
+
+    It treats every row by itself. Rows of images may be uint8: `dlx.core.pixels.as_floats` makes floats of them.
+    Statistics are numbers in arrays; text among them is its UTF-8 bytes in a uint8 array.
+    """
 
     def fit(self, inputs: np.ndarray, targets: np.ndarray, spec: TaskSpec) -> dict[str, np.ndarray]:
-        """Return the statistics of the train rows; they are saved with the run."""
+        """Return the statistics of the train rows; they are saved with the run.
+
+        Inputs are Ragged where spec.layout is "text" or "audio". Raises ConfigError for a layout that it is not for.
+        """
 
     def apply(self, inputs: np.ndarray, statistics: Mapping[str, np.ndarray]) -> np.ndarray:
         """Transform any rows with the statistics of train."""
+
+
+@runtime_checkable
+class ChangesSpec(Protocol):
+    """A preprocessing after which inputs have another layout, shape or columns."""
+
+    def spec_after(self, spec: TaskSpec, statistics: Mapping[str, np.ndarray] | None) -> TaskSpec | None:
+        """Say what inputs look like afterwards.
+
+        Args:
+            spec: of what comes in.
+            statistics: of train, or None before they are known.
+
+        Returns:
+            The spec; None where only statistics tell it and they are not known yet.
+
+        Raises:
+            ConfigError: the preprocessing is for another layout.
+        """
+
+
+@runtime_checkable
+class SelectsRows(Protocol):
+    """A preprocessing that leaves out train rows. It never sees val and test."""
+
+    def select(self, inputs: np.ndarray, targets: np.ndarray, spec: TaskSpec) -> np.ndarray:
+        """Return the indices of the train rows to keep, ascending."""
+
+
+@runtime_checkable
+class FitsBlocks(Protocol):
+    """A preprocessing for data larger than memory; its `fit` gives the same bytes, as one block or many."""
+
+    def fit_blocks(self, blocks: Iterable[np.ndarray], spec: TaskSpec) -> dict[str, np.ndarray]:
+        """Return the statistics of the train rows, which come block by block."""
 
 
 @runtime_checkable
@@ -124,19 +219,25 @@ class ScalesTarget(Protocol):
 
 
 class ModelPart(Protocol):
-    """Makes a model that fits the data."""
+    """Makes a model that fits the data.
+
+    Whatever its constructor has of the arguments layout, kind and vocabulary_size it is given, too.
+    """
 
     def __call__(self, *, input_shape: tuple[int, ...], num_outputs: int) -> nn.Module:
-        """Return a model that maps inputs [B, *input_shape] to [B, num_outputs]. Raises ConfigError where none can."""
+        """Return a model that maps inputs [B, *input_shape] to [B, num_outputs], of a sequence [B, L, num_outputs].
+
+        Raises ConfigError where none can.
+        """
 
 
 class Loss(Protocol):
-    """Per-example loss without penalties; the engine takes the mean."""
+    """Loss per example, for a sequence the mean of its positions, without penalties; the engine takes the mean."""
 
     kinds: ClassVar[tuple[Kind, ...]]
 
     def __call__(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Map outputs [R·B, C] and targets [R·B] to losses [R·B]."""
+        """Map outputs [R·B, C] and targets [R·B], of a sequence [R·B, L, C] and [R·B, L], to losses [R·B]."""
 
 
 class Metric(Protocol):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Collection, Mapping
 from typing import TypeVar
 
@@ -11,12 +12,28 @@ from torch import Tensor, nn
 from dlx.core.device import Placement
 from dlx.core.errors import ConfigError
 from dlx.core.random import keyed_global
-from dlx.core.types import OnHistory, OnModel, ScalesTarget, TaskSpec
+from dlx.core.types import ChangesSpec, ModelPart, OnHistory, OnModel, ScalesTarget, TaskSpec
 from dlx.engine import history
 from dlx.engine.evaluate import eval_mode
 from dlx.engine.parts import Parts
 
 Hook = TypeVar("Hook")
+# Layouts that are of any length, with the preprocessing that makes something else of them.
+RAW = {"text": "tokens of it: tokenize_char, tokenize_word, tokenize_bpe or tokenize_wordpiece",
+       "audio": "spectrograms of it: [trim_pad,log_mel] or [trim_pad,mfcc]"}
+
+
+def known_spec(parts: Parts) -> TaskSpec | None:
+    """Return what a model will see; None where only the data tells it.
+
+    Raises:
+        ConfigError: a preprocessing that is for another layout.
+    """
+    spec = parts.dataset.spec()
+    for part in parts.preprocessing.values():
+        if spec is not None and isinstance(part, ChangesSpec):
+            spec = part.spec_after(spec, None)
+    return spec
 
 
 def build_model(parts: Parts, spec: TaskSpec) -> nn.Module:
@@ -25,13 +42,34 @@ def build_model(parts: Parts, spec: TaskSpec) -> nn.Module:
     The weights are drawn in float32 on the CPU whatever the device, so that they are the same bits everywhere.
     """
     with keyed_global(parts.settings.seed, "init"):
-        return on_model(parts, parts.model(input_shape=spec.input_shape, num_outputs=spec.num_outputs))
+        return on_model(parts, made_for(parts.model, spec))
 
 
 def meta_model(parts: Parts, spec: TaskSpec) -> nn.Module:
     """Make the model without memory and without draws: to count, and to check that the parts fit together."""
     with torch.device("meta"), torch.random.fork_rng(devices=[]):
-        return on_model(parts, parts.model(input_shape=spec.input_shape, num_outputs=spec.num_outputs))
+        return on_model(parts, made_for(parts.model, spec))
+
+
+def made_for(model: ModelPart, spec: TaskSpec) -> nn.Module:
+    """Make a model for inputs and targets of a kind.
+
+    Raises:
+        ConfigError: the model is not for inputs of this layout.
+    """
+    if spec.layout in RAW:
+        raise ConfigError(f"a model cannot take {spec.layout} as it is: add a preprocessing that makes "
+                          f"{RAW[spec.layout]}")
+    more = {"layout": spec.layout, "kind": spec.kind, "vocabulary_size": spec.vocabulary_size}
+    taken = inspect.signature(model).parameters
+    return model(input_shape=spec.input_shape, num_outputs=spec.num_outputs,
+                 **{name: value for name, value in more.items() if name in taken})
+
+
+def input_of_zeros(spec: TaskSpec, num_examples: int = 1) -> Tensor:
+    """Return inputs [num_examples, *input_shape] of zeros, of the type that a model takes."""
+    dtype = torch.int64 if spec.layout == "tokens" else torch.float32
+    return torch.zeros(num_examples, *spec.input_shape, dtype=dtype)
 
 
 def on_model(parts: Parts, model: nn.Module) -> nn.Module:
@@ -63,7 +101,7 @@ def flops_per_step(model: nn.Module, spec: TaskSpec, batch_size: int) -> float:
     layers = [layer for layer in model.modules() if isinstance(layer, nn.Linear | nn.Conv1d | nn.Conv2d)]
     handles = [layer.register_forward_hook(count) for layer in layers]
     with eval_mode(model), torch.no_grad():
-        model(torch.zeros(1, *spec.input_shape))
+        model(input_of_zeros(spec))
     for handle in handles:
         handle.remove()
     return 3.0 * operations * batch_size
@@ -89,16 +127,31 @@ def part_problems(parts: Parts, broken: Collection[str] = ()) -> list[str]:
     """
     columns = {} if "metric" in broken else history.directions(parts.metrics)
     checks: list[tuple[set[str], Callable[[], list[str]]]] = [
-        ({"dataset", "loss"}, lambda: _kind_problems(parts, {f"loss={_name(parts.loss)}": parts.loss.kinds})),
-        ({"dataset", "metric"}, lambda: _kind_problems(parts, {
-            f"metric={name}": (metric.kind,) for name, metric in parts.metrics.items()})),
-        ({"dataset", "preprocessing"}, lambda: _scaled_problems(parts)),
         ({"metric", "regularizer"}, lambda: [
             f"regularizer.early_stopping.monitor must be one of {', '.join(columns)}, got {column!r}"
             for _, rule in hooks(parts, OnHistory) for column in rule.columns() if column not in columns]),
         ({"metric"}, lambda: _said(lambda: history.selected_column(parts.settings.selection, columns))),
         ({"device"}, lambda: _said(parts.device.check)),
-        ({"dataset", "model", "regularizer"}, lambda: _said(lambda: _check_model(parts))),
+    ]
+    problems = [problem for needed, check in checks if not needed & {*broken} for problem in check()]
+    spec = None if "dataset" in broken else parts.dataset.spec()
+    return problems if spec is None else task_problems(parts, spec, broken) + problems
+
+
+def task_problems(parts: Parts, spec: TaskSpec, broken: Collection[str] = (), seen: TaskSpec | None = None
+                  ) -> list[str]:
+    """Say which parts are not for a task.
+
+    Args:
+        spec: of the data as the dataset gives it.
+        seen: as the model sees it, where preprocessing is fitted.
+    """
+    checks: list[tuple[set[str], Callable[[], list[str]]]] = [
+        ({"loss"}, lambda: _kind_problems(parts, spec, {f"loss={_name(parts.loss)}": parts.loss.kinds})),
+        ({"metric"}, lambda: _kind_problems(parts, spec, {
+            f"metric={name}": (metric.kind,) for name, metric in parts.metrics.items()})),
+        ({"preprocessing"}, lambda: _scaled_problems(parts, spec)),
+        ({"preprocessing", "model", "regularizer"}, lambda: _said(lambda: _check_model(parts, seen))),
     ]
     return [problem for needed, check in checks if not needed & {*broken} for problem in check()]
 
@@ -111,31 +164,32 @@ def _said(check: Callable[[], object]) -> list[str]:
     return []
 
 
-def _check_model(parts: Parts) -> None:
-    model = meta_model(parts, parts.dataset.spec())
+def _check_model(parts: Parts, seen: TaskSpec | None) -> None:
+    spec = seen or known_spec(parts)
+    if spec is None:
+        return
+    model = meta_model(parts, spec)
     if parts.settings.batch_size == 1 and any(isinstance(layer, nn.BatchNorm1d) for layer in model.modules()):
         raise ConfigError("batch_size=1 cannot train with model.norm=batch: one example has no variance; use "
                           "batch_size=2 or more, or model.norm=layer")
 
 
-def _kind_problems(parts: Parts, wanted: Mapping[str, tuple[str, ...]]) -> list[str]:
-    spec = parts.dataset.spec()
+def _kind_problems(parts: Parts, spec: TaskSpec, wanted: Mapping[str, tuple[str, ...]]) -> list[str]:
     task = f"dataset={_name(parts.dataset)} is a {spec.kind}"
     return [f"{part} is for {' and '.join(kinds)}, {task}; {_fitting(spec)}" for part, kinds in wanted.items()
             if spec.kind not in kinds]
 
 
-def _scaled_problems(parts: Parts) -> list[str]:
-    spec = parts.dataset.spec()
+def _scaled_problems(parts: Parts, spec: TaskSpec) -> list[str]:
     return [] if spec.kind == "regression" else [
         f"preprocessing={name} is for regression, dataset={_name(parts.dataset)} is a {spec.kind}: class labels have "
         f"no scale; leave it out" for name, part in parts.preprocessing.items() if isinstance(part, ScalesTarget)]
 
 
 def _fitting(spec: TaskSpec) -> str:
-    if spec.kind == "regression":
-        return "use loss=mse metric=[rmse,mae,r2]"
-    return "use loss=cross_entropy metric=[accuracy,nll,top_k,macro_f1,roc_auc]"
+    return {"regression": "use loss=mse metric=[rmse,mae,r2]",
+            "classification": "use loss=cross_entropy metric=[accuracy,nll,top_k,macro_f1,roc_auc]",
+            "sequence": "use loss=cross_entropy metric=[token_accuracy,exact_match,perplexity]"}[spec.kind]
 
 
 def _name(part: object) -> str:

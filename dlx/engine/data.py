@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -15,7 +15,20 @@ from torch import Tensor
 
 from dlx.core.device import Placement
 from dlx.core.errors import ArtefactError
-from dlx.core.types import Arrays, Preprocessing, ScalesTarget, Split, SplitIds, TaskSpec
+from dlx.core.pixels import as_floats
+from dlx.core.ragged import Ragged
+from dlx.core.types import (
+    Arrays,
+    ChangesSpec,
+    Dataset,
+    Preprocessing,
+    Rows,
+    ScalesTarget,
+    SelectsRows,
+    Split,
+    SplitIds,
+    TaskSpec,
+)
 from dlx.engine.parts import Parts
 
 Statistics = dict[str, dict[str, np.ndarray]]
@@ -110,9 +123,16 @@ def load(parts: Parts, data_dir: str) -> tuple[Arrays, SplitIds]:
     return arrays, divide(parts, arrays)
 
 
+def given_spec(dataset: Dataset, arrays: Arrays) -> TaskSpec:
+    """Return what the data looks like before preprocessing."""
+    spec = arrays.spec or dataset.spec()
+    assert spec is not None, "a dataset that does not know its spec says it with its arrays"
+    return spec
+
+
 def divide(parts: Parts, arrays: Arrays) -> SplitIds:
     """Divide the rows of a dataset."""
-    return parts.split(arrays.targets, parts.dataset.spec().kind, arrays.test_ids)
+    return parts.split(Rows(arrays.targets, given_spec(parts.dataset, arrays).kind, arrays.test_ids, arrays.notes))
 
 
 def prepare(parts: Parts, data_dir: str, placement: Placement, statistics: Statistics | None = None) -> Prepared:
@@ -127,42 +147,74 @@ def prepare(parts: Parts, data_dir: str, placement: Placement, statistics: Stati
 
 def prepare_arrays(parts: Parts, arrays: Arrays, digest: str, placement: Placement, statistics: Statistics | None
                    ) -> Prepared:
-    """Split, preprocess and place a dataset that was read; digest is its fingerprint."""
-    ids, spec = divide(parts, arrays), parts.dataset.spec()
-    if statistics is None:
-        statistics = fit(parts.preprocessing, arrays, ids.train, spec)
-    inputs = apply(parts.preprocessing, arrays.inputs, statistics)
+    """Split, preprocess and place a dataset that was read; digest is its fingerprint.
+
+    Raises:
+        ConfigError: data that cannot be learnt from.
+    """
+    ids = divide(parts, arrays)
+    spec = given_spec(parts.dataset, arrays)
+    inputs, spec, statistics, train = transform(parts.preprocessing, arrays, spec, ids.train, statistics)
     shift, scale = target_scale(parts.preprocessing, statistics)
     targets = arrays.targets
     if spec.kind == "regression":
         targets = (targets.astype(np.float64) - shift) / scale
-    splits = {name: _place(inputs, targets, rows, spec, placement) for name, rows in ids._asdict().items()}
+    splits = {name: _place(inputs, targets, rows, spec, placement)
+              for name, rows in ids._replace(train=train)._asdict().items()}
     return Prepared(spec, splits, statistics, shift, scale, arrays.targets, digest)
 
 
-def fit(preprocessing: Mapping[str, Preprocessing], arrays: Arrays, train: np.ndarray, spec: TaskSpec) -> Statistics:
-    """Fit each preprocessing on the train rows, as the ones before it left them."""
-    inputs, targets, statistics = arrays.inputs[train], arrays.targets[train], {}
-    for name, part in preprocessing.items():
-        statistics[name] = part.fit(inputs, targets, spec)
-        inputs = part.apply(inputs, statistics[name])
-    return statistics
+class Transformed(NamedTuple):
+    """All rows after preprocessing: inputs [N, ...], what they look like, the statistics, the train rows that stay."""
+
+    inputs: np.ndarray
+    spec: TaskSpec
+    statistics: Statistics
+    train: np.ndarray
 
 
-def apply(preprocessing: Mapping[str, Preprocessing], inputs: np.ndarray, statistics: Statistics) -> np.ndarray:
-    """Transform inputs [N, ...] with fitted statistics."""
+def transform(preprocessing: Mapping[str, Preprocessing], arrays: Arrays, spec: TaskSpec, train: np.ndarray,
+              statistics: Statistics | None = None) -> Transformed:
+    """Transform all rows with each preprocessing, fitted on the train rows as the ones before it left them.
+
+    Args:
+        spec: of the rows as they are.
+        statistics: those of a saved run, instead of fitting.
+    """
+    inputs: Any = arrays.inputs
+    fitted: Statistics = {}
     for name, part in preprocessing.items():
-        if name not in statistics:
-            raise ArtefactError(f"the checkpoint lacks the statistics of preprocessing {name}")
-        known = statistics[name]
-        for value in known.values():
-            if value.size > 1 and not _broadcasts(value.shape, inputs.shape[1:]):
-                raise ArtefactError(f"the checkpoint's statistics of preprocessing {name} do not fit the data")
-        try:
-            inputs = part.apply(inputs, known)
-        except KeyError as error:
-            raise ArtefactError(f"the checkpoint lacks the statistic {error} of preprocessing {name}") from error
-    return inputs
+        if isinstance(part, SelectsRows):
+            train = train[part.select(inputs[train], arrays.targets[train], spec)]
+        if statistics is None:
+            fitted[name] = part.fit(inputs[train], arrays.targets[train], spec)
+            inputs = part.apply(inputs, fitted[name])
+        else:
+            fitted[name] = statistics.get(name, {})
+            inputs = apply_saved(name, part, inputs, fitted[name])
+        spec = spec_after(part, spec, fitted[name])
+    return Transformed(as_floats(inputs), spec, fitted, train)
+
+
+def spec_after(part: Preprocessing, spec: TaskSpec, statistics: Mapping[str, np.ndarray]) -> TaskSpec:
+    """Return what inputs look like after a fitted preprocessing."""
+    after = part.spec_after(spec, statistics) if isinstance(part, ChangesSpec) else spec
+    assert after is not None, "a preprocessing knows what it makes once it is fitted"
+    return after
+
+
+def apply_saved(name: str, part: Preprocessing, inputs: np.ndarray, statistics: Mapping[str, np.ndarray]
+                ) -> np.ndarray:
+    """Transform inputs with the statistics of a checkpoint. Raises ArtefactError where they do not fit."""
+    for value in [] if isinstance(part, ChangesSpec) else statistics.values():
+        if value.size > 1 and not _broadcasts(value.shape, inputs.shape[1:]):
+            raise ArtefactError(f"the checkpoint's statistics of preprocessing {name} do not fit the data")
+    try:
+        return part.apply(inputs, statistics)
+    except KeyError as error:
+        raise ArtefactError(f"the checkpoint lacks the statistic {error} of preprocessing {name}") from error
+    except (ValueError, IndexError, TypeError) as error:
+        raise ArtefactError(f"the checkpoint's statistics of preprocessing {name} do not fit: {error}") from error
 
 
 def _broadcasts(shape: tuple[int, ...], target: tuple[int, ...]) -> bool:
@@ -181,16 +233,15 @@ def target_scale(preprocessing: Mapping[str, Preprocessing], statistics: Statist
 def fingerprint(arrays: Arrays) -> str:
     """Return the SHA-256 of shapes, types and values of a dataset, and of which rows are its own test set."""
     digest = hashlib.sha256()
-    for array in (arrays.inputs, arrays.targets, *([] if arrays.test_ids is None else [arrays.test_ids])):
+    inputs = [arrays.inputs.values, arrays.inputs.offsets] if isinstance(arrays.inputs, Ragged) else [arrays.inputs]
+    for array in (*inputs, arrays.targets, *([] if arrays.test_ids is None else [arrays.test_ids])):
         digest.update(f"{array.shape}{array.dtype}".encode())
         digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()
 
 
 def _place(inputs: np.ndarray, targets: np.ndarray, rows: np.ndarray, spec: TaskSpec, placement: Placement) -> Split:
-    dtype = placement.dtype if spec.kind == "regression" else torch.int64
-    return Split(
-        torch.from_numpy(inputs[rows]).to(placement.device, placement.dtype),
-        torch.from_numpy(targets[rows]).to(placement.device, dtype),
-        torch.from_numpy(rows),
-    )
+    inputs_type = torch.int64 if spec.layout == "tokens" else placement.dtype
+    targets_type = placement.dtype if spec.kind == "regression" else torch.int64
+    return Split(torch.from_numpy(inputs[rows]).to(placement.device, inputs_type),
+                 torch.from_numpy(targets[rows]).to(placement.device, targets_type), torch.from_numpy(rows))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import torch
 from torch import Tensor, nn
 
-from dlx.engine.build import meta_model
+from dlx.core.types import TaskSpec
+from dlx.engine.build import input_of_zeros, meta_model
 from dlx.engine.parts import Parts
 
 
@@ -20,9 +20,8 @@ class Layer(NamedTuple):
     num_parameters: int
 
 
-def outline(parts: Parts) -> list[Layer]:
+def outline(parts: Parts, spec: TaskSpec) -> list[Layer]:
     """Return the layers in the order in which one example passes them. Nothing is allocated."""
-    spec = parts.dataset.spec()
     model = meta_model(parts, spec).eval()
     layers: list[Layer] = []
 
@@ -36,5 +35,5 @@ def outline(parts: Parts) -> list[Layer]:
     for name, module in model.named_modules():
         if not list(module.children()):
             watch(name, module)
-    model(torch.empty(1, *spec.input_shape, device="meta"))
+    model(input_of_zeros(spec).to("meta"))
     return layers

@@ -33,11 +33,10 @@ def reevaluate(parts: Parts, checkpoint: Checkpoint, data_dir: str, device: Mapp
         ArtefactError: weights that do not fit, or data other than the run's.
     """
     parts = replace(parts, device=Device(**{**device, "precision": parts.device.precision}))
-    spec = parts.dataset.spec()
-    check_shapes(build.meta_model(parts, spec), section(checkpoint, "model"))
-    model, placement = build.place_model(parts, spec)
-    data = prepare(parts, data_dir, placement, restore_statistics(checkpoint))
+    data = prepare(parts, data_dir, parts.device.place(0.0), restore_statistics(checkpoint))
     check_fingerprint(data.fingerprint, checkpoint)
+    check_shapes(build.meta_model(parts, data.spec), section(checkpoint, "model"))
+    model, placement = build.place_model(parts, data.spec)
     restore_model(model, checkpoint)
     evaluator = evaluator_of(parts, [data], model, placement)
     examples = {name: predict(evaluator, split_of(data, name), data.targets) for name in splits}

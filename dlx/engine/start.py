@@ -57,8 +57,9 @@ def start(runs: Sequence[Described], data_dir: str, saved: Sequence[Checkpoint |
     """
     for (_, config), own in zip(runs, saved, strict=True):
         check_config(config, own)
-    models, placement = place_models([parts for parts, _ in runs], saved)
-    data = prepare_all(runs, saved, data_dir, placement)
+    # Where tensors lie is known before the model, which needs the data's shape; the number of threads after it.
+    data = prepare_all(runs, saved, data_dir, runs[0][0].device.place(0.0))
+    models, placement = place_models([parts for parts, _ in runs], saved, data)
     batch_size = runs[0][0].settings.batch_size
     most = len(runs) if len(runs) == 1 else most_members(models[0], data[0], batch_size, placement, memory_share)
     if len(runs) > most:
@@ -85,14 +86,16 @@ def check_config(config: Mapping[str, Any], saved: Checkpoint | None) -> None:
         raise ArtefactError("the checkpoints are of another configuration than config.yaml: one was altered")
 
 
-def place_models(runs: Sequence[Parts], saved: Sequence[Checkpoint | None]) -> tuple[list[nn.Module], Placement]:
+def place_models(runs: Sequence[Parts], saved: Sequence[Checkpoint | None], data: Sequence[Prepared]
+                 ) -> tuple[list[nn.Module], Placement]:
     """Make every run's model and put it where it will compute: on the device of the first."""
-    for parts, own in zip(runs, saved, strict=True):
+    for parts, own, prepared in zip(runs, saved, data, strict=True):
         if own is not None:
-            check_shapes(build.meta_model(parts, parts.dataset.spec()), section(own, "model"))
-    first, spec = runs[0], runs[0].dataset.spec()
-    model, placement = build.place_model(first, spec, None if saved[0] is None else saved_threads(saved[0]))
-    others = [build.build_model(parts, spec).to(placement.device, placement.dtype) for parts in runs[1:]]
+            check_shapes(build.meta_model(parts, prepared.spec), section(own, "model"))
+    threads = None if saved[0] is None else saved_threads(saved[0])
+    model, placement = build.place_model(runs[0], data[0].spec, threads)
+    others = [build.build_model(parts, own.spec).to(placement.device, placement.dtype)
+              for parts, own in zip(runs[1:], data[1:], strict=True)]
     return [model, *others], placement
 
 
@@ -109,6 +112,9 @@ def prepare_all(runs: Sequence[Described], saved: Sequence[Checkpoint | None], d
     """Prepare every run's data; what several have in common is read and preprocessed once."""
     shelf = Shelf()
     data = [prepare_run(shelf, run, own, data_dir, placement) for run, own in zip(runs, saved, strict=True)]
+    shapes = {own.spec.input_shape for own in data}
+    if len(shapes) > 1:
+        raise ConfigError(f"runs whose inputs differ in shape cannot train together: {sorted(shapes)}")
     sizes = {tuple(len(split.ids) for split in own.splits.values()) for own in data}
     if len(sizes) > 1:
         raise ConfigError(f"runs with splits of different sizes cannot train together: {sorted(sizes)}")
@@ -160,8 +166,14 @@ def form_of(saved: Checkpoint | None, fused: bool, models: Sequence[nn.Module], 
 
 def stacking_problem(runs: Sequence[Parts]) -> str | None:
     """Say why the models of runs cannot be stacked, or None, without their data."""
-    spec = runs[0].dataset.spec()
-    inputs = torch.randn(TRIED, *spec.input_shape, generator=torch_generator(0, "stacking"))
+    spec = build.known_spec(runs[0])
+    if spec is None:
+        return None
+    draw = torch_generator(0, "stacking")
+    if spec.layout == "tokens":
+        inputs = torch.randint(spec.vocabulary_size, (TRIED, *spec.input_shape), generator=draw)
+    else:
+        inputs = torch.randn(TRIED, *spec.input_shape, generator=draw)
     return problem([build.build_model(parts, spec) for parts in runs], inputs)
 
 

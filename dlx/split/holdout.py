@@ -9,7 +9,7 @@ import numpy as np
 from dlx.core.errors import ConfigError
 from dlx.core.random import key
 from dlx.core.ranges import Fraction, Seed
-from dlx.core.types import Kind, SplitIds
+from dlx.core.types import Rows, SplitIds
 
 
 class Holdout:
@@ -36,26 +36,21 @@ class Holdout:
         self.test_fraction = test_fraction
         self.seed = seed
 
-    def __call__(self, targets: np.ndarray, kind: Kind, test_ids: np.ndarray | None) -> SplitIds:
-        """Divide the rows of targets [N].
-
-        Args:
-            targets: class indices, or values.
-            kind: stratify by class where this is "classification".
-            test_ids: rows of the dataset's own test set, or None.
+    def __call__(self, rows: Rows) -> SplitIds:
+        """Divide rows; those of a classification keep class proportions.
 
         Raises:
             ConfigError: a split would be empty.
         """
-        strata = targets if kind == "classification" else None
-        rows = np.arange(len(targets))
+        strata = rows.targets if rows.kind == "classification" else None
+        test_ids, numbers = rows.test_ids, np.arange(len(rows.targets))
         if test_ids is None:
-            rows, test = self._cut(rows, strata, self.test_fraction, "test")
+            numbers, test = self._cut(numbers, strata, self.test_fraction, "test")
             val_fraction = self.val_fraction / (1 - self.test_fraction)
         else:
-            rows, test = np.setdiff1d(rows, test_ids), test_ids
+            numbers, test = np.setdiff1d(numbers, test_ids), test_ids
             val_fraction = self.val_fraction
-        train, val = self._cut(rows, strata, val_fraction, "val")
+        train, val = self._cut(numbers, strata, val_fraction, "val")
         return SplitIds(np.sort(train), np.sort(val), np.sort(test))
 
     def _cut(self, rows: np.ndarray, strata: np.ndarray | None, fraction: float, name: str

@@ -9,8 +9,8 @@ import torch
 from part_files import choice, make, option_names, parts
 from small_runs import digits, table
 
-from dlx.core.types import ScalesTarget
-from dlx.engine.data import apply, fit, prepare
+from dlx.core.types import Arrays, ScalesTarget, TaskSpec
+from dlx.engine.data import prepare, transform
 from dlx.engine.state import model_checkpoint, restore_statistics
 from dlx.record.checkpoint import decode, encode
 
@@ -37,6 +37,16 @@ alone_and_in_pairs = pytest.mark.parametrize(("names", "data"), ALONE + PAIRS, i
 
 def chain(names):
     return {name: make("preprocessing", name) for name in names}
+
+
+def fit(preprocessing, arrays, rows, spec):
+    return transform(preprocessing, arrays, spec, rows).statistics
+
+
+def apply(preprocessing, inputs, statistics):
+    spec = TaskSpec("regression", "image" if inputs.ndim == 4 else "table", inputs.shape[1:], 1)
+    arrays = Arrays(inputs, np.zeros(len(inputs), np.float32))
+    return transform(preprocessing, arrays, spec, np.arange(len(inputs)), statistics).inputs
 
 
 def prepared(names, data, dataset):

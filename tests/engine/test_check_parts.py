@@ -20,7 +20,7 @@ def test_check_parts_shows_every_problem_at_once():
     found = problems_of("dataset=diabetes", "loss=cross_entropy", "metric=[accuracy]", "model=cnn",
                         "selection=best_val_rmse", f"device={ABSENT}")
     assert [problem.split(" ")[0] for problem in found] == [
-        "loss=cross_entropy", "metric=accuracy", "selection", f"device={ABSENT}", "model=cnn"]
+        "loss=cross_entropy", "metric=accuracy", "model=cnn", "selection", f"device={ABSENT}"]
 
 
 def test_check_parts_scaled_targets_need_a_regression():

@@ -51,7 +51,7 @@ def test_prepare_with_saved_statistics_does_not_fit():
     expected = (other.arrays.inputs - saved["standardize"]["mean"]) / saved["standardize"]["scale"]
     rows = found.splits["val"].ids.numpy()
     np.testing.assert_allclose(found.splits["val"].inputs.numpy(), expected[rows], rtol=1e-6)
-    assert found.statistics is saved
+    assert found.statistics["standardize"] is saved["standardize"]
 
 
 def test_prepare_with_statistics_of_other_parts_is_refused():

@@ -7,6 +7,7 @@ import pytest
 from part_files import parts
 from small_runs import best, digits, equal_tensors, metrics, table, train
 
+from dlx.core.types import Rows
 from dlx.record.checkpoint import load
 from dlx.record.safe_yaml import read_json
 
@@ -69,7 +70,7 @@ def test_test_rows_are_not_in_the_columns_of_the_history(pair):
 def test_val_rows_poisoned_leave_train_the_same_and_choose_other_weights(tmp_path):
     overrides, data = CASES["table"]
     made = parts(*overrides, "selection=last")
-    rows = made.split(data.arrays.targets, "classification", data.arrays.test_ids).val
+    rows = made.split(Rows(data.arrays.targets, "classification", data.arrays.test_ids)).val
     inputs = data.arrays.inputs.copy()
     inputs[rows] = 1e9
     clean, bad = (train(replace(made, dataset=which), tmp_path / name)
