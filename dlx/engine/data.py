@@ -190,8 +190,7 @@ def transform(preprocessing: Mapping[str, Preprocessing], arrays: Arrays, spec: 
             fitted[name] = part.fit(inputs[train], arrays.targets[train], spec)
             inputs = part.apply(inputs, fitted[name])
         else:
-            fitted[name] = statistics.get(name, {})
-            inputs = apply_saved(name, part, inputs, fitted[name])
+            inputs, fitted[name] = apply_saved(name, part, inputs, statistics)
         spec = spec_after(part, spec, fitted[name])
     return Transformed(as_floats(inputs), spec, fitted, train)
 
@@ -203,14 +202,15 @@ def spec_after(part: Preprocessing, spec: TaskSpec, statistics: Mapping[str, np.
     return after
 
 
-def apply_saved(name: str, part: Preprocessing, inputs: np.ndarray, statistics: Mapping[str, np.ndarray]
-                ) -> np.ndarray:
-    """Transform inputs with the statistics of a checkpoint. Raises ArtefactError where they do not fit."""
-    for value in [] if isinstance(part, ChangesSpec) else statistics.values():
+def apply_saved(name: str, part: Preprocessing, inputs: np.ndarray, statistics: Statistics
+                ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Transform inputs with the statistics of a checkpoint, and return those. Raises ArtefactError where none fit."""
+    known = statistics.get(name, {})
+    for value in [] if isinstance(part, ChangesSpec) else known.values():
         if value.size > 1 and not _broadcasts(value.shape, inputs.shape[1:]):
             raise ArtefactError(f"the checkpoint's statistics of preprocessing {name} do not fit the data")
     try:
-        return part.apply(inputs, statistics)
+        return part.apply(inputs, known), known
     except KeyError as error:
         raise ArtefactError(f"the checkpoint lacks the statistic {error} of preprocessing {name}") from error
     except (ValueError, IndexError, TypeError) as error:

@@ -108,8 +108,8 @@ COMBINATIONS = {
         "use loss=cross_entropy metric=[accuracy,nll,top_k,macro_f1,roc_auc]\n"
         "metric=rmse is for regression, dataset=digits is a classification; "
         "use loss=cross_entropy metric=[accuracy,nll,top_k,macro_f1,roc_auc]\n"
-        "selection must be one of best_val_loss, best_val_rmse, last, got 'best_val_accuracy'\n"
-        "regularizer=dropout needs a model with dropout layers; Linear has none",
+        "regularizer=dropout needs a model with dropout layers; Linear has none\n"
+        "selection must be one of best_val_loss, best_val_rmse, last, got 'best_val_accuracy'",
 }
 
 

@@ -55,7 +55,7 @@ def test_prepare_with_saved_statistics_does_not_fit():
 
 
 def test_prepare_with_statistics_of_other_parts_is_refused():
-    with pytest.raises(ArtefactError, match="the checkpoint lacks the statistics of preprocessing minmax"):
+    with pytest.raises(ArtefactError, match="the checkpoint lacks the statistic 'low' of preprocessing minmax"):
         prepared(digits(100), "preprocessing=[minmax]", statistics={"standardize": {}})
 
 
