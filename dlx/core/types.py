@@ -102,9 +102,12 @@ class SplitIds(NamedTuple):
 
 
 class Split(NamedTuple):
-    """The examples of one split on the device: inputs [N, ...], targets [N], ids [N] (row numbers in the dataset)."""
+    """The examples of one split on the device: inputs [N, ...], targets [N, ...], ids [N] (row numbers in the dataset).
 
-    inputs: Tensor
+    Inputs that stay on disk are no tensor, but are read by slice and index_select as one is: dlx.engine.stored.
+    """
+
+    inputs: Any
     targets: Tensor
     ids: Tensor
 
