@@ -38,7 +38,8 @@ def read_split(path: Path) -> dict[str, np.ndarray]:
                 raise ValueError("it must not be compressed")
         with np.load(path, allow_pickle=False) as arrays:
             rows = {name: arrays[name] for name in NAMES}
-    except (OSError, ValueError, EOFError, KeyError, MemoryError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, EOFError, KeyError, MemoryError, RuntimeError, zipfile.BadZipFile) as error:
+        # RuntimeError is zipfile's for what it cannot do: an encrypted file, or one of a later version.
         raise ArtefactError(f"{path} is refused: {error}") from error
     if any(own.dtype != np.int64 or own.ndim != 1 for own in rows.values()):
         raise ArtefactError(f"{path} is refused: row numbers must be int64 [N]")
