@@ -160,7 +160,10 @@ class Splitter(Protocol):
     """Divides row numbers into train, val and test."""
 
     def __call__(self, rows: Rows) -> SplitIds:
-        """Return disjoint row numbers that together are all rows. Raises ConfigError where a split would be empty."""
+        """Return disjoint row numbers, together all rows but those that a split leaves out to part others.
+
+        Raises ConfigError where a split would be empty.
+        """
 
 
 class Preprocessing(Protocol):
