@@ -14,10 +14,12 @@ import torch
 from torch import Tensor
 
 from dlx.core.device import Placement
-from dlx.core.errors import ArtefactError
+from dlx.core.errors import ArtefactError, ConfigError
 from dlx.core.pixels import as_floats
 from dlx.core.ragged import Ragged
 from dlx.core.types import (
+    IGNORED,
+    PADDING,
     Arrays,
     ChangesSpec,
     Dataset,
@@ -38,7 +40,8 @@ class Prepared(NamedTuple):
     """Data ready to train on.
 
     spec: as the model sees it; statistics: of each preprocessing, by name; target_shift, target_scale: a model output
-    times scale plus shift is in the target's own units; targets: of every row of the dataset, as it gave them;
+    times scale plus shift is in the target's own units; targets: of every row, as the dataset or, of next
+    tokens, the text gives them;
     fingerprint: SHA-256 of the data as the dataset gave it.
     """
 
@@ -54,8 +57,8 @@ class Prepared(NamedTuple):
 class Feed(NamedTuple):
     """One split of R members.
 
-    inputs [S·N, ...], targets [S·N]: of the distinct sources, one after the other; ids [S, N]; sources: which of them
-    is each member's, R indices.
+    inputs [S·N, ...], targets [S·N, ...]: of the distinct sources, one after the other; ids [S, N]; sources: which of
+    them is each member's, R indices.
     """
 
     inputs: Tensor
@@ -76,11 +79,11 @@ class Feed(NamedTuple):
         """Yield (inputs [R·n, ...], targets [R·n]) of the next n ≤ rows examples of every member, until the end."""
         num_sources, num_examples = self.ids.shape
         inputs = self.inputs.view(num_sources, num_examples, *self.inputs.shape[1:])
-        targets = self.targets.view(num_sources, num_examples)
+        targets = self.targets.view(num_sources, num_examples, *self.targets.shape[1:])
         each = self.sources == tuple(range(num_sources))
         for low in range(0, num_examples, rows):
             window = (slice(None) if each else list(self.sources), slice(low, low + rows))
-            yield inputs[window].flatten(0, 1), targets[window].flatten()
+            yield inputs[window].flatten(0, 1), targets[window].flatten(0, 1)
 
 
 def feed(splits: Sequence[Split]) -> Feed:
@@ -156,12 +159,29 @@ def prepare_arrays(parts: Parts, arrays: Arrays, digest: str, placement: Placeme
     spec = given_spec(parts.dataset, arrays)
     inputs, spec, statistics, train = transform(parts.preprocessing, arrays, spec, ids.train, statistics)
     shift, scale = target_scale(parts.preprocessing, statistics)
-    targets = arrays.targets
+    given = targets = arrays.targets
+    if spec.next_token:
+        inputs, given = next_tokens(inputs)
+        targets = given
     if spec.kind == "regression":
         targets = (targets.astype(np.float64) - shift) / scale
     splits = {name: _place(inputs, targets, rows, spec, placement)
               for name, rows in ids._replace(train=train)._asdict().items()}
-    return Prepared(spec, splits, statistics, shift, scale, arrays.targets, digest)
+    return Prepared(spec, splits, statistics, shift, scale, given, digest)
+
+
+def next_tokens(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Divide tokens [N, L + 1] into inputs [N, L] and, as the target of each, the token after it [N, L].
+
+    Raises:
+        ConfigError: a text of one token, of which nothing can be asked.
+    """
+    short = np.flatnonzero(rows[:, 1] == PADDING)
+    if short.size > 0:
+        raise ConfigError(f"{short.size} of {len(rows)} texts have fewer than two tokens, so that none has a next one, "
+                          f"the first of them row {short[0]}; leave such texts out")
+    targets = rows[:, 1:]
+    return rows[:, :-1], np.where(targets == PADDING, IGNORED, targets)
 
 
 class Transformed(NamedTuple):

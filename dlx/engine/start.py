@@ -115,6 +115,9 @@ def prepare_all(runs: Sequence[Described], saved: Sequence[Checkpoint | None], d
     shapes = {own.spec.input_shape for own in data}
     if len(shapes) > 1:
         raise ConfigError(f"runs whose inputs differ in shape cannot train together: {sorted(shapes)}")
+    vocabularies = {own.spec.vocabulary_size for own in data}
+    if len(vocabularies) > 1:
+        raise ConfigError(f"runs with vocabularies of different sizes cannot train together: {sorted(vocabularies)}")
     sizes = {tuple(len(split.ids) for split in own.splits.values()) for own in data}
     if len(sizes) > 1:
         raise ConfigError(f"runs with splits of different sizes cannot train together: {sorted(sizes)}")

@@ -57,7 +57,8 @@ class Tfidf:
                               f"tokens: preprocessing=[tokenize_char]") from error
         words = counting.get_feature_names_out().tolist()
         weights = counting.idf_ if self.use_idf else np.ones(len(words))
-        return {"words": np.frombuffer(json.dumps(words).encode(), np.uint8), "weights": weights.astype(np.float64)}
+        return {"words": np.frombuffer(json.dumps(words).encode(), np.uint8).copy(),
+                "weights": weights.astype(np.float64)}
 
     def apply(self, inputs: Ragged, statistics: Mapping[str, np.ndarray]) -> np.ndarray:
         """Map N texts to float32 [N, D]; one without a known word becomes zeros."""

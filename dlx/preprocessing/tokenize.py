@@ -72,7 +72,7 @@ class _Tokenize:
             saved = json.loads(tokenizer.to_str())
         # As added tokens they would be found in a text that says "[PAD]"; no text has them as words.
         saved["added_tokens"] = []
-        return {STATISTIC: np.frombuffer(json.dumps(saved).encode(), np.uint8)}
+        return {STATISTIC: np.frombuffer(json.dumps(saved).encode(), np.uint8).copy()}
 
     def apply(self, inputs: Ragged, statistics: Mapping[str, np.ndarray]) -> np.ndarray:
         """Map N texts to numbers of tokens, int64 [N, L]."""
