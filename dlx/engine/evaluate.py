@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from dlx.core.likelihood import token_nats
 from dlx.core.ranks import ALONE, Ranks
 from dlx.core.types import Kind, Loss, Outcome, StreamedMetric, TaskSpec
-from dlx.engine.data import Feed
+from dlx.engine.feed import Feed
 from dlx.engine.stack import watch_flat
 
 if TYPE_CHECKING:

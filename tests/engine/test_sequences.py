@@ -18,7 +18,7 @@ from torch import nn
 
 from dlx.core.errors import ConfigError
 from dlx.core.ragged import Ragged
-from dlx.core.types import IGNORED, PADDING, Arrays, TaskSpec
+from dlx.core.types import IGNORED, PADDING, Arrays, SplitIds, TaskSpec
 from dlx.engine import evaluate
 from dlx.engine.data import next_tokens, prepare
 from dlx.engine.start import start
@@ -131,15 +131,17 @@ def test_sequence_of_next_tokens_asks_for_each_token_but_the_first():
 
 
 def test_sequence_of_next_tokens_refuses_texts_of_one_token():
-    with pytest.raises(ConfigError, match=r"2 of 3 texts have fewer than two tokens.*the first of them row 1"):
-        next_tokens(np.array([[4, 5, 6], [4, 0, 0], [0, 0, 0]]))
+    ids = SplitIds(np.array([5, 7, 8]), np.array([6]), np.array([0]))
+    tokens = {"train": np.array([[4, 5, 6], [4, 0, 0], [0, 0, 0]]), "val": np.ones((1, 3)), "test": np.ones((1, 3))}
+    with pytest.raises(ConfigError, match=r"2 texts have fewer than two tokens.*the first of them is row 7"):
+        next_tokens(tokens, ids, 9)
 
 
 def test_sequence_runs_that_differ_in_vocabulary_are_refused_together():
     other = texts().with_arrays(inputs=Ragged.of_texts(["abcdefghij", "jihgfedcba"] * 60))
     runs = [one(*OVERRIDES, f"seed={seed}", f"split.seed={seed}", data=data, model=EachToken, metrics=METRICS,
                 preprocessing=characters()) for seed, data in enumerate((texts(), other))]
-    runs = [(made, {**config, "dataset": number}) for number, (made, config) in enumerate(runs)]
+    runs = [(made, {**config, "dataset": {"part": str(number)}}) for number, (made, config) in enumerate(runs)]
     with pytest.raises(ConfigError, match=r"vocabularies of different sizes cannot train together: \[5, 12\]"):
         start(runs, "", [None] * 2, fused=True)
 
