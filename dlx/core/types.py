@@ -63,7 +63,8 @@ class TaskSpec:
         vocabulary_size: of tokens, PADDING among them; else 0.
         sample_rate: of audio, samples per second; else 0.
         next_token: the targets of a text are its own tokens, each to be told from those before it; the dataset's
-            targets are then zeros [N], and whoever makes tokens of the text leaves targets to the engine.
+            targets are then zeros [N]. Whoever makes tokens of the text makes one more than input_shape says and leaves
+            targets to the engine.
     """
 
     kind: Kind
