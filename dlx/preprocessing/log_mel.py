@@ -62,7 +62,7 @@ class LogMel:
             ConfigError: inputs are no audio or not of the rate of train, or settings do not suit the sample rate.
         """
         check_audio("log_mel", spec, statistics)
-        self.spectrogram.filters(spec.sample_rate)
+        self.spectrogram.shape(spec.sample_rate, 0)
         lengths = spec.input_shape if statistics is None else statistics["num_samples"].tolist()
         if not lengths:
             return None
