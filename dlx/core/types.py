@@ -56,7 +56,7 @@ class TaskSpec:
         kind: classification (targets are class indices [N]), regression (real numbers [N]), or sequence (a class index
             for every position, [N, L], IGNORED where nothing is asked).
         layout: of inputs.
-        input_shape: shape of one input, without N; () for text and audio.
+        input_shape: shape of one input, without N; () for text and audio, [T] for audio whose clips all have T samples.
         num_outputs: number of classes, or 1 for regression.
         class_names: one name per class; empty for regression, and where classes are tokens.
         columns: of a table, one per input; empty where they have no names.
