@@ -12,7 +12,7 @@ import numpy as np
 
 from dlx.core.column import codes_of, form_of, numbers, read
 from dlx.core.errors import ConfigError
-from dlx.core.own_file import Place, find, near
+from dlx.core.own_file import Kept, Place, find, near
 from dlx.core.target import Target, Task, read_target
 from dlx.core.types import Arrays, Column, TaskSpec
 
@@ -51,7 +51,7 @@ class TableFile(ABC):
     def __init__(self, path: str, wishes: Wishes) -> None:
         self.path = path
         self.wishes = wishes
-        self._arrays: dict[tuple[Path, int, int], Arrays] = {}
+        self._kept = Kept()
 
     @abstractmethod
     def read(self, path: Path) -> Table:
@@ -72,11 +72,7 @@ class TableFile(ABC):
             ConfigError: it is no table, or cannot be learnt from; says line or column.
         """
         path = find(self.path, data_dir)
-        facts = path.stat()
-        key = path, facts.st_mtime_ns, facts.st_size
-        if key not in self._arrays:
-            self._arrays = {key: arrays_of(self.read(path), self.wishes)}
-        return self._arrays[key]
+        return self._kept.arrays([path], lambda: arrays_of(self.read(path), self.wishes))
 
     def more(self, path: str, data_dir: str, spec: TaskSpec) -> tuple[np.ndarray, np.ndarray]:
         """Read rows of another file of the same form, without need of a target.
@@ -101,7 +97,7 @@ def arrays_of(table: Table, wishes: Wishes) -> Arrays:
     Raises:
         ConfigError: every column that is not what was said, or cannot be an input, together.
     """
-    names = _input_names(table, wishes)
+    names = input_names(list(map(str, table.frame.columns)), wishes, table.place)
     target = read_target(table.frame[wishes.target], wishes.target, wishes.task, table.place)
     columns: list[Column] = []
     values: list[np.ndarray] = []
@@ -119,8 +115,7 @@ def arrays_of(table: Table, wishes: Wishes) -> Arrays:
         raise ConfigError(*problems)
     spec = TaskSpec(target.kind, "table", (len(columns),), target.num_outputs, target.class_names, tuple(columns))
     log.info("%s", described(table.place, wishes.target, target, columns))
-    noted = {*wishes.notes, *(name for name, said in wishes.types.items() if said == "note")}
-    notes = {name: note(table.frame[name]) for name in table.frame.columns if name in noted}
+    notes = {name: note(table.frame[name]) for name in table.frame.columns if name in noted(wishes)}
     return Arrays(joined(values), target.values, notes=notes, spec=spec)
 
 
@@ -171,10 +166,19 @@ def described(place: Place, name: str, target: Target, columns: Sequence[Column]
             f"{len(categories)} of categories{': ' if categories else ''}{', '.join(categories)}")
 
 
-def _input_names(table: Table, wishes: Wishes) -> list[str]:
-    names = list(map(str, table.frame.columns))
+def noted(wishes: Wishes) -> set[str]:
+    """Return the names of the columns to keep beside the inputs."""
+    return {*wishes.notes, *(name for name, said in wishes.types.items() if said == "note")}
+
+
+def input_names(names: Sequence[str], wishes: Wishes, place: Place) -> list[str]:
+    """Return the columns that are inputs.
+
+    Raises:
+        ConfigError: the user named columns that do not exist, or the target twice, or none is left.
+    """
     said = {"dataset.target": [wishes.target], "dataset.types": list(wishes.types), "dataset.notes": wishes.notes}
-    problems = [f"{key} names {column}, and {table.place.name} has no such column"
+    problems = [f"{key} names {column}, and {place.name} has no such column"
                 f"{near(column, names) or _columns(names)}"
                 for key, given in said.items() for column in given if column not in names]
     problems += [f"{key} names {wishes.target}, which is the target" for key, given in list(said.items())[1:]
@@ -184,7 +188,7 @@ def _input_names(table: Table, wishes: Wishes) -> list[str]:
     inputs = [name for name in names if name != wishes.target and wishes.types.get(
         name, "note" if name in wishes.notes else "number") not in ("ignore", "note")]
     if not inputs:
-        raise ConfigError(f"{table.place.name}: no column is left as an input; beside the target {wishes.target} there "
+        raise ConfigError(f"{place.name}: no column is left as an input; beside the target {wishes.target} there "
                           f"are {', '.join(names)}")
     return inputs
 

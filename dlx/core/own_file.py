@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from dlx.core.errors import StorageError
+from dlx.core.types import Arrays
 
 SHOWN = 5
 
@@ -25,6 +26,32 @@ class Place(Protocol):
 
     def rows(self, rows: Sequence[int]) -> str:
         """Name rows, counted from 0, as a person finds them in the file: "line 7", "lines 7 and 9"."""
+
+
+class RowNumbers(NamedTuple):
+    """Rows that have no lines: numbered from 1 or from 0."""
+
+    name: str
+    first: int = 1
+
+    def rows(self, rows: Sequence[int]) -> str:
+        """Name rows."""
+        return listed("row", [row + self.first for row in rows]) + (" (from 0)" if self.first == 0 else "")
+
+
+class Kept:
+    """What was read of files, as long as they stay as they are."""
+
+    def __init__(self) -> None:
+        self._arrays: dict[tuple[tuple[str, int, int], ...], Arrays] = {}
+
+    def arrays(self, paths: Sequence[Path], read: Callable[[], Arrays]) -> Arrays:
+        """Return the arrays of files, read the first time."""
+        facts = [path.stat() for path in paths]
+        key = tuple((str(path), own.st_mtime_ns, own.st_size) for path, own in zip(paths, facts, strict=True))
+        if key not in self._arrays:
+            self._arrays = {key: read()}
+        return self._arrays[key]
 
 
 def find(path: str, data_dir: str) -> Path:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from dlx.core.errors import ConfigError, StorageError
 from dlx.core.frame import Role, Table, TableFile, Wishes
-from dlx.core.own_file import listed
+from dlx.core.own_file import RowNumbers
 from dlx.core.target import Task
 
 ENDS = b"PAR1"
@@ -50,22 +48,7 @@ class Parquet(TableFile):
         # An index with a name is a column; one without counts rows.
         frame = frame.reset_index(drop=frame.index.names == [None])
         frame.columns = frame.columns.map(str)
-        return Table(frame, RowNumbers(path))
-
-
-class RowNumbers(NamedTuple):
-    """Rows of a file, counted from 1."""
-
-    path: Path
-
-    @property
-    def name(self) -> str:
-        """The path."""
-        return str(self.path)
-
-    def rows(self, rows: Sequence[int]) -> str:
-        """Name rows."""
-        return listed("row", [row + 1 for row in rows])
+        return Table(frame, RowNumbers(str(path)))
 
 
 def refuse_others(path: Path) -> None:
