@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 Wanted = Literal["number", "category"]
 Form = Literal["number", "text", "date", "other"]
-# Whole numbers above are not all different in float64.
+# From here on, whole numbers are not all different in float64.
 EXACT = 2**53
 # Texts of which more than half differ tell one row from another and nothing else; of so few nothing can be said.
 FEW_TEXTS = 20
@@ -80,7 +80,7 @@ def read(values: pd.Series, name: str, wanted: Wanted | None, place: Place) -> t
     else:
         coded = categories(values)
         if wanted is None:
-            refuse_mixed(values, coded, where, name, place)
+            refuse_mixed(values, coded, where, place, f"dataset.types={{{name}: category}}")
             _refuse_texts(coded, where, name)
         result = Column(name, coded.names), as_floats(coded)
     if np.isnan(result[1][0]) and np.isnan(result[1]).all():
@@ -176,8 +176,12 @@ def is_number(text: str) -> bool:
         return False
 
 
-def refuse_mixed(values: pd.Series, coded: Coded, where: str, name: str, place: Place) -> None:
-    """Raise ConfigError where some texts of a column are numbers and some are not; says the first of the fewer."""
+def refuse_mixed(values: pd.Series, coded: Coded, where: str, place: Place, otherwise: str) -> None:
+    """Raise ConfigError where some texts of a column are numbers and some are not; says the first of the fewer.
+
+    Args:
+        otherwise: what to type where both are categories.
+    """
     number = np.array([is_number(text) for text in coded.names], bool)
     comma = [text for text in coded.names if _COMMA.fullmatch(text)]
     if comma and len(comma) + number.sum() == len(number):
@@ -188,16 +192,16 @@ def refuse_mixed(values: pd.Series, coded: Coded, where: str, name: str, place: 
     present = coded.codes >= 0
     is_word = ~number[coded.codes[present]]
     if not is_word.any():
-        raise ConfigError(f"{where} holds numbers as text, such as {coded.names[0]!r}; say what they are: "
-                          f"dataset.types={{{name}: number}} or {{{name}: category}}")
+        raise ConfigError(f"{where} holds numbers as text, such as {coded.names[0]!r}; say what they are: {otherwise}, "
+                          f"or write them as numbers")
     few_words = is_word.sum() <= len(is_word) / 2
     odd = np.flatnonzero(present)[is_word == few_words]
     text = coded.names[coded.codes[odd[0]]]
     kinds = ("numbers", "text") if few_words else ("text", "a number")
     raise ConfigError(f"{where} holds {kinds[0]}, and in {place.rows(odd[:1].tolist())} {kinds[1]}: {text!r}, one of "
                       f"{len(odd)} such {'row' if len(odd) == 1 else 'rows'}; mend {_these(len(odd))}, write "
-                      f"dataset.missing=[{_quoted(text)}] where that means a missing value, or dataset.types="
-                      f"{{{name}: category}} where each is a category")
+                      f"dataset.missing=[{_quoted(text)}] where that means a missing value, or "
+                      f"{otherwise} where each is a category")
 
 
 def _quoted(text: str) -> str:
@@ -208,8 +212,13 @@ def _these(count: int) -> str:
     return "it" if count == 1 else f"these {count} rows"
 
 
+def are_dates(coded: Coded) -> bool:
+    """Say whether texts are dates, by the first of them."""
+    return bool(coded.names) and all(_DATE.fullmatch(text) for text in coded.names[:SAMPLE])
+
+
 def _refuse_texts(coded: Coded, where: str, name: str) -> None:
-    if coded.names and all(_DATE.fullmatch(text) for text in coded.names[:SAMPLE]):
+    if are_dates(coded):
         raise ConfigError(no_input(where, name, "date"))
     num_values = int((coded.codes >= 0).sum())
     if len(coded.names) > max(FEW_TEXTS, num_values / 2):
@@ -219,9 +228,9 @@ def _refuse_texts(coded: Coded, where: str, name: str) -> None:
 
 
 def _refuse_inexact(values: pd.Series, found: np.ndarray, where: str, name: str) -> None:
-    if getattr(values.dtype, "kind", "O") == "f" or (np.fmax.reduce(found) <= EXACT
-                                                     and np.fmin.reduce(found) >= -EXACT):
+    if getattr(values.dtype, "kind", "O") == "f" or (np.fmax.reduce(found) < EXACT
+                                                     and np.fmin.reduce(found) > -EXACT):
         return
-    raise ConfigError(f"{where} holds whole numbers beyond {EXACT:,}, which float64 cannot tell apart: names of rows? "
-                      f"Leave it out: dataset.types={{{name}: ignore}}, or say {{{name}: category}} or "
+    raise ConfigError(f"{where} holds whole numbers of {EXACT:,} and beyond, which float64 cannot tell apart: names of "
+                      f"rows? Leave it out: dataset.types={{{name}: ignore}}, or say {{{name}: category}} or "
                       f"{{{name}: number}}")

@@ -54,8 +54,11 @@ class Kept:
         return self._arrays[key]
 
 
-def find(path: str, data_dir: str) -> Path:
+def find(path: str, data_dir: str, key: str = "dataset.path") -> Path:
     """Return a file or folder that was named by an absolute path, or one under the current folder or data_dir.
+
+    Args:
+        key: that names it, for messages.
 
     Raises:
         StorageError: it is in none of them.
@@ -67,7 +70,7 @@ def find(path: str, data_dir: str) -> Path:
             return place
     advice = "" if given.is_absolute() else ("; write a path from the current folder or an absolute one, or set "
                                              "data_dir or DLX_DATA_DIR to the folder that holds it")
-    raise StorageError(f"dataset.path={path} is not there: looked for {' and '.join(map(str, places))}{advice}")
+    raise StorageError(f"{key}={path} is not there: looked for {' and '.join(map(str, places))}{advice}")
 
 
 def listed(word: str, numbers: Sequence[int]) -> str:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import numpy as np
 
 from dlx.core.column import (
+    are_dates,
     as_floats,
     categories,
     category_name,
     form_of,
-    no_input,
     numbers,
     refuse_mixed,
 )
@@ -60,7 +60,7 @@ def read_target(values: pd.Series, name: str, task: Task, place: Place) -> Targe
                           f"{FEWEST_ROWS} are needed, one to train, one to select and one to test")
     form = form_of(values)
     if form in ("date", "other"):
-        raise ConfigError(no_input(where, name, form).partition(";")[0] + "; choose another column as dataset.target")
+        raise ConfigError(_no_target(where, "dates" if form == "date" else "neither numbers nor text"))
     _refuse_missing(values, where, place)
     if form == "number":
         found = numbers(values, where, place)
@@ -69,7 +69,11 @@ def read_target(values: pd.Series, name: str, task: Task, place: Place) -> Targe
         return _regression(found, where)
     if task == "regression":
         return _regression(_text_numbers(values, where, place), where)
-    return _text_classes(values, where, name, task, place)
+    return _text_classes(values, where, task, place)
+
+
+def _no_target(where: str, what: str) -> str:
+    return f"{where} holds {what}, which are no target; choose another column as dataset.target"
 
 
 def _refuse_missing(values: pd.Series, where: str, place: Place) -> None:
@@ -96,10 +100,12 @@ def _number_classes(found: np.ndarray, where: str) -> Target:
     return _classes(codes.astype(np.int64), tuple(map(category_name, values)), where)
 
 
-def _text_classes(values: pd.Series, where: str, name: str, task: Task, place: Place) -> Target:
+def _text_classes(values: pd.Series, where: str, task: Task, place: Place) -> Target:
     coded = categories(values)
     if task == "auto":
-        refuse_mixed(values, coded, where, name, place)
+        refuse_mixed(values, coded, where, place, "dataset.task=classification")
+        if are_dates(coded):
+            raise ConfigError(_no_target(where, "dates"))
     _refuse_missing(values.where(coded.codes >= 0), where, place)
     return _classes(coded.codes, coded.names, where)
 
@@ -124,7 +130,7 @@ def _classes(codes: np.ndarray, names: tuple[str, ...], where: str) -> Target:
 
 def _regression(found: np.ndarray, where: str) -> Target:
     largest = float(np.abs(found).max())
-    if largest > np.finfo(np.float32).max:
+    if largest > float(np.finfo(np.float32).max):
         raise ConfigError(f"{where} reaches {largest:g}, beyond what float32 holds; write it in a larger unit, or its "
                           f"logarithm")
     values = found.astype(np.float32)

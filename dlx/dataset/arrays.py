@@ -118,7 +118,7 @@ def _beside(targets: str, path: Path, data_dir: str) -> Named:
         raise ConfigError(f"{path} holds inputs alone: dataset.targets must be the path of an .npy file of targets, "
                           f"got {targets}")
     beside = path.parent / targets
-    place = beside if beside.exists() else find(targets, data_dir)
+    place = beside if beside.exists() else find(targets, data_dir, "dataset.targets")
     return Named(str(place), np.asarray(read_npy(place)))
 
 
