@@ -1,17 +1,13 @@
-"""From a dataset to tensors on the device: split, preprocessing fitted on train, target scale.
-
-N examples of one member's split, R members, S distinct sources among their data.
-"""
+"""From a dataset to tensors on the device: split, preprocessing fitted on train, target scale."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from dlx.core.device import Placement
 from dlx.core.errors import ArtefactError
@@ -29,6 +25,7 @@ from dlx.core.types import (
     SplitIds,
     TaskSpec,
 )
+from dlx.engine.learnable import check_classes, check_finite
 from dlx.engine.parts import Parts
 
 Statistics = dict[str, dict[str, np.ndarray]]
@@ -37,63 +34,21 @@ Statistics = dict[str, dict[str, np.ndarray]]
 class Prepared(NamedTuple):
     """Data ready to train on.
 
-    spec: as the model sees it; statistics: of each preprocessing, by name; target_shift, target_scale: a model output
-    times scale plus shift is in the target's own units; targets: of every row of the dataset, as it gave them;
-    fingerprint: SHA-256 of the data as the dataset gave it.
+    given: what the data looks like before preprocessing; spec: as the model sees it; statistics: of each preprocessing,
+    by name; target_shift, target_scale: a model output times scale plus shift is in the target's own units; targets: of
+    every row of the dataset, as it gave them but for num_changed train labels that were replaced; fingerprint: SHA-256
+    of the data as the dataset gave it.
     """
 
+    given: TaskSpec
     spec: TaskSpec
     splits: dict[str, Split]
     statistics: Statistics
     target_shift: float
     target_scale: float
     targets: np.ndarray
+    num_changed: int
     fingerprint: str
-
-
-class Feed(NamedTuple):
-    """One split of R members.
-
-    inputs [S·N, ...], targets [S·N]: of the distinct sources, one after the other; ids [S, N]; sources: which of them
-    is each member's, R indices.
-    """
-
-    inputs: Tensor
-    targets: Tensor
-    ids: Tensor
-    sources: tuple[int, ...]
-
-    def between(self, start: int, end: int) -> Feed:
-        """Return the feed of every member's examples from start to end."""
-        num_sources, num_examples = self.ids.shape
-        if (start, end) == (0, num_examples):
-            return self
-        inputs, targets = (tensor.view(num_sources, num_examples, *tensor.shape[1:])[:, start:end].flatten(0, 1)
-                           for tensor in (self.inputs, self.targets))
-        return Feed(inputs, targets, self.ids[:, start:end], self.sources)
-
-    def windows(self, rows: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield (inputs [R·n, ...], targets [R·n]) of the next n ≤ rows examples of every member, until the end."""
-        num_sources, num_examples = self.ids.shape
-        inputs = self.inputs.view(num_sources, num_examples, *self.inputs.shape[1:])
-        targets = self.targets.view(num_sources, num_examples)
-        each = self.sources == tuple(range(num_sources))
-        for low in range(0, num_examples, rows):
-            window = (slice(None) if each else list(self.sources), slice(low, low + rows))
-            yield inputs[window].flatten(0, 1), targets[window].flatten()
-
-
-def feed(splits: Sequence[Split]) -> Feed:
-    """Join the same split of R members, of equal size; what several members share is kept once."""
-    distinct = list({id(split): split for split in splits}.values())
-    numbers = {id(split): index for index, split in enumerate(distinct)}
-    sources = tuple(numbers[id(split)] for split in splits)
-    inputs, targets = ([getattr(split, name) for split in distinct] for name in ("inputs", "targets"))
-    return Feed(_joined(inputs), _joined(targets), torch.stack([split.ids for split in distinct]), sources)
-
-
-def _joined(tensors: Sequence[Tensor]) -> Tensor:
-    return tensors[0] if len(tensors) == 1 else torch.cat(list(tensors))
 
 
 class Shelf:
@@ -101,6 +56,7 @@ class Shelf:
 
     def __init__(self) -> None:
         self._prepared: dict[object, Prepared] = {}
+        self._alike: dict[object, list[Prepared]] = {}
         self._arrays: dict[object, tuple[Arrays, str]] = {}
 
     def arrays(self, name: object, read: Callable[[], Arrays]) -> tuple[Arrays, str]:
@@ -110,11 +66,36 @@ class Shelf:
             self._arrays[name] = arrays, fingerprint(arrays)
         return self._arrays[name]
 
-    def prepared(self, name: object, make: Callable[[], Prepared]) -> Prepared:
-        """Return prepared data by name; it is made the first time."""
+    def prepared(self, data: object, name: object, make: Callable[[], Prepared]) -> Prepared:
+        """Return prepared data by name; it is made the first time.
+
+        Args:
+            data: name of the dataset. Its inputs that were transformed alike are kept once.
+        """
         if name not in self._prepared:
-            self._prepared[name] = make()
+            made, alike = make(), self._alike.setdefault(data, [])
+            for other in alike:
+                made = sharing(made, other)
+            alike.append(made)
+            self._prepared[name] = made
         return self._prepared[name]
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self.__init__()  # type: ignore[misc]
+
+
+def sharing(made: Prepared, other: Prepared) -> Prepared:
+    """Return prepared data with the inputs of other data of the same dataset where they are the same."""
+    if _bytes(made.statistics) != _bytes(other.statistics):
+        return made
+    splits = {name: split._replace(inputs=other.splits[name].inputs)
+              if torch.equal(split.ids, other.splits[name].ids) else split for name, split in made.splits.items()}
+    return made._replace(splits=splits)
+
+
+def _bytes(statistics: Statistics) -> dict[str, dict[str, bytes]]:
+    return {part: {name: value.tobytes() for name, value in values.items()} for part, values in statistics.items()}
 
 
 def load(parts: Parts, data_dir: str) -> tuple[Arrays, SplitIds]:
@@ -152,16 +133,19 @@ def prepare_arrays(parts: Parts, arrays: Arrays, digest: str, placement: Placeme
     Raises:
         ConfigError: data that cannot be learnt from.
     """
-    ids = divide(parts, arrays)
-    spec = given_spec(parts.dataset, arrays)
-    inputs, spec, statistics, train = transform(parts.preprocessing, arrays, spec, ids.train, statistics)
+    ids, given = divide(parts, arrays), given_spec(parts.dataset, arrays)
+    train, targets, num_changed = parts.train_rows(ids.train, arrays.targets, given)
+    check_classes(ids._replace(train=train), targets, given)
+    arrays = arrays._replace(targets=targets)
+    inputs, spec, statistics, train = transform(parts.preprocessing, arrays, given, train, statistics)
+    check_finite(inputs, spec)
     shift, scale = target_scale(parts.preprocessing, statistics)
-    targets = arrays.targets
+    placed = targets
     if spec.kind == "regression":
-        targets = (targets.astype(np.float64) - shift) / scale
-    splits = {name: _place(inputs, targets, rows, spec, placement)
+        placed = (targets.astype(np.float64) - shift) / scale
+    splits = {name: _place(inputs, placed, rows, spec, placement)
               for name, rows in ids._replace(train=train)._asdict().items()}
-    return Prepared(spec, splits, statistics, shift, scale, arrays.targets, digest)
+    return Prepared(given, spec, splits, statistics, shift, scale, targets, num_changed, digest)
 
 
 class Transformed(NamedTuple):

@@ -16,8 +16,8 @@ from dlx.core.errors import DivergedError
 from dlx.core.random import torch_generator
 from dlx.core.types import Batch
 from dlx.engine import history
-from dlx.engine.data import Feed
 from dlx.engine.evaluate import dead_units, eval_mode, measure
+from dlx.engine.feed import Feed
 from dlx.engine.flat import Flat
 from dlx.engine.group import Group, Member, moved, without
 from dlx.engine.history import Gradients, Row
@@ -159,17 +159,19 @@ def batches(split: Feed, bounds: Sequence[int], seeds: Sequence[int], epoch: int
     num_examples = split.ids.shape[1]
     orders = torch.stack([torch.randperm(num_examples, generator=torch_generator(seed, "order", epoch))
                           for seed in seeds])
-    orders += torch.tensor(split.sources)[:, None] * num_examples
+    kept = (split.sources, split.target_sources, tuple(range(len(seeds))))
+    places = {sources: orders + torch.tensor(sources)[:, None] * num_examples for sources in kept}
     ids, device = split.ids.flatten(), split.inputs.device
     row_bytes = split.inputs[0].numel() * split.inputs.element_size()
     per_gather = max(1, GATHER_BYTES // max(1, row_bytes * (bounds[1] - bounds[0]) * len(seeds)))
     for low in range(start, len(bounds) - 1, per_gather):
-        parts = [orders[:, begin:end].flatten() for begin, end in pairwise(bounds[low : low + per_gather + 1])]
-        rows = parts[0] if len(parts) == 1 else torch.cat(parts)
-        placed = rows.to(device)
-        sizes = [len(part) for part in parts]
-        gathered = [tensor.index_select(0, where) for tensor, where in
-                    ((split.inputs, placed), (split.targets, placed), (ids, rows))]
+        windows = list(pairwise(bounds[low : low + per_gather + 1]))
+        rows = {sources: torch.cat([own[:, begin:end].flatten() for begin, end in windows])
+                for sources, own in places.items()}
+        placed = {sources: own.to(device) for sources, own in rows.items()}
+        sizes = [(end - begin) * len(seeds) for begin, end in windows]
+        gathered = [split.inputs.index_select(0, placed[split.sources]),
+                    split.targets.index_select(0, placed[split.target_sources]), ids.index_select(0, rows[kept[2]])]
         for inputs, targets, numbers in zip(*(torch.split(tensor, sizes) for tensor in gathered), strict=True):
             yield Batch(inputs, targets, numbers)
 
