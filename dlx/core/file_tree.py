@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from dlx.core.archive import ODD_CHARACTERS, Files, opened_archive
 from dlx.core.errors import ConfigError
+from dlx.core.ranges import shown
 
 # A file that was written just before it was looked at may change again without a new time stamp.
 SETTLED_SECONDS = 2.0
@@ -64,7 +65,7 @@ def find(path: str | None, data_dir: str, key: str) -> Path:
         ConfigError: it is not there.
     """
     if not path:
-        raise ConfigError(f"{key} must name a folder or an archive of your own, got {path!r}; add {key}=PATH")
+        raise ConfigError(f"{key} must name a folder or an archive of your own, got {shown(path)}; add {key}=PATH")
     typed = Path(path).expanduser()
     for candidate in (typed, Path(data_dir) / typed):
         with _readable(candidate):
