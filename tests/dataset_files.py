@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 
 
-
 def image_folder(folder: Path) -> list[str]:
     """Make bright and dark images in two class folders."""
     from PIL import Image

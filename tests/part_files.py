@@ -46,7 +46,7 @@ def parts(*overrides: str) -> Parts:
 
 
 def code_and_arguments(group: str, option: str) -> tuple[Callable[..., Any], dict[str, Any]]:
-    """Return the code of an option and the arguments that its YAML gives; of a dataset none of those of all datasets."""
+    """Return the code of an option and the arguments that its YAML gives, without those of every dataset."""
     values = saved(choice(group, option))[group]
     values = values[option] if group in LIST_GROUPS else values
     values = divide_dataset(values)[1] if group == "dataset" else values

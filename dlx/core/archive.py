@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import lzma
 import os
 import re
 import stat
+import struct
 import tarfile
 import tempfile
 import zipfile
@@ -35,7 +37,8 @@ EXTRA_HEADERS = (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE, tarf
                  tarfile.GNUTYPE_LONGLINK)
 # Control characters, bytes that are no UTF-8, and what some systems take for a separator.
 ODD_CHARACTERS = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff\\]")
-BROKEN = (tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, EOFError, UnicodeError, ValueError)
+BROKEN = (tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, lzma.LZMAError, struct.error, EOFError,
+          ValueError, NotImplementedError)
 
 
 class Files(NamedTuple):
@@ -219,7 +222,7 @@ def _zip_files(path: Path, archive: zipfile.ZipFile) -> Files:
         try:
             with archive.open(members[name]) as file:
                 return file.read()
-        except (*BROKEN, NotImplementedError, OSError) as error:
+        except (*BROKEN, OSError) as error:
             raise ConfigError(f"the member {name!r} of the archive {path} cannot be read ({error}); pack it again"
                               ) from error
 

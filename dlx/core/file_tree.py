@@ -66,13 +66,19 @@ def find(path: str | None, data_dir: str, key: str) -> Path:
     """
     if not path:
         raise ConfigError(f"{key} must name a folder or an archive of your own, got {shown(path)}; add {key}=PATH")
-    typed = Path(path).expanduser()
-    for candidate in (typed, Path(data_dir) / typed):
-        with _readable(candidate):
-            if candidate.exists():
-                return Path(os.path.abspath(candidate))
-    where = "" if typed.is_absolute() else f", neither in {Path.cwd()} nor in {data_dir}"
+    places = candidates(path, data_dir)
+    for place in places:
+        with _readable(place):
+            if place.exists():
+                return place
+    where = "" if len(places) == 1 else f", neither in {Path.cwd()} nor in {data_dir}"
     raise ConfigError(f"{key}={path} is not there{where}")
+
+
+def candidates(path: str, data_dir: str) -> list[Path]:
+    """Return where a path that is typed may lie, the likelier first."""
+    typed = Path(path).expanduser()
+    return list(dict.fromkeys(Path(os.path.abspath(place)) for place in (typed, Path(data_dir) / typed)))
 
 
 def stamp(path: Path) -> Stamp:

@@ -17,6 +17,7 @@ import json
 import logging
 import os
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -185,9 +186,9 @@ def _remember(root: Path, path: Path, own: Stamp, digest: str) -> None:
     if own.settled:
         with _writing(root):
             target.parent.mkdir(exist_ok=True)
-            temporary = target.with_suffix(f".{os.getpid()}{TEMPORARY}")
-            temporary.write_text(json.dumps({"path": str(path), "stamp": own.digest, "content": digest}))
-            temporary.replace(target)
+            with tempfile.NamedTemporaryFile("w", dir=target.parent, suffix=TEMPORARY, delete=False) as file:
+                json.dump({"path": str(path), "stamp": own.digest, "content": digest}, file)
+            os.replace(file.name, target)
 
 
 def _index_file(root: Path, path: Path) -> Path:
