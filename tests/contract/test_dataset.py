@@ -176,7 +176,7 @@ def global_draws():
 
 
 def test_dataset_trains_with_what_its_yaml_composes(loaded, tmp_path):
-    few = thinned(loaded.dataset.spec(), loaded.arrays, min(120, len(loaded.arrays.targets)))
+    few = thinned(loaded.spec, loaded.arrays, min(120, len(loaded.arrays.targets)))
     folder = train(parts(*loaded.overrides, "epochs=3", "batch_size=16"), tmp_path / "run", few)
     losses = metrics(folder)["train_eval_loss"].tolist()
     assert losses[-1] < losses[0]
