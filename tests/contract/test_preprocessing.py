@@ -9,8 +9,10 @@ import torch
 from part_files import choice, make, option_names, parts
 from small_runs import digits, table
 
-from dlx.core.types import Arrays, ScalesTarget, TaskSpec
-from dlx.engine.data import prepare, transform
+from dlx.core.types import ScalesTarget, TaskSpec
+from dlx.engine.data import prepare
+from dlx.engine.pipeline import Pipeline
+from dlx.engine.pipeline import fit as fit_pipeline
 from dlx.engine.state import model_checkpoint, restore_statistics
 from dlx.record.checkpoint import decode, encode
 
@@ -40,13 +42,12 @@ def chain(names):
 
 
 def fit(preprocessing, arrays, rows, spec):
-    return transform(preprocessing, arrays, spec, rows).statistics
+    return fit_pipeline(preprocessing, arrays.inputs, arrays.targets, rows, spec).pipeline.statistics
 
 
 def apply(preprocessing, inputs, statistics):
     spec = TaskSpec("regression", "image" if inputs.ndim == 4 else "table", inputs.shape[1:], 1)
-    arrays = Arrays(inputs, np.zeros(len(inputs), np.float32))
-    return transform(preprocessing, arrays, spec, np.arange(len(inputs)), statistics).inputs
+    return Pipeline(preprocessing, statistics, spec)(inputs)
 
 
 def prepared(names, data, dataset):
