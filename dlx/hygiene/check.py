@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from dlx.core.ragged import Ragged
 from dlx.core.types import Metric, Outcome
 from dlx.hygiene.baselines import Baseline, baselines, measured
 from dlx.hygiene.columns import Columns, columns_of
@@ -19,20 +20,20 @@ from dlx.hygiene.near import Near, near_duplicates
 from dlx.hygiene.notes import NUM_QUERIES, Group, Time, groups_in, nearest_of, times_in
 from dlx.hygiene.order import Order, order
 from dlx.hygiene.properties import properties
-from dlx.hygiene.shift import PROPERTY_ROWS, Shift, shift
+from dlx.hygiene.shift import PROPERTY_ROWS, Shift, holm, shift
 
 FORMAT = 1
-# A hash of a row costs a microsecond or two.
-EXACT_ROWS = 1_000_000
+# A hash of a row costs a microsecond or two, and one per thousand bytes.
+EXACT_ROWS, EXACT_BYTES = 1_000_000, 2**28
 NEAREST_ROWS = 10_000
 
 
 class Hygiene(NamedTuple):
     """What was found in a divided dataset.
 
-    num_rows: of each split; num_compared: of all rows, in how many exact duplicates were looked for; features: what near
-    duplicates, shift and baselines look at, in words; leaked: held-out rows by split that train has, exactly or nearly;
-    shifts: of each held-out split against train; made: the baselines.
+    num_rows: of each split; num_compared: of all of them, in how many exact duplicates were looked for; leaked:
+    held-out rows by split that train has, exactly or nearly; shifts: of each held-out split against train; made: the
+    baselines; features: what near duplicates, shift and baselines look at, in words.
     """
 
     num_rows: dict[str, int]
@@ -60,7 +61,7 @@ class Model(NamedTuple):
 @contextlib.contextmanager
 def one_thread() -> Iterator[None]:
     """Let linear algebra of NumPy and SciPy compute on one thread: small products on several wait for each other."""
-    from threadpoolctl import threadpool_limits
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     with threadpool_limits(limits=1, user_api="blas"):
         yield
@@ -73,8 +74,7 @@ def check(data: Data) -> Hygiene:
 
 
 def _check(data: Data) -> Hygiene:
-    compared = {name: rows[sample(len(rows), max(1, EXACT_ROWS * len(rows) // max(1, len(data.targets))),
-                                  f"exact-{name}")] for name, rows in data.rows.items()}
+    compared = _compared(data)
     groups = _groups(data, compared)
     features = features_of(data)
     near, leaked = near_duplicates(features, groups)
@@ -87,18 +87,28 @@ def _check(data: Data) -> Hygiene:
     if clashes is not None:
         clashes = clashes._replace(rows=clashes.rows._replace(rows=tuple(known[list(clashes.rows.rows)].tolist())),
                                    examples=tuple(tuple(known[list(own)].tolist()) for own in clashes.examples))
+    shifts, ordered = adjusted(_shifts(data, features), order(data.targets, data.spec.kind))
     return Hygiene(
         {name: len(rows) for name, rows in data.rows.items()}, len(known), duplicates(groups, compared), clashes, near,
-        leaked, order(data.targets, data.spec.kind), groups_in(data.notes, data.rows, _neighbours(data, features)),
-        times_in(data.notes, data.rows), _columns(data, features), _shifts(data, features),
+        leaked, ordered, groups_in(data.notes, data.rows, _neighbours(data, features)),
+        times_in(data.notes, data.rows), _columns(data, features), shifts,
         baselines(features, data.targets, data.rows, data.prepared_spec), features.made)
+
+
+def _compared(data: Data) -> dict[str, np.ndarray]:
+    """Choose the rows of each split in which exact duplicates are looked for."""
+    inputs = data.given.values if isinstance(data.given, Ragged) else data.given
+    most = min(EXACT_ROWS, (EXACT_BYTES // (4 if data.is_on_disk else 1)) * len(data.given) // max(1, inputs.nbytes))
+    total = sum(map(len, data.rows.values()))
+    return {name: rows[sample(len(rows), max(1, most * len(rows) // total), f"exact-{name}")]
+            for name, rows in data.rows.items()}
 
 
 def _groups(data: Data, compared: Mapping[str, np.ndarray]) -> np.ndarray:
     """Number rows so that equal ones share a number, [N]; those that are not compared have numbers of their own."""
     rows = np.sort(np.concatenate(list(compared.values())))
     groups = np.arange(len(data.targets)) + len(rows)
-    groups[rows] = equal_groups(data.given if len(rows) == len(data.given) else data.given[rows])
+    groups[rows] = equal_groups(data.given, rows)
     return groups
 
 
@@ -132,6 +142,19 @@ def _shifts(data: Data, features: Features) -> dict[str, Shift]:
                          targets[split], data.spec.kind) for split in data.held_out}
 
 
+def adjusted(shifts: Mapping[str, Shift], ordered: Order | None) -> tuple[dict[str, Shift], Order | None]:
+    """Correct the p-values of classifiers, of targets and of the order together."""
+    found = [test.p_value for own in shifts.values() for test in (own.classifier, own.labels) if test is not None]
+    corrected = iter(holm([*found, *([] if ordered is None else [ordered.p_value])]))
+    result = {}
+    for split, own in shifts.items():
+        classifier, labels = own.classifier, own.labels
+        classifier = None if classifier is None else classifier._replace(adjusted=next(corrected))
+        labels = None if labels is None else labels._replace(q_value=next(corrected))
+        result[split] = own._replace(classifier=classifier, labels=labels)
+    return result, None if ordered is None else ordered._replace(adjusted=next(corrected))
+
+
 def report_of(found: Hygiene, metrics: Mapping[str, Metric], rows: Mapping[str, np.ndarray], model: Model | None = None
               ) -> dict[str, Any]:
     """Return findings as plain data for hygiene.json.
@@ -149,7 +172,7 @@ def report_of(found: Hygiene, metrics: Mapping[str, Metric], rows: Mapping[str, 
     better = {name: metric.greater_is_better for name, metric in metrics.items()}
     facts = found._replace(leaked={}, made=[])._asdict()
     facts |= {
-        "leaked": {split: {"count": len(own), "of": found.num_rows[split], "rows": own[:1000]}
+        "leaked": {split: {"found": len(own), "of": found.num_rows[split], "rows": own[:1000]}
                    for split, own in found.leaked.items()},
         "made": [{"name": own.name, "title": own.title, "fitted_on": own.fitted_on, "of_rows": own.of_rows}
                  for own in found.made],

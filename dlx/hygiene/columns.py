@@ -1,4 +1,4 @@
-"""Columns of a table that tell the target by themselves, tell nothing, or number the rows. N rows, D columns, C classes."""
+"""Columns of a table that tell the target by themselves, tell nothing, or number the rows. N rows, D columns."""
 
 from __future__ import annotations
 
@@ -29,8 +29,9 @@ class Leak(NamedTuple):
 class Columns(NamedTuple):
     """What single columns show.
 
-    leaks: the target, by themselves; best: the column that comes closest, if one comes close; constant: one value; identifiers: another
-    value in every row; num_rows: on how many rows of train, of_rows: of how many; limit: above it a column is a leak.
+    leaks: the target, by themselves; best: the column that comes closest, if one comes close; constant: one value;
+    identifiers: another value in every row; num_rows: on how many rows of train, of_rows: of how many; limit: above it
+    a column is a leak.
     """
 
     leaks: tuple[Leak, ...]
@@ -116,7 +117,7 @@ def _areas(ranks: np.ndarray, positive: np.ndarray) -> np.ndarray:
 def _correlations(ranks: np.ndarray, target_ranks: np.ndarray) -> np.ndarray:
     centred, target = ranks - ranks.mean(axis=0), target_ranks - target_ranks.mean()
     scale = np.sqrt((centred**2).sum(axis=0) * (target**2).sum())
-    return np.abs(target @ centred) / np.where(scale > 0, scale, np.inf)
+    return np.asarray(np.abs(target @ centred) / np.where(scale > 0, scale, np.inf))
 
 
 def _told_by_category(codes: np.ndarray, targets: np.ndarray, kind: Kind) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,8 +22,8 @@ class Data(NamedTuple):
     """A dataset that was divided.
 
     given: inputs as the dataset gives them, [N, ...]; targets [N] or [N, L] and notes [N] of the same rows; spec: of
-    them; rows: row numbers of each split; prepared: inputs of each split after preprocessing, in the order of rows;
-    prepared_spec: of those.
+    them; rows: row numbers of each split, train first; prepared: reads inputs of a split after preprocessing, by their
+    places among its rows; prepared_spec: of those; is_on_disk: inputs are too large for memory.
     """
 
     given: np.ndarray | Ragged
@@ -31,8 +31,9 @@ class Data(NamedTuple):
     notes: Mapping[str, np.ndarray]
     spec: TaskSpec
     rows: Mapping[str, np.ndarray]
-    prepared: Mapping[str, np.ndarray | Ragged]
+    prepared: Mapping[str, Callable[[np.ndarray], np.ndarray | Ragged]]
     prepared_spec: TaskSpec
+    is_on_disk: bool = False
 
     @property
     def held_out(self) -> tuple[str, ...]:
@@ -43,7 +44,7 @@ class Data(NamedTuple):
 class Count(NamedTuple):
     """So many rows out of how many, with the first few."""
 
-    count: int
+    found: int
     of: int
     rows: tuple[int, ...] = ()
 

@@ -41,33 +41,32 @@ class Conflicts(NamedTuple):
     most_right: float
 
 
-def equal_groups(inputs: np.ndarray | Ragged) -> np.ndarray:
-    """Number the rows so that equal ones, and no others, have the same number, [N].
+def equal_groups(inputs: np.ndarray | Ragged, rows: np.ndarray) -> np.ndarray:
+    """Number rows of inputs so that equal ones, and no others, have the same number, [n].
 
     Rows are compared by the BLAKE2b hash of their bytes; all NaN are equal, and so are 0 and -0.
     """
     numbers: dict[bytes, int] = {}
-    digests = (hashlib.blake2b(row, digest_size=DIGEST_BYTES).digest() for row in _bytes_of(inputs))
-    return np.fromiter((numbers.setdefault(digest, len(numbers)) for digest in digests), np.int64, len(inputs))
+    digests = (hashlib.blake2b(row, digest_size=DIGEST_BYTES).digest() for row in _bytes_of(inputs, rows))
+    return np.fromiter((numbers.setdefault(digest, len(numbers)) for digest in digests), np.int64, len(rows))
 
 
-def _bytes_of(inputs: np.ndarray | Ragged) -> Iterator[memoryview]:
+def _bytes_of(inputs: np.ndarray | Ragged, rows: np.ndarray) -> Iterator[bytes]:
     if isinstance(inputs, Ragged):
-        yield from (memoryview(np.ascontiguousarray(item)).cast("B") for item in inputs.items())
+        yield from (_canonical(inputs.values[inputs.offsets[row] : inputs.offsets[row + 1]]).tobytes() for row in rows)
         return
-    row_bytes = max(1, inputs[:1].nbytes)
-    step = max(1, BLOCK_BYTES // row_bytes)
-    for low in range(0, len(inputs), step):
-        block = np.ascontiguousarray(_canonical(inputs[low : low + step]))
-        view = memoryview(block.reshape(-1).view(np.uint8))
-        width = len(view) // len(block)
-        yield from (view[start : start + width] for start in range(0, len(block) * width, width or 1))
+    step = max(1, BLOCK_BYTES // max(1, inputs[:1].nbytes))
+    for low in range(0, len(rows), step):
+        block = _canonical(inputs[rows[low : low + step]])
+        data = block.tobytes()
+        width = len(data) // len(block)
+        yield from (data[number * width : (number + 1) * width] for number in range(len(block)))
 
 
 def _canonical(block: np.ndarray) -> np.ndarray:
     if not np.issubdtype(block.dtype, np.floating):
         return block
-    return np.where(np.isnan(block), block.dtype.type(np.nan), block + block.dtype.type(0))
+    return np.asarray(np.where(np.isnan(block), block.dtype.type(np.nan), block + block.dtype.type(0)))
 
 
 def duplicates(groups: np.ndarray, rows: Mapping[str, np.ndarray]) -> Duplicates:
@@ -100,7 +99,7 @@ def twins_in(groups: np.ndarray, rows: np.ndarray, others: np.ndarray) -> np.nda
     """Return for each row the first equal one among others, or -1."""
     first = np.full(groups.max(initial=-1) + 1, -1)
     first[groups[others][::-1]] = others[::-1]
-    return first[groups[rows]]
+    return np.asarray(first[groups[rows]])
 
 
 def conflicts(groups: np.ndarray, targets: np.ndarray, kind: Kind) -> Conflicts | None:

@@ -47,21 +47,16 @@ class Features(NamedTuple):
 def features_of(data: Data) -> Features:
     """Make numbers of what the model sees, of at most 70,000 rows and 64 Mi numbers."""
     total = sum(map(len, data.rows.values()))
-    first = next(iter(data.prepared.values()))
-    width = _flattened(first[np.arange(min(1, len(first)))], data.prepared_spec).shape[1]
-    share = min(1.0, MAX_ROWS / total, MAX_ELEMENTS / (total * max(1, width)))
+    width = _flattened(data.prepared[TRAIN](np.arange(1)), data.prepared_spec).shape[1]
+    most = MAX_ELEMENTS // 4 if data.is_on_disk else MAX_ELEMENTS
+    share = min(1.0, MAX_ROWS / total, most / (total * max(1, width)))
     places = {name: sample(len(rows), max(1, int(share * len(rows))), f"features-{name}")
               for name, rows in data.rows.items()}
-    values = {name: _flattened(_at(data.prepared[name], own), data.prepared_spec) for name, own in places.items()}
+    values = {name: _flattened(data.prepared[name](own), data.prepared_spec) for name, own in places.items()}
     values = _without_nan(values)
     rows = {name: data.rows[name][own] for name, own in places.items()}
     return Features(values, places, rows, {name: data.targets[own] for name, own in rows.items()},
                     {name: len(own) for name, own in data.rows.items()}, _how(data.prepared_spec))
-
-
-def _at(inputs: np.ndarray | Ragged, places: np.ndarray) -> np.ndarray | Ragged:
-    # All of them in order need no copy.
-    return inputs if len(places) == len(inputs) else inputs[places]
 
 
 def _flattened(inputs: np.ndarray | Ragged, spec: TaskSpec) -> np.ndarray:
@@ -127,7 +122,7 @@ def _one_hot(values: np.ndarray, spec: TaskSpec) -> np.ndarray:
 
 
 def _without_nan(values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Put the mean of train in the place of what is missing, and add a column that says so; infinity counts as missing."""
+    """Put the mean of train in the place of what is missing or infinite, and add a column that says so."""
     gaps = {name: ~np.isfinite(own) for name, own in values.items()}
     missing = np.any([own.any(axis=0) for own in gaps.values()], axis=0)
     if not missing.any():

@@ -6,7 +6,7 @@ N rows, D features, k dimensions of a projection.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -127,14 +127,14 @@ def chance_of(dimension: float) -> float:
 
     In d dimensions a neighbour is farther than r with probability 2^-(r/median)^d.
     """
-    return 1 - 2 ** -(SHARE_OF_MEDIAN**dimension)
+    return float(-math.expm1(-math.log(2) * SHARE_OF_MEDIAN**dimension))
 
 
 def is_beyond(count: Count, chance: float) -> bool:
     """Say whether so many near duplicates are more than chance makes (binomial, one-sided)."""
     from scipy.special import bdtrc
 
-    return count.count > 0 and (chance == 0 or float(bdtrc(count.count - 1, count.of, chance)) < ALPHA / 10)
+    return count.found > 0 and (chance == 0 or float(bdtrc(count.found - 1, count.of, chance)) < ALPHA / 10)
 
 
 def scale_of(values: Tensor, groups: Tensor) -> Scale:
@@ -221,14 +221,9 @@ def _candidates(places: Tensor, threshold: float) -> Iterator[tuple[Tensor, Tens
 
 def _measured(values: Tensor, first: Tensor, second: Tensor, threshold: float
               ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    for one, two in zip(first.split(PAIRS_AT_ONCE), second.split(PAIRS_AT_ONCE), strict=True):
+    for low in range(0, len(first), PAIRS_AT_ONCE):
+        one, two = first[low : low + PAIRS_AT_ONCE], second[low : low + PAIRS_AT_ONCE]
         distances = (values[one] - values[two]).square().sum(dim=1).sqrt().double()
         keep = distances < threshold
         if keep.any():
             yield one[keep], two[keep], distances[keep]
-
-
-def sizes_text(num_rows: Mapping[str, int], of_rows: Mapping[str, int]) -> str:
-    """Write on how many of how many rows."""
-    some, total = sum(num_rows.values()), sum(of_rows.values())
-    return f"{some:,} rows" if some == total else f"{some:,} of {total:,} rows"

@@ -8,13 +8,13 @@ from typing import NamedTuple
 import numpy as np
 
 from dlx.hygiene.data import HELD_OUT, MAX_LISTED, TRAIN, Count
-from dlx.hygiene.near import SCALE_ROWS
 
 TIMES = ("date", "time", "timestamp", "datetime", "day", "month", "year")
 GROUPS = ("group", "speaker", "subject", "patient", "person", "user", "customer", "session", "recording", "site",
           "batch", "device", "writer", "author", "family")
 # A group whose rows are so much more often nearest to each other than by chance can be recognised.
 LIFT = 0.5
+NUM_QUERIES = 256
 
 
 class Group(NamedTuple):
@@ -120,6 +120,3 @@ def nearest_of(queries: np.ndarray, train: np.ndarray) -> np.ndarray:
                             compute_mode="use_mm_for_euclid_dist")
     nearest: np.ndarray = distances.argmin(dim=1).numpy()
     return nearest
-
-
-NUM_QUERIES = SCALE_ROWS

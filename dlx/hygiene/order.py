@@ -14,13 +14,15 @@ class Order(NamedTuple):
     """The order of rows in the dataset, against targets.
 
     equal_neighbours: the share of rows whose next row has the same class, or lies on the same side of the median;
-    expected: of that in a random order; p_value: of the difference, two-sided; auc: how well the row number tells two
-    classes, or two sides of the median, apart: of several classes the largest of each against the rest.
+    expected: of that in a random order; p_value: of the difference, two-sided; adjusted: by Holm with other tests; auc:
+    how well the row number tells two classes, or two sides of the median, apart: of several classes the largest of each
+    against the rest.
     """
 
     equal_neighbours: float
     expected: float
     p_value: float
+    adjusted: float
     auc: float
 
 
@@ -45,8 +47,8 @@ def order(targets: np.ndarray, kind: Kind) -> Order | None:
     variance = (squares * (squares + num_rows * (num_rows + 1)) - 2 * num_rows * cubes - num_rows**3) / (
         num_rows**2 * (num_rows - 1))
     equal = float(np.count_nonzero(labels[1:] == labels[:-1]))
-    return Order(equal / (num_rows - 1), expected / (num_rows - 1), _two_sided(equal - expected, variance),
-                 _auc_of_position(labels))
+    p_value = _two_sided(equal - expected, variance)
+    return Order(equal / (num_rows - 1), expected / (num_rows - 1), p_value, p_value, _auc_of_position(labels))
 
 
 def _two_sided(difference: float, variance: float) -> float:

@@ -21,7 +21,7 @@ class Properties(NamedTuple):
 
 
 def properties(inputs: np.ndarray | Ragged, spec: TaskSpec) -> Properties:
-    """Return the columns of a table; of pictures brightness, contrast and colours; of texts and sounds length and more."""
+    """Return the columns of a table; of pictures brightness, contrast and colours; of others length and more."""
     if spec.layout == "table":
         assert isinstance(inputs, np.ndarray)
         values = inputs.reshape(len(inputs), -1).astype(np.float64)
@@ -63,7 +63,8 @@ def _sums(values: np.ndarray, ragged: Ragged) -> np.ndarray:
 def _of_tokens(inputs: np.ndarray) -> dict[str, np.ndarray]:
     present = inputs != PADDING
     lengths = present.sum(axis=1)
-    return {"length in tokens": lengths, "mean token": np.where(present, inputs, 0).sum(axis=1) / np.maximum(lengths, 1)}
+    totals = np.where(present, inputs, 0).sum(axis=1)
+    return {"length in tokens": lengths, "mean token": totals / np.maximum(lengths, 1)}
 
 
 def _of_series(inputs: np.ndarray) -> dict[str, np.ndarray]:
