@@ -19,8 +19,9 @@ from dlx.core.errors import DivergedError
 from dlx.core.types import Arrays, Batch, Loss, Split, TaskSpec
 from dlx.dataset.digits import Digits
 from dlx.engine import evaluate, run
-from dlx.engine.data import Prepared, feed
+from dlx.engine.data import Prepared
 from dlx.engine.evaluate import Evaluator, Examples
+from dlx.engine.feed import feed
 from dlx.engine.fit import Fit
 from dlx.engine.flat import Flat
 from dlx.engine.parts import Parts

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 Kind = Literal["classification", "regression", "sequence"]
 Layout = Literal["image", "table", "tokens", "series", "text", "audio"]
+# Keys of any dataset beside its own: what is done to its train rows, see dlx.engine.train_rows.
+TRAIN_ROWS = ("train_fraction", "imbalance", "label_noise", "label_confusion", "shuffle_labels", "train_seed")
 # A position of a target [L] of which nothing is asked.
 IGNORED = -100
 # The token that fills a text to its length; a model knows by it where a text ends.
@@ -100,9 +102,12 @@ class SplitIds(NamedTuple):
 
 
 class Split(NamedTuple):
-    """The examples of one split on the device: inputs [N, ...], targets [N], ids [N] (row numbers in the dataset)."""
+    """The examples of one split on the device: inputs [N, ...], targets [N, ...], ids [N] (row numbers in the dataset).
 
-    inputs: Tensor
+    Inputs that stay on disk are no tensor, but are read by slice and index_select as one is: dlx.engine.stored.
+    """
+
+    inputs: Any
     targets: Tensor
     ids: Tensor
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from dlx.core.ranks import ALONE, Ranks
 from dlx.core.types import Loss, Outcome, StreamedMetric, TaskSpec
-from dlx.engine.data import Feed
+from dlx.engine.feed import Feed
 from dlx.engine.stack import watch_flat
 
 if TYPE_CHECKING:

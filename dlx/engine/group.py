@@ -18,8 +18,9 @@ from dlx.core.device import Placement
 from dlx.core.ranks import Processes
 from dlx.core.types import OnBatch, OnGradient, OnHistory, Penalty
 from dlx.engine import build, history
-from dlx.engine.data import Feed, Prepared, feed
+from dlx.engine.data import Prepared
 from dlx.engine.evaluate import Evaluator, chunk_rows
+from dlx.engine.feed import Feed, feed
 from dlx.engine.flat import Flat, flatten
 from dlx.engine.optimize import Optimization, Setting, optimize
 from dlx.engine.parts import Parts, join

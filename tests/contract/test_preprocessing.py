@@ -1,6 +1,7 @@
 """What every preprocessing of conf/preprocessing promises, on every kind of data that it accepts."""
 
 from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -9,8 +10,9 @@ from kinds_of_data import DATA, NUM_ROWS, RAW, constant, freeze, mismatches, poi
 from part_files import make, option_names, parts
 
 from dlx.core.errors import ConfigError
-from dlx.core.types import ChangesSpec, FitsBlocks, ScalesTarget, SelectsRows
-from dlx.engine.data import prepare, spec_after, transform
+from dlx.core.types import ChangesSpec, FitsBlocks, ScalesTarget, SelectsRows, TaskSpec
+from dlx.engine.data import prepare
+from dlx.engine.pipeline import fit, in_blocks, spec_after
 from dlx.engine.state import model_checkpoint, restore_statistics
 from dlx.record.checkpoint import decode, encode
 
@@ -34,6 +36,20 @@ DATASETS = {"classification": "digits", "regression": "diabetes"}
 
 def chain(names):
     return {name: make("preprocessing", name) for name in names}
+
+
+class Transformed(NamedTuple):
+    """All rows after preprocessing, what they look like, its statistics, and the train rows that it left."""
+
+    inputs: Any
+    spec: TaskSpec
+    statistics: Any
+    train: Any
+
+
+def transform(preprocessing, arrays, spec, train, statistics=None):
+    pipeline, train, _ = fit(preprocessing, arrays.inputs, arrays.targets, train, spec, statistics)
+    return Transformed(in_blocks(pipeline, arrays.inputs), pipeline.spec, pipeline.statistics, train)
 
 
 def transformed(names, data, statistics=None):
