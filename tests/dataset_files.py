@@ -5,6 +5,53 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
+
+
+def table(num_rows: int = 160) -> pd.DataFrame:
+    """Two columns of numbers and one of categories that tell two classes apart, and a column to split by."""
+    draw = np.random.default_rng(3)
+    height, weight = draw.normal(170, 10, num_rows).round(1), draw.normal(70, 12, num_rows).round(1)
+    city = draw.choice(["Bern", "Oslo", "Rome"], num_rows)
+    signal = (height - 170) / 10 + (weight - 70) / 12 + (city == "Oslo") + draw.normal(0, 0.3, num_rows)
+    return pd.DataFrame({"height": height, "weight": weight, "city": city, "person": np.arange(num_rows) // 4,
+                         "label": np.where(signal > 0, "tall", "small")})
+
+
+def csv(folder: Path) -> list[str]:
+    """A text table."""
+    table().to_csv(folder / "people.csv", index=False)
+    return [f"dataset.path={folder / 'people.csv'}", "dataset.target=label", "dataset.notes=[person]"]
+
+
+def parquet(folder: Path) -> list[str]:
+    """The same table as parquet."""
+    table().to_parquet(folder / "people.parquet")
+    return [f"dataset.path={folder / 'people.parquet'}", "dataset.target=label", "dataset.notes=[person]"]
+
+
+def arrays(folder: Path) -> list[str]:
+    """Inputs and targets in one file."""
+    frame = table()
+    np.savez(folder / "people.npz", inputs=frame[["height", "weight"]].to_numpy(), targets=frame["label"].to_numpy(str))
+    return [f"dataset.path={folder / 'people.npz'}"]
+
+
+def huggingface(folder: Path) -> list[str]:
+    """The same table as a folder of the datasets library."""
+    import datasets
+
+    datasets.disable_progress_bars()
+    datasets.Dataset.from_pandas(table(), preserve_index=False).save_to_disk(folder / "people")
+    return [f"dataset.path={folder / 'people'}", "dataset.target=label", "dataset.notes=[person]"]
+
+
 # By option: makes files in a folder and returns the overrides that point there. The data can be learnt: a few epochs
 # of training lower the loss.
-FILES: dict[str, Callable[[Path], list[str]]] = {}
+FILES: dict[str, Callable[[Path], list[str]]] = {
+    "csv": csv,
+    "parquet": parquet,
+    "arrays": arrays,
+    "huggingface": huggingface,
+}
