@@ -1,5 +1,7 @@
 """Folds: a partition, class proportions, groups, and what the division depends on. N rows, J folds."""
 
+import itertools
+
 import numpy as np
 import pytest
 from part_files import make
@@ -29,7 +31,8 @@ def test_folds_test_every_row_once_in_sizes_that_differ_by_one(kind, count):
 def test_repeats_are_partitions_of_their_own(repeats):
     tests = [ids.test.tolist() for ids in all_folds(Rows(CLASSES, "classification"), 5, repeats)]
     for repeat in range(repeats):
-        assert sorted(sum(tests[5 * repeat:5 * repeat + 5], [])) == list(range(503))
+        whole = itertools.chain.from_iterable(tests[5 * repeat:5 * repeat + 5])
+        assert sorted(whole) == list(range(503))
     assert len(set(map(tuple, tests))) == 5 * repeats
 
 
