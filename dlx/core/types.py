@@ -148,6 +148,23 @@ class Dataset(Protocol):
         """
 
 
+@runtime_checkable
+class ReadsMore(Protocol):
+    """A dataset that reads further rows of the same form, to predict."""
+
+    def more(self, path: str, data_dir: str, spec: TaskSpec) -> tuple[Any, Sequence[Any]]:
+        """Return inputs [N, ...] and what names each row [N].
+
+        Args:
+            path: of a file or folder; relative to the current folder, else to data_dir.
+            spec: of the data that the model was trained on.
+
+        Raises:
+            StorageError: it is not there.
+            ConfigError: it is not of this form; says file, row or column.
+        """
+
+
 class Rows(NamedTuple):
     """What a splitter may know of rows: targets [N] or [N, L], the task's kind, the dataset's own test set, notes."""
 
