@@ -138,8 +138,8 @@ BAD = {
     "one axis": ({"inputs": TABLE[:, 0], "targets": CLASSES}, {}, "a.npz, array inputs has shape (24,) of float64, "
                                                                   "which tells no layout; rows of 1, 2 or 3 axes"),
     "three axes": ({"inputs": BYTES / 2, "targets": CLASSES}, {}, "a.npz, array inputs has shape (24, 5, 4) of "
-                                                                  "float64, which tells no layout; say which: dataset.layout="
-                                                                  "image or series"),
+                                                                  "float64, which tells no layout; say which: "
+                                                                  "dataset.layout=image or series"),
     "other axes": ({"inputs": TABLE, "targets": CLASSES}, {"layout": "image"}, "a.npz, array inputs has shape (24, 3); "
                                                                                "layout image needs 3 or 4 axes"),
     "no rows": ({"inputs": TABLE[:0], "targets": CLASSES[:0]}, {}, "a.npz, array inputs has shape (0, 3): there is "
