@@ -15,6 +15,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy as np
     import torch
     from torch import Tensor, nn
@@ -163,6 +165,14 @@ class ReadsMore(Protocol):
             StorageError: it is not there.
             ConfigError: it is not of this form; says file, row or column.
         """
+
+
+@runtime_checkable
+class Downloads(Protocol):
+    """A dataset that lies below data_dir, or will once `load` has downloaded it."""
+
+    def paths(self, data_dir: str) -> Sequence[Path]:
+        """Return its files, all in one folder."""
 
 
 class Rows(NamedTuple):
