@@ -187,7 +187,7 @@ def test_dataset_is_called_in_messages_as_it_is_typed(loaded):
 
 
 def test_dataset_trains_with_what_its_yaml_composes(loaded, tmp_path):
-    num_rows = min(max(120, 6 * loaded.spec.num_outputs), len(loaded.arrays.targets))
+    num_rows = min(max(120, 20 * loaded.spec.num_outputs), len(loaded.arrays.targets))
     few = thinned(loaded.spec, loaded.arrays, num_rows)
     folder = train(parts(*loaded.overrides, "epochs=3", "batch_size=16"), tmp_path / "run", few)
     losses = metrics(folder)["train_eval_loss"].tolist()
