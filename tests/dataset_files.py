@@ -22,13 +22,13 @@ def table(num_rows: int = 160) -> pd.DataFrame:
 def csv(folder: Path) -> list[str]:
     """A text table."""
     table().to_csv(folder / "people.csv", index=False)
-    return [f"dataset.path={folder / 'people.csv'}", "dataset.target=label", "dataset.notes=[person]"]
+    return [f"dataset.path={folder / 'people.csv'}", "dataset.target=label", "dataset.notes=[person,city]"]
 
 
 def parquet(folder: Path) -> list[str]:
     """The same table as parquet."""
     table().to_parquet(folder / "people.parquet")
-    return [f"dataset.path={folder / 'people.parquet'}", "dataset.target=label", "dataset.notes=[person]"]
+    return [f"dataset.path={folder / 'people.parquet'}", "dataset.target=label", "dataset.notes=[person,city]"]
 
 
 def arrays(folder: Path) -> list[str]:
@@ -44,7 +44,7 @@ def huggingface(folder: Path) -> list[str]:
 
     datasets.disable_progress_bars()
     datasets.Dataset.from_pandas(table(), preserve_index=False).save_to_disk(folder / "people")
-    return [f"dataset.path={folder / 'people'}", "dataset.target=label", "dataset.notes=[person]"]
+    return [f"dataset.path={folder / 'people'}", "dataset.target=label", "dataset.notes=[person,city]"]
 
 
 # By option: makes files in a folder and returns the overrides that point there. The data can be learnt: a few epochs
