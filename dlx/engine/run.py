@@ -22,6 +22,7 @@ from dlx.engine.feed import Feed, feed
 from dlx.engine.fit import Fit, dismiss, fit
 from dlx.engine.group import Group, Member, evaluator_of, moved
 from dlx.engine.history import Row
+from dlx.engine.hygiene import hygiene
 from dlx.engine.parallel import check_start, clock_of
 from dlx.engine.parts import Parts
 from dlx.engine.recorder import Clock, Observer, Recorder
@@ -40,13 +41,15 @@ from dlx.record.store import CheckpointStore, Found, newest_common
 class Run(NamedTuple):
     """One run to train, in a described and locked folder.
 
-    config: the configuration as saved, to be written into checkpoints; log: of this run alone.
+    config: the configuration as saved, to be written into checkpoints; log: of this run alone; checks_data: leave
+    hygiene.json, for a report.
     """
 
     parts: Parts
     config: Mapping[str, Any]
     folder: RunFolder
     log: logging.Logger = logging.getLogger("dlx")
+    checks_data: bool = False
 
     @property
     def store(self) -> CheckpointStore:
@@ -281,6 +284,10 @@ def measure_selected(run: Run, model: nn.Module, placement: Placement, member: M
                        {name: split.outcome for name, split in examples.items()}, settings.level)
     held_out = {name: (data.splits[name].ids.numpy(), examples[name].outcome) for name in HELD_OUT}
     write_predictions(run.folder.path / layout.PREDICTIONS, held_out, data.spec.class_names)
+    if run.checks_data:
+        found = hygiene(data, run.config.get("preprocessing"), parts.metrics,
+                        {name: examples[name].outcome for name in HELD_OUT}, settings.level)
+        atomic.write_json(run.folder.path / layout.HYGIENE, found, "file")
     progress = member.progress
     assert progress.best_row is not None
     selected = progress.rows[progress.best_row]

@@ -19,6 +19,7 @@ from dlx.engine.budget import TooManyMembersError, most_members
 from dlx.engine.data import Prepared, Shelf, prepare_arrays
 from dlx.engine.fit import Fit, batch_bounds
 from dlx.engine.group import Form, Group, Member, group_of
+from dlx.engine.hygiene import kept
 from dlx.engine.parts import Parts
 from dlx.engine.probe import convolution_form
 from dlx.engine.stack import problem
@@ -164,7 +165,9 @@ def prepare_run(shelf: Shelf, run: Described, saved: Checkpoint | None, data_dir
         check_fingerprint(digest, saved)
     statistics = None if saved is None else restore_statistics(saved)
     names = [json.dumps(config.get(group)) for group in ("dataset", "split", "preprocessing")]
-    return shelf.prepared(data, tuple(names), lambda: prepare_arrays(parts, arrays, digest, placement, statistics))
+    again = kept(arrays, lambda: parts.dataset.load(data_dir))
+    return shelf.prepared(data, tuple(names), lambda: prepare_arrays(parts, arrays, digest, placement, statistics)
+                          ._replace(arrays=again))
 
 
 def check_task(parts: Parts, data: Prepared) -> None:

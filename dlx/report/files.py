@@ -11,6 +11,7 @@ from dlx.core.errors import ArtefactError
 from dlx.record import layout
 from dlx.record.safe_yaml import read_json, read_text, read_yaml
 from dlx.record.table import read_rows
+from dlx.report.checks import Checks, parse_checks
 from dlx.report.history import History
 from dlx.report.predictions import Predictions, Sequences, read_predictions
 from dlx.report.summary import Summary, parse_summary
@@ -41,6 +42,7 @@ class RunFiles:
     Args:
         overrides: what was typed, one override each.
         predictions: of a classification or regression; sequences: of sequences.
+        checks: of the data; None where it was not checked.
         missing: one sentence per file that is not there.
     """
 
@@ -53,6 +55,7 @@ class RunFiles:
     predictions: Predictions | None
     sequences: Sequences | None
     provenance: Mapping[str, Any] | None
+    checks: Checks | None
     missing: tuple[str, ...]
 
     @property
@@ -79,7 +82,7 @@ def read_run(folder: Path) -> RunFiles:
     """
     if not (folder / layout.CONFIG).is_file():
         raise ArtefactError(f"{folder} is not a run folder: it has no {layout.CONFIG}")
-    summary = _json(folder / layout.SUMMARY)
+    summary, checks = (_json(folder / name) for name in (layout.SUMMARY, layout.HYGIENE))
     predictions = read_predictions(folder / layout.PREDICTIONS)
     return RunFiles(
         folder=folder,
@@ -91,6 +94,7 @@ def read_run(folder: Path) -> RunFiles:
         predictions=predictions if isinstance(predictions, Predictions) else None,
         sequences=predictions if isinstance(predictions, Sequences) else None,
         provenance=_json(folder / layout.PROVENANCE),
+        checks=None if checks is None else parse_checks(checks),
         missing=tuple(f"{name} is missing: {text}." for name, text in CONSEQUENCES.items()
                       if not (folder / name).is_file()),
     )
