@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -75,8 +76,9 @@ def fit(preprocessing: Mapping[str, Preprocessing], inputs: Any, targets: np.nda
             kept = part.select(rows, targets[train], spec)
             rows, train = rows[kept], train[kept]
         statistics[name] = part.fit(rows, targets[train], spec) if saved is None else saved.get(name, {})
-        alone = Pipeline({name: part}, {name: statistics[name]}, spec, saved is not None)
-        rows = in_blocks(alone, rows)
+        # Not through a pipeline of its own, at whose end bytes become numbers: the next part takes bytes.
+        rows = in_blocks(partial(_apply if saved is None else apply_saved, name, part, statistics=statistics[name]),
+                         rows)
         spec = spec_after(part, spec, statistics[name])
     return Fitted(Pipeline(preprocessing, statistics, spec, saved is not None), train, as_floats(rows))
 
