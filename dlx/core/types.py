@@ -56,14 +56,15 @@ class TaskSpec:
         kind: classification (targets are class indices [N]), regression (real numbers [N]), or sequence (a class index
             for every position, [N, L], IGNORED where nothing is asked).
         layout: of inputs.
-        input_shape: shape of one input, without N; () for text and audio.
+        input_shape: shape of one input, without N; () for text and audio, [T] for audio whose clips all have T samples.
         num_outputs: number of classes, or 1 for regression.
         class_names: one name per class; empty for regression, and where classes are tokens.
         columns: of a table, one per input; empty where they have no names.
         vocabulary_size: of tokens, PADDING among them; else 0.
         sample_rate: of audio, samples per second; else 0.
         next_token: the targets of a text are its own tokens, each to be told from those before it; the dataset's
-            targets are then zeros [N], and whoever makes tokens of the text leaves targets to the engine.
+            targets are then zeros [N]. Whoever makes tokens of the text makes one more than input_shape says and leaves
+            targets to the engine.
     """
 
     kind: Kind
@@ -160,7 +161,10 @@ class Splitter(Protocol):
     """Divides row numbers into train, val and test."""
 
     def __call__(self, rows: Rows) -> SplitIds:
-        """Return disjoint row numbers that together are all rows. Raises ConfigError where a split would be empty."""
+        """Return disjoint row numbers, together all rows but those that a split leaves out to part others.
+
+        Raises ConfigError where a split would be empty.
+        """
 
 
 class Preprocessing(Protocol):
