@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -45,10 +44,14 @@ class Pipeline:
         Raises:
             ArtefactError: the statistics of a checkpoint do not fit.
         """
+        return as_floats(self.parts_alone(inputs))
+
+    def parts_alone(self, inputs: Any) -> np.ndarray:
+        """Transform rows [N, ...] for further parts, to which bytes come as bytes."""
         for name, part in self.parts.items():
             known = self.statistics[name]
             inputs = apply_saved(name, part, inputs, known) if self.is_saved else part.apply(inputs, known)
-        made: np.ndarray = as_floats(inputs)
+        made: np.ndarray = inputs
         return made
 
 
@@ -77,9 +80,8 @@ def fit(preprocessing: Mapping[str, Preprocessing], inputs: Any, targets: np.nda
             kept = part.select(rows, targets[train], spec)
             rows, train = rows[kept], train[kept]
         statistics[name] = part.fit(rows, targets[train], spec) if saved is None else saved.get(name, {})
-        # Not through a pipeline of its own, at whose end bytes become numbers: the next part takes bytes.
-        rows = in_blocks(partial(_apply if saved is None else apply_saved, name, part, statistics=statistics[name]),
-                         rows)
+        alone = Pipeline({name: part}, {name: statistics[name]}, spec, saved is not None)
+        rows = in_blocks(alone.parts_alone, rows)
         spec = spec_after(part, spec, statistics[name])
     return Fitted(Pipeline(preprocessing, statistics, spec, saved is not None), train, as_floats(rows))
 
@@ -96,8 +98,8 @@ def fit_blocks(preprocessing: Mapping[str, Preprocessing], inputs: np.ndarray, t
         if not isinstance(part, FitsBlocks) or isinstance(part, SelectsRows):
             raise ConfigError(f"preprocessing={name} needs the train rows in memory, and this data stays on disk: set "
                               f"device.data=memory, or leave it out")
-        known = part.fit_blocks((done(block) for block in blocks(inputs, train)), spec) if saved is None else \
-            saved.get(name, {})
+        made = (done.parts_alone(block) for block in blocks(inputs, train))
+        known = part.fit_blocks(made, spec) if saved is None else saved.get(name, {})
         spec = spec_after(part, spec, known)
         done = Pipeline({**done.parts, name: part}, {**done.statistics, name: known}, spec, saved is not None)
     return done
