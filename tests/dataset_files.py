@@ -66,11 +66,12 @@ def audio_folder(folder: Path) -> list[str]:
 
     draw = np.random.default_rng(0)
     for label, hertz in (("high", 1500), ("low", 300)):
-        for number in range(30):
-            seconds = np.arange(draw.integers(1200, 2400)) / 8000
+        for number in range(60):
+            seconds = np.arange(draw.integers(1400, 1600)) / 8000
             tone = 0.5 * np.sin(2 * np.pi * hertz * seconds + number) + 0.02 * draw.normal(size=len(seconds))
             soundfile.write(folder / f"{label}_{'ab'[number % 2]}_{number}.wav", tone, 8000)
-    return [f"dataset.path={folder}", 'dataset.pattern="{label}_{speaker}_{index}"']
+    return [f"dataset.path={folder}", 'dataset.pattern="{label}_{speaker}_{index}"',
+            "preprocessing.trim_pad.seconds=0.2"]
 
 
 # By option: makes files in a folder and returns the overrides that point there. The data can be learnt: a few epochs
