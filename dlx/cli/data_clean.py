@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlx.core.errors import ConfigError
+
+PATH_KEYS = ("dataset.path", "dataset.test_path")
 
 if TYPE_CHECKING:
     from dlx.core.prepared_copies import Copy
@@ -38,19 +42,28 @@ def run(args: argparse.Namespace) -> int:
 
 def _chosen(overrides: list[str]) -> tuple[str, frozenset[str]]:
     """Return the dataset and the paths that overrides name."""
-    from dlx.config.compose import compose
-    from dlx.config.saved import PART, to_part
-    from dlx.core.file_tree import candidates
-    from dlx.run import Surroundings
+    from dlx.config.compose import parse, plain, search_folders
+    from dlx.config.names import option_problems
 
-    if not any(text.startswith("dataset=") for text in overrides):
+    values = {override.key_or_group: plain(override.value()) for override in parse(overrides)}
+    others = values.keys() - {"dataset", *PATH_KEYS}
+    if "dataset" not in values or others:
         raise ConfigError("dlx data clean removes all decoded copies, or with dataset=NAME those of one dataset, or "
                           f"with dataset.path=PATH too those of one path; got {' '.join(overrides)}")
-    config = compose("train", overrides)
-    part = to_part("dataset", config["dataset"])
-    data_dir = Surroundings.of(config).data_dir
-    keys = [key for key in ("path", "test_path") if part.get(key) is not None]
-    return str(part[PART]), frozenset(str(path) for key in keys for path in candidates(part[key], data_dir))
+    problems = option_problems("dataset", [str(values["dataset"])], search_folders(None))
+    if problems:
+        raise ConfigError(*problems)
+    return str(values["dataset"]), frozenset(place for key in PATH_KEYS if key in values
+                                             for place in _places(str(values[key])))
+
+
+def _places(path: str) -> list[str]:
+    """Return where a path that is typed may have been, there or not."""
+    from dlx.run import Surroundings
+
+    given = Path(path).expanduser()
+    data_dir = Surroundings.of({"data_dir": "auto", "checkpoint_seconds": 0.0}).data_dir
+    return [os.path.abspath(folder / given) for folder in (Path.cwd(), Path(data_dir))]
 
 
 def _row(copy: Copy) -> dict[str, Any]:
