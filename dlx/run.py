@@ -28,6 +28,7 @@ from dlx.record.provenance import provenance
 from dlx.record.safe_yaml import read_json, read_yaml
 
 if TYPE_CHECKING:
+    from dlx.engine.data import Shelf
     from dlx.engine.parts import Parts
     from dlx.engine.recorder import Observer
     from dlx.engine.run import Limits
@@ -37,11 +38,15 @@ CACHE = "~/.cache/dlx"
 
 
 class Surroundings(NamedTuple):
-    """What surrounds a run without being part of the experiment."""
+    """What surrounds a run without being part of the experiment.
+
+    run_reports: write the report of each run, with checks of its data; checks_data: check that of the first, at least.
+    """
 
     data_dir: str
     checkpoint_seconds: float
     run_reports: bool = True
+    checks_data: bool = False
 
     @classmethod
     def of(cls, config: dict[str, Any]) -> Surroundings:
@@ -74,24 +79,42 @@ def build_saved(saved: Any, trust: Collection[str], checkpoint_seconds: float = 
         raise ArtefactError(f"the saved configuration is refused:\n{error}") from error
 
 
-def execute(parts: Parts, saved: dict[str, Any], folder: RunFolder, surroundings: Surroundings, observer: Observer
-            ) -> None:
+def read_data(parts: Parts, saved: dict[str, Any], data_dir: str) -> Shelf:
+    """Read and prepare the data of a run before there is a folder for it, and check that the parts are for it.
+
+    Raises:
+        ConfigError: data that cannot be learnt from, or that the parts are not for.
+        StorageError: the data is absent.
+        ArtefactError: a file is damaged.
+    """
+    from dlx.engine.data import Shelf
+    from dlx.engine.start import prepare_all
+
+    shelf = Shelf()
+    prepare_all([(parts, saved)], [None], data_dir, parts.device.place(0.0), shelf)
+    return shelf
+
+
+def execute(parts: Parts, saved: dict[str, Any], folder: RunFolder, surroundings: Surroundings, observer: Observer,
+            shelf: Shelf | None = None) -> None:
     """Train or go on training in a described folder that this process holds, and write its report.
 
     Raises:
         DlxError: of the kind that says how it ended; status.json and dlx.log say it too.
     """
-    execute_together([(parts, saved, folder)], surroundings, observer, lambda: None)
+    execute_together([(parts, saved, folder)], surroundings, observer, lambda: None, shelf=shelf)
     _refuse_diverged(folder)
 
 
 def execute_in_processes(parts: Parts, saved: dict[str, Any], folder: RunFolder, surroundings: Surroundings,
-                         observe: Callable[[], AbstractContextManager[Observer]], processes: int | None = None) -> None:
+                         observe: Callable[[], AbstractContextManager[Observer]], processes: int | None = None,
+                         shelf: Shelf | None = None) -> None:
     """Train like `execute`, in as many processes as the run asks for; one is this process.
 
     Args:
         observe: makes the observer, in the process that shows progress.
         processes: how many instead; None for those of the newest checkpoint, else of the configuration.
+        shelf: data that was read before.
     """
     with contextlib.ExitStack() as stack:
         log = stack.enter_context(logged(folder, 0))
@@ -106,7 +129,7 @@ def execute_in_processes(parts: Parts, saved: dict[str, Any], folder: RunFolder,
             _refuse_diverged(folder)
             return
     with observe() as observer:
-        execute(parts, saved, folder, surroundings, observer)
+        execute(parts, saved, folder, surroundings, observer, shelf)
 
 
 def _recorded_processes(folder: RunFolder, parts: Parts) -> int:
@@ -129,8 +152,8 @@ def _refuse_diverged(folder: RunFolder) -> None:
 
 
 def execute_together(runs: Sequence[tuple[Parts, dict[str, Any], RunFolder]], surroundings: Surroundings,
-                     observer: Observer, over: Callable[[], None], fused: bool = False, limits: Limits | None = None
-                     ) -> None:
+                     observer: Observer, over: Callable[[], None], fused: bool = False, limits: Limits | None = None,
+                     shelf: Shelf | None = None) -> None:
     """Train or go on training in folders that this process holds: several as members of a fused run.
 
     A run that diverges is over, and no error. Whatever else ends training ends it for all of them that are not over.
@@ -159,10 +182,11 @@ def execute_together(runs: Sequence[tuple[Parts, dict[str, Any], RunFolder]], su
             if (folder.path / layout.SUMMARY).is_file():
                 end(folder)
             else:
-                waiting.append(Run(parts, saved, folder, own))
+                checks = surroundings.run_reports or (surroundings.checks_data and not waiting)
+                waiting.append(Run(parts, saved, folder, own, checks))
         if waiting:
             train(waiting, surroundings.data_dir, observer, stop, lambda run: end(run.folder), fused,
-                  limits or UNBOUNDED)
+                  limits or UNBOUNDED, shelf)
 
 
 def conclude(folder: RunFolder, with_report: bool = True) -> None:

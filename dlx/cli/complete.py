@@ -89,7 +89,8 @@ def read_line(before: Sequence[str]) -> Line:
 
 def overrides(line: Line, word: str) -> Iterator[str]:
     """Yield groups and keys that are not yet given; after the "=" of a group its options."""
-    groups, keys = read_root(ROOTS[line.command])
+    groups, known = options.read_root(ROOTS[line.command])
+    keys = [*known]
     typed = dict(text.split("=", 1) for text in line.given if "=" in text)
     name, equals, value = word.partition("=")
     if equals:
@@ -111,20 +112,6 @@ def choices(line: Line, group: str, value: str) -> Iterator[str]:
         return
     taken = _NAME.findall(start.rpartition("[")[2])
     yield from (f"{start}{name}" for name in options.options(group, line.folders) if name not in taken)
-
-
-def read_root(root: str) -> tuple[list[str], list[str]]:
-    """Return the groups that a file of conf/ composes, and its own keys."""
-    values = options.read_option(options.conf_dir() / f"{root}.yaml")
-    groups: list[str] = []
-    keys = [key for key in values if key != "defaults"]
-    for entry in values.get("defaults", []):
-        if isinstance(entry, dict):
-            groups += entry
-        elif entry != "_self_":
-            inner_groups, inner_keys = read_root(entry)
-            groups, keys = groups + inner_groups, keys + inner_keys
-    return groups, keys
 
 
 def keys_of(group: str, names: Iterable[str], folders: Sequence[Path]) -> Iterator[str]:

@@ -233,8 +233,8 @@ def print_outcome(path: Path, conducted: Conducted, as_json: bool) -> None:
     for line in bias_lines(plan):
         console.print(line, highlight=False, soft_wrap=True, markup=False)
     table = layout.CROSS_VALIDATION if is_cv else layout.LEADERBOARD
-    console.print(f"[bold]Sweep folder[/]  {escape(str(path))}  ({layout.RUNS_TABLE}, {table})",
-                  highlight=False, soft_wrap=True)
+    console.print(f"[bold]Sweep folder[/]  {escape(str(path))}  ({layout.RUNS_TABLE}, {table})", highlight=False,
+                  soft_wrap=True)
     console.print(f"[bold]Report[/]  {escape(str(path / layout.REPORT / layout.REPORT_HTML))}", highlight=False,
                   soft_wrap=True)
 

@@ -50,13 +50,15 @@ def run_one(args: argparse.Namespace) -> int:
     from dlx.cli.progress import observe
     from dlx.record.folder import RunFolder
     from dlx.record.provenance import git_state
-    from dlx.run import Surroundings, describe, execute_in_processes
+    from dlx.run import Surroundings, describe, execute_in_processes, read_data
 
+    surroundings = Surroundings.of(config)
+    shelf = read_data(parts, saved, surroundings.data_dir)
     # Each command sees the repository as it finds it, also where one process gives several.
     git_state.cache_clear()
     folder = RunFolder.create(Path(config["runs_dir"]), saved["name"], config_hash(saved))
     shown = functools.partial(observe, saved, folder.path, quiet=args.json)
     with folder, show_outcome(folder.path, args.json):
         describe(folder, saved, args.overrides)
-        execute_in_processes(parts, saved, folder, Surroundings.of(config), shown)
+        execute_in_processes(parts, saved, folder, surroundings, shown, shelf=shelf)
     return 0

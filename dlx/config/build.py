@@ -47,6 +47,7 @@ def build(saved: Mapping[str, Any], trust: Collection[str], checkpoint_seconds: 
     """
     from dlx.engine.build import part_problems
     from dlx.engine.parts import Parts, Settings
+    from dlx.engine.train_rows import TrainRows
 
     plain_keys = [key for key in Settings.__annotations__ if key != "checkpoint_seconds"]
     problems = structure_problems(saved, plain_keys) or root_problems(dict(saved))
@@ -54,6 +55,8 @@ def build(saved: Mapping[str, Any], trust: Collection[str], checkpoint_seconds: 
         raise ConfigError(*problems)
     made: dict[str, Any] = {}
     broken: set[str] = set()
+    rows, own = options.divide_dataset(saved["dataset"])
+    saved = {**saved, "dataset": own}
     for group in options.PART_GROUPS:
         before = len(problems)
         if group in options.LIST_GROUPS:
@@ -63,9 +66,11 @@ def build(saved: Mapping[str, Any], trust: Collection[str], checkpoint_seconds: 
             made[group] = _make(group, group, saved[group], trust, problems)
         if len(problems) > before:
             broken.add(group)
+    train_rows = _made("dataset", TrainRows, rows, frozenset(), problems)
     settings = Settings(**{key: saved[key] for key in plain_keys}, checkpoint_seconds=checkpoint_seconds)
-    parts = Parts(settings, made["dataset"], made["split"], made["preprocessing"], made["model"], made["loss"],
-                  made["metric"], made["optimizer"], made["schedule"], made["regularizer"], made["device"])
+    parts = Parts(settings, made["dataset"], train_rows, made["split"], made["preprocessing"], made["model"],
+                  made["loss"], made["metric"], made["optimizer"], made["schedule"], made["regularizer"],
+                  made["device"])
     problems += part_problems(parts, broken)
     if problems:
         raise ConfigError(*problems)
@@ -161,17 +166,26 @@ def _make(group: str, where: str, values: Any, trust: Collection[str], problems:
     runtime = RUNTIME.get(group, frozenset())
     try:
         code = lookup(group, values[PART], trust)
-        wrong = argument_problems(where, code, arguments, runtime)
-        problems += wrong
-        if wrong:
-            return None
-        if runtime:
-            return functools.partial(code, **arguments)
-        made = code(**arguments)
-        lacks = [use for use in USES.get(group, ()) if not hasattr(made, use)]
-        if lacks:
-            problems.append(f"{where}: {code.__name__} is no {group}: it lacks {', '.join(lacks)}")
-        return made
+    except ConfigError as error:
+        problems += error.problems
+        return None
+    made = _made(where, code, arguments, runtime, problems)
+    lacks = [] if made is None or runtime else [use for use in USES.get(group, ()) if not hasattr(made, use)]
+    if lacks:
+        problems.append(f"{where}: {code.__name__} is no {group}: it lacks {', '.join(lacks)}")
+    return made
+
+
+def _made(where: str, code: Callable[..., Any], arguments: Mapping[str, Any], runtime: Collection[str],
+          problems: list[str]) -> Any:
+    wrong = argument_problems(where, code, arguments, runtime)
+    problems += wrong
+    if wrong:
+        return None
+    if runtime:
+        return functools.partial(code, **arguments)
+    try:
+        return code(**arguments)
     except ConfigError as error:
         problems += error.problems
         return None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ast
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 from dlx.core.errors import ConfigError
+from dlx.core.types import TRAIN_ROWS
 
 # Groups whose choice is a list; their options live in the package <group>.<option>.
 LIST_GROUPS = ("preprocessing", "metric", "regularizer")
@@ -72,10 +73,16 @@ def _read(path: Path, _changed: int, _size: int) -> dict[str, Any]:
 
 
 def read_root(root: str) -> tuple[list[str], dict[str, Any]]:
-    """Return the groups that a file of conf/ composes, and its own keys with their defaults."""
+    """Return the groups that a file of conf/ composes, and its own keys with their defaults.
+
+    Keys that it gives to every option of a group are written with a dot: dataset.train_fraction.
+    """
     values = read_option(conf_dir() / f"{root}.yaml")
     groups: list[str] = []
-    keys = {key: value for key, value in values.items() if key != "defaults"}
+    keys: dict[str, Any] = {}
+    for key, value in values.items():
+        if key != "defaults":
+            keys |= {f"{key}.{name}": item for name, item in value.items()} if isinstance(value, dict) else {key: value}
     for entry in values.get("defaults", []):
         if isinstance(entry, dict):
             groups += entry
@@ -83,6 +90,12 @@ def read_root(root: str) -> tuple[list[str], dict[str, Any]]:
             inner_groups, inner_keys = read_root(entry)
             groups, keys = groups + inner_groups, inner_keys | keys
     return groups, keys
+
+
+def divide_dataset(values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Divide the values of a dataset into those of every dataset, TRAIN_ROWS, and its own."""
+    rows = {name: value for name, value in values.items() if name in TRAIN_ROWS}
+    return rows, {name: value for name, value in values.items() if name not in TRAIN_ROWS}
 
 
 def describe_option(path: Path) -> str:

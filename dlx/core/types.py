@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 Kind = Literal["classification", "regression", "sequence"]
 Layout = Literal["image", "table", "tokens", "series", "text", "audio"]
+# Keys of any dataset beside its own: what is done to its train rows, see dlx.engine.train_rows.
+TRAIN_ROWS = ("train_fraction", "imbalance", "label_noise", "label_confusion", "shuffle_labels", "train_seed")
 # A position of a target [L] of which nothing is asked.
 IGNORED = -100
 # The token that fills a text to its length; a model knows by it where a text ends.
@@ -54,14 +56,15 @@ class TaskSpec:
         kind: classification (targets are class indices [N]), regression (real numbers [N]), or sequence (a class index
             for every position, [N, L], IGNORED where nothing is asked).
         layout: of inputs.
-        input_shape: shape of one input, without N; () for text and audio.
+        input_shape: shape of one input, without N; () for text and audio, [T] for audio whose clips all have T samples.
         num_outputs: number of classes, or 1 for regression.
         class_names: one name per class; empty for regression, and where classes are tokens.
         columns: of a table, one per input; empty where they have no names.
         vocabulary_size: of tokens, PADDING among them; else 0.
         sample_rate: of audio, samples per second; else 0.
         next_token: the targets of a text are its own tokens, each to be told from those before it; the dataset's
-            targets are then zeros [N], and whoever makes tokens of the text leaves targets to the engine.
+            targets are then zeros [N]. Whoever makes tokens of the text makes one more than input_shape says and leaves
+            targets to the engine.
     """
 
     kind: Kind
@@ -100,9 +103,12 @@ class SplitIds(NamedTuple):
 
 
 class Split(NamedTuple):
-    """The examples of one split on the device: inputs [N, ...], targets [N], ids [N] (row numbers in the dataset)."""
+    """The examples of one split on the device: inputs [N, ...], targets [N, ...], ids [N] (row numbers in the dataset).
 
-    inputs: Tensor
+    Inputs that stay on disk are no tensor, but are read by slice and index_select as one is: dlx.engine.stored.
+    """
+
+    inputs: Any
     targets: Tensor
     ids: Tensor
 

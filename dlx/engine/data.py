@@ -1,99 +1,60 @@
-"""From a dataset to tensors on the device: split, preprocessing fitted on train, target scale.
-
-N examples of one member's split, R members, S distinct sources among their data.
-"""
+"""From a dataset to tensors on the device: split, preprocessing fitted on train, target scale."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from dlx.core.device import Placement
-from dlx.core.errors import ArtefactError
-from dlx.core.pixels import as_floats
+from dlx.core.device import Device, Placement
+from dlx.core.errors import ConfigError
+from dlx.core.memory import free_bytes
 from dlx.core.ragged import Ragged
 from dlx.core.types import (
+    IGNORED,
+    PADDING,
     Arrays,
-    ChangesSpec,
     Dataset,
     Preprocessing,
     Rows,
     ScalesTarget,
-    SelectsRows,
     Split,
     SplitIds,
     TaskSpec,
 )
+from dlx.engine.learnable import check_classes, check_finite
 from dlx.engine.parts import Parts
+from dlx.engine.pipeline import Statistics, blocks, fit, fit_blocks, in_blocks
+from dlx.engine.stored import Source, Stored, forget
 
-Statistics = dict[str, dict[str, np.ndarray]]
+# Of the free memory that the prepared inputs of mapped data may take before they stay on disk.
+MEMORY_SHARE = 0.25
 
 
 class Prepared(NamedTuple):
     """Data ready to train on.
 
-    spec: as the model sees it; statistics: of each preprocessing, by name; target_shift, target_scale: a model output
-    times scale plus shift is in the target's own units; targets: of every row of the dataset, as it gave them;
-    fingerprint: SHA-256 of the data as the dataset gave it.
+    given: what the data looks like before preprocessing; spec: as the model sees it; statistics: of each preprocessing,
+    by name; target_shift, target_scale: a model output times scale plus shift is in the target's own units; targets: of
+    every row of the dataset, as it gave them but for num_changed train labels that were replaced, or the next tokens;
+    fingerprint: SHA-256 of the data as the dataset gave it; arrays: the data as the dataset gives it, where somebody
+    may need it again.
     """
 
+    given: TaskSpec
     spec: TaskSpec
     splits: dict[str, Split]
     statistics: Statistics
     target_shift: float
     target_scale: float
     targets: np.ndarray
+    num_changed: int
     fingerprint: str
-
-
-class Feed(NamedTuple):
-    """One split of R members.
-
-    inputs [S·N, ...], targets [S·N]: of the distinct sources, one after the other; ids [S, N]; sources: which of them
-    is each member's, R indices.
-    """
-
-    inputs: Tensor
-    targets: Tensor
-    ids: Tensor
-    sources: tuple[int, ...]
-
-    def between(self, start: int, end: int) -> Feed:
-        """Return the feed of every member's examples from start to end."""
-        num_sources, num_examples = self.ids.shape
-        if (start, end) == (0, num_examples):
-            return self
-        inputs, targets = (tensor.view(num_sources, num_examples, *tensor.shape[1:])[:, start:end].flatten(0, 1)
-                           for tensor in (self.inputs, self.targets))
-        return Feed(inputs, targets, self.ids[:, start:end], self.sources)
-
-    def windows(self, rows: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield (inputs [R·n, ...], targets [R·n]) of the next n ≤ rows examples of every member, until the end."""
-        num_sources, num_examples = self.ids.shape
-        inputs = self.inputs.view(num_sources, num_examples, *self.inputs.shape[1:])
-        targets = self.targets.view(num_sources, num_examples)
-        each = self.sources == tuple(range(num_sources))
-        for low in range(0, num_examples, rows):
-            window = (slice(None) if each else list(self.sources), slice(low, low + rows))
-            yield inputs[window].flatten(0, 1), targets[window].flatten()
-
-
-def feed(splits: Sequence[Split]) -> Feed:
-    """Join the same split of R members, of equal size; what several members share is kept once."""
-    distinct = list({id(split): split for split in splits}.values())
-    numbers = {id(split): index for index, split in enumerate(distinct)}
-    sources = tuple(numbers[id(split)] for split in splits)
-    inputs, targets = ([getattr(split, name) for split in distinct] for name in ("inputs", "targets"))
-    return Feed(_joined(inputs), _joined(targets), torch.stack([split.ids for split in distinct]), sources)
-
-
-def _joined(tensors: Sequence[Tensor]) -> Tensor:
-    return tensors[0] if len(tensors) == 1 else torch.cat(list(tensors))
+    arrays: Callable[[], Arrays] | None = None
 
 
 class Shelf:
@@ -101,6 +62,7 @@ class Shelf:
 
     def __init__(self) -> None:
         self._prepared: dict[object, Prepared] = {}
+        self._alike: dict[object, list[Prepared]] = {}
         self._arrays: dict[object, tuple[Arrays, str]] = {}
 
     def arrays(self, name: object, read: Callable[[], Arrays]) -> tuple[Arrays, str]:
@@ -110,11 +72,36 @@ class Shelf:
             self._arrays[name] = arrays, fingerprint(arrays)
         return self._arrays[name]
 
-    def prepared(self, name: object, make: Callable[[], Prepared]) -> Prepared:
-        """Return prepared data by name; it is made the first time."""
+    def prepared(self, data: object, name: object, make: Callable[[], Prepared]) -> Prepared:
+        """Return prepared data by name; it is made the first time.
+
+        Args:
+            data: name of the dataset. Its inputs that were transformed alike are kept once.
+        """
         if name not in self._prepared:
-            self._prepared[name] = make()
+            made, alike = make(), self._alike.setdefault(data, [])
+            for other in alike:
+                made = sharing(made, other)
+            alike.append(made)
+            self._prepared[name] = made
         return self._prepared[name]
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self.__init__()  # type: ignore[misc]
+
+
+def sharing(made: Prepared, other: Prepared) -> Prepared:
+    """Return prepared data with the inputs of other data of the same dataset where they are the same."""
+    if _bytes(made.statistics) != _bytes(other.statistics):
+        return made
+    splits = {name: split._replace(inputs=other.splits[name].inputs)
+              if torch.equal(split.ids, other.splits[name].ids) else split for name, split in made.splits.items()}
+    return made._replace(splits=splits)
+
+
+def _bytes(statistics: Statistics) -> dict[str, dict[str, bytes]]:
+    return {part: {name: value.tobytes() for name, value in values.items()} for part, values in statistics.items()}
 
 
 def load(parts: Parts, data_dir: str) -> tuple[Arrays, SplitIds]:
@@ -152,74 +139,72 @@ def prepare_arrays(parts: Parts, arrays: Arrays, digest: str, placement: Placeme
     Raises:
         ConfigError: data that cannot be learnt from.
     """
-    ids = divide(parts, arrays)
-    spec = given_spec(parts.dataset, arrays)
-    inputs, spec, statistics, train = transform(parts.preprocessing, arrays, spec, ids.train, statistics)
-    shift, scale = target_scale(parts.preprocessing, statistics)
-    targets = arrays.targets
-    if spec.kind == "regression":
-        targets = (targets.astype(np.float64) - shift) / scale
-    splits = {name: _place(inputs, targets, rows, spec, placement)
+    ids, given = divide(parts, arrays), given_spec(parts.dataset, arrays)
+    train, targets, num_changed = parts.train_rows(ids.train, arrays.targets, given)
+    check_classes(ids._replace(train=train), targets, given)
+    inputs: dict[str, Tensor | Stored]
+    if stays_on_disk(arrays, parts.device):
+        assert isinstance(arrays.inputs, np.ndarray)
+        pipeline = fit_blocks(parts.preprocessing, arrays.inputs, train, given, statistics)
+        inputs = {name: Stored((Source(arrays.inputs, rows, pipeline),), placement.device, placement.dtype)
+                  for name, rows in ids._replace(train=train)._asdict().items()}
+    else:
+        pipeline, train, made = fit(parts.preprocessing, arrays.inputs, targets, train, given, statistics)
+        values = {"train": made, **{name: in_blocks(pipeline, arrays.inputs, rows)
+                                    for name, rows in ids._asdict().items() if name != "train"}}
+        if pipeline.spec.next_token:
+            values, targets = next_tokens(values, ids._replace(train=train), len(targets))
+        inputs = {name: _placed(rows, pipeline.spec, placement) for name, rows in values.items()}
+    shift, scale = target_scale(parts.preprocessing, pipeline.statistics)
+    own = (targets.astype(np.float64) - shift) / scale if given.kind == "regression" else targets
+    dtype = placement.dtype if given.kind == "regression" else torch.int64
+    splits = {name: Split(inputs[name], torch.from_numpy(own[rows]).to(placement.device, dtype), torch.from_numpy(rows))
               for name, rows in ids._replace(train=train)._asdict().items()}
-    return Prepared(spec, splits, statistics, shift, scale, arrays.targets, digest)
+    return Prepared(given, pipeline.spec, splits, pipeline.statistics, shift, scale, targets, num_changed, digest)
 
 
-class Transformed(NamedTuple):
-    """All rows after preprocessing: inputs [N, ...], what they look like, the statistics, the train rows that stay."""
-
-    inputs: np.ndarray
-    spec: TaskSpec
-    statistics: Statistics
-    train: np.ndarray
-
-
-def transform(preprocessing: Mapping[str, Preprocessing], arrays: Arrays, spec: TaskSpec, train: np.ndarray,
-              statistics: Statistics | None = None) -> Transformed:
-    """Transform all rows with each preprocessing, fitted on the train rows as the ones before it left them.
+def next_tokens(tokens: Mapping[str, np.ndarray], ids: SplitIds, count: int
+                ) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Ask of every token for the one after it.
 
     Args:
-        spec: of the rows as they are.
-        statistics: those of a saved run, instead of fitting.
+        tokens: of each split [N, L + 1].
+        ids: the rows of each split; count: of rows in all.
+
+    Returns:
+        Inputs of each split [N, L], and targets [count, L].
+
+    Raises:
+        ConfigError: a text of one token, of which nothing can be asked.
     """
-    inputs: Any = arrays.inputs
-    fitted: Statistics = {}
-    for name, part in preprocessing.items():
-        if isinstance(part, SelectsRows):
-            train = train[part.select(inputs[train], arrays.targets[train], spec)]
-        if statistics is None:
-            fitted[name] = part.fit(inputs[train], arrays.targets[train], spec)
-            inputs = part.apply(inputs, fitted[name])
-        else:
-            inputs, fitted[name] = apply_saved(name, part, inputs, statistics)
-        spec = spec_after(part, spec, fitted[name])
-    return Transformed(as_floats(inputs), spec, fitted, train)
+    inputs = {name: rows[:, :-1] for name, rows in tokens.items()}
+    targets = np.full((count, *inputs["train"].shape[1:]), IGNORED, np.int64)
+    for rows, own in zip(tokens.values(), (getattr(ids, name) for name in tokens), strict=True):
+        short = own[rows[:, 1] == PADDING]
+        if short.size > 0:
+            raise ConfigError(f"{short.size} texts have fewer than two tokens, so that none comes after another; the "
+                              f"first of them is row {short[0]}: leave such texts out")
+        targets[own] = np.where(rows[:, 1:] == PADDING, IGNORED, rows[:, 1:])
+    return inputs, targets
 
 
-def spec_after(part: Preprocessing, spec: TaskSpec, statistics: Mapping[str, np.ndarray]) -> TaskSpec:
-    """Return what inputs look like after a fitted preprocessing."""
-    after = part.spec_after(spec, statistics) if isinstance(part, ChangesSpec) else spec
-    assert after is not None, "a preprocessing knows what it makes once it is fitted"
-    return after
+def stays_on_disk(arrays: Arrays, device: Device) -> bool:
+    """Decide where the inputs are while a run trains: as the device says, else on disk where memory is short.
+
+    Raises:
+        ConfigError: the device says disk, and the inputs are texts or audio.
+    """
+    if device.data == "disk" and isinstance(arrays.inputs, Ragged):
+        raise ConfigError("device.data=disk is for images, tables and series: text and audio are read into memory")
+    if device.data != "auto" or not isinstance(arrays.inputs, np.memmap):
+        return device.data == "disk"
+    return arrays.inputs.size * np.dtype(np.float32).itemsize > MEMORY_SHARE * free_bytes(torch.device("cpu"))
 
 
-def apply_saved(name: str, part: Preprocessing, inputs: np.ndarray, statistics: Statistics
-                ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Transform inputs with the statistics of a checkpoint, and return those. Raises ArtefactError where none fit."""
-    known = statistics.get(name, {})
-    for value in [] if isinstance(part, ChangesSpec) else known.values():
-        if value.size > 1 and not _broadcasts(value.shape, inputs.shape[1:]):
-            raise ArtefactError(f"the checkpoint's statistics of preprocessing {name} do not fit the data")
-    try:
-        return part.apply(inputs, known), known
-    except KeyError as error:
-        raise ArtefactError(f"the checkpoint lacks the statistic {error} of preprocessing {name}") from error
-    except (ValueError, IndexError, TypeError) as error:
-        raise ArtefactError(f"the checkpoint's statistics of preprocessing {name} do not fit: {error}") from error
-
-
-def _broadcasts(shape: tuple[int, ...], target: tuple[int, ...]) -> bool:
-    padded = (1,) * (len(target) - len(shape)) + shape
-    return len(padded) == len(target) and all(size in (1, wanted) for size, wanted in zip(padded, target, strict=True))
+def _placed(inputs: np.ndarray, spec: TaskSpec, placement: Placement) -> Tensor:
+    check_finite(inputs, spec)
+    dtype = torch.int64 if spec.layout == "tokens" else placement.dtype
+    return torch.from_numpy(inputs).to(placement.device, dtype)
 
 
 def target_scale(preprocessing: Mapping[str, Preprocessing], statistics: Statistics) -> tuple[float, float]:
@@ -236,12 +221,7 @@ def fingerprint(arrays: Arrays) -> str:
     inputs = [arrays.inputs.values, arrays.inputs.offsets] if isinstance(arrays.inputs, Ragged) else [arrays.inputs]
     for array in (*inputs, arrays.targets, *([] if arrays.test_ids is None else [arrays.test_ids])):
         digest.update(f"{array.shape}{array.dtype}".encode())
-        digest.update(np.ascontiguousarray(array).data)
+        for block in blocks(array):
+            digest.update(np.ascontiguousarray(block).data)
+            forget(array)
     return digest.hexdigest()
-
-
-def _place(inputs: np.ndarray, targets: np.ndarray, rows: np.ndarray, spec: TaskSpec, placement: Placement) -> Split:
-    inputs_type = torch.int64 if spec.layout == "tokens" else placement.dtype
-    targets_type = placement.dtype if spec.kind == "regression" else torch.int64
-    return Split(torch.from_numpy(inputs[rows]).to(placement.device, inputs_type),
-                 torch.from_numpy(targets[rows]).to(placement.device, targets_type), torch.from_numpy(rows))

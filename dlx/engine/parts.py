@@ -12,6 +12,7 @@ import torch
 from dlx.core.device import Device
 from dlx.core.schedule import Schedule
 from dlx.core.types import Dataset, Loss, Metric, ModelPart, OptimizerPart, Preprocessing, Splitter
+from dlx.engine.train_rows import TrainRows
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ class Parts:
 
     settings: Settings
     dataset: Dataset
+    train_rows: TrainRows
     split: Splitter
     preprocessing: Mapping[str, Preprocessing]
     model: ModelPart

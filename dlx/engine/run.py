@@ -16,11 +16,13 @@ from dlx.core.device import Placement
 from dlx.core.errors import DivergedError, InterruptedRunError
 from dlx.core.memory import keep_freed_memory
 from dlx.engine.budget import TooManyMembersError, out_of_memory
-from dlx.engine.data import Feed, Prepared, feed
+from dlx.engine.data import Prepared, Shelf
 from dlx.engine.evaluate import predict
+from dlx.engine.feed import Feed, feed
 from dlx.engine.fit import Fit, dismiss, fit
 from dlx.engine.group import Group, Member, evaluator_of, moved
 from dlx.engine.history import Row
+from dlx.engine.hygiene import hygiene
 from dlx.engine.parallel import check_start, clock_of
 from dlx.engine.parts import Parts
 from dlx.engine.recorder import Clock, Observer, Recorder
@@ -39,13 +41,15 @@ from dlx.record.store import CheckpointStore, Found, newest_common
 class Run(NamedTuple):
     """One run to train, in a described and locked folder.
 
-    config: the configuration as saved, to be written into checkpoints; log: of this run alone.
+    config: the configuration as saved, to be written into checkpoints; log: of this run alone; checks_data: leave
+    hygiene.json, for a report.
     """
 
     parts: Parts
     config: Mapping[str, Any]
     folder: RunFolder
     log: logging.Logger = logging.getLogger("dlx")
+    checks_data: bool = False
 
     @property
     def store(self) -> CheckpointStore:
@@ -69,7 +73,7 @@ UNBOUNDED = Limits()
 
 
 def train(runs: Sequence[Run], data_dir: str, observer: Observer, stop: StopRequest, ended: Callable[[Run], None],
-          fused: bool = False, limits: Limits = UNBOUNDED) -> None:
+          fused: bool = False, limits: Limits = UNBOUNDED, shelf: Shelf | None = None) -> None:
     """Train runs, or go on training them, until each has its summary.json. Several train as members of a fused run.
 
     More members than memory holds, or members whose splits differ in size as folds do, are divided and train one part
@@ -80,6 +84,7 @@ def train(runs: Sequence[Run], data_dir: str, observer: Observer, stop: StopRequ
         ended: is called for each run as its training is over and summary.json stands; of one that diverged before its
             first epoch there is none.
         fused: compute a run also as a member if it is alone.
+        shelf: data that was read before.
 
     Raises:
         InterruptedRunError: after durable checkpoints.
@@ -103,7 +108,7 @@ def train(runs: Sequence[Run], data_dir: str, observer: Observer, stop: StopRequ
         together = [run for run in waiting.pop(0) if run.folder not in over]
         try:
             if together:
-                train_together(together, data_dir, observer, stop, note, fused or len(runs) > 1, limits)
+                train_together(together, data_dir, observer, stop, note, fused or len(runs) > 1, limits, shelf)
         except TooManyMembersError as error:
             waiting[:0] = divided(together, error.most)
         except UnlikeDataError as error:
@@ -127,11 +132,11 @@ def divided(runs: Sequence[Run], most: int) -> list[list[Run]]:
 
 
 def train_together(runs: Sequence[Run], data_dir: str, observer: Observer, stop: StopRequest,
-                   ended: Callable[[Run], None], fused: bool, limits: Limits) -> None:
+                   ended: Callable[[Run], None], fused: bool, limits: Limits, shelf: Shelf | None) -> None:
     """Train runs from the newest checkpoint that they have in common."""
     found = newest_common([run.store for run in runs])
     state = start([(run.parts, run.config) for run in runs], data_dir,
-                  [None if own is None else own.checkpoint for own in found], fused, limits.memory_share)
+                  [None if own is None else own.checkpoint for own in found], fused, limits.memory_share, shelf)
     check_start(state)
     for number, run in enumerate(runs):
         open_run(run, number, found[number], state)
@@ -279,6 +284,10 @@ def measure_selected(run: Run, model: nn.Module, placement: Placement, member: M
                        {name: split.outcome for name, split in examples.items()}, settings.level)
     held_out = {name: (data.splits[name].ids.numpy(), examples[name].outcome) for name in HELD_OUT}
     write_predictions(run.folder.path / layout.PREDICTIONS, held_out, data.spec.class_names)
+    if run.checks_data:
+        found = hygiene(data, run.config.get("preprocessing"), parts.metrics,
+                        {name: examples[name].outcome for name in HELD_OUT}, settings.level)
+        atomic.write_json(run.folder.path / layout.HYGIENE, found, "file")
     progress = member.progress
     assert progress.best_row is not None
     selected = progress.rows[progress.best_row]
@@ -289,6 +298,7 @@ def measure_selected(run: Run, model: nn.Module, placement: Placement, member: M
         dataset=member.facts["config"]["dataset"]["part"], model=member.facts["config"]["model"]["part"],
         seed=settings.seed, num_parameters=sum(param.numel() for param in model.parameters()),
         num_examples={name: len(split.ids) for name, split in data.splits.items()},
+        num_changed_labels=data.num_changed,
         selection={"rule": settings.selection, "epoch": selected["epoch"], "step": selected["step"]},
         epochs_run=progress.epoch, stop_reason=str(why), divergence=divergence, test_openings=1,
         data_fingerprint=data.fingerprint, device=placement.device.type, threads=placement.threads)

@@ -13,11 +13,13 @@ from torch import nn
 from dlx.core.device import Placement
 from dlx.core.errors import ArtefactError, ConfigError
 from dlx.core.random import torch_generator
+from dlx.core.types import TRAIN_ROWS
 from dlx.engine import build
 from dlx.engine.budget import TooManyMembersError, most_members
 from dlx.engine.data import Prepared, Shelf, prepare_arrays
 from dlx.engine.fit import Fit, batch_bounds
 from dlx.engine.group import Form, Group, Member, group_of
+from dlx.engine.hygiene import kept
 from dlx.engine.parts import Parts
 from dlx.engine.probe import convolution_form
 from dlx.engine.stack import problem
@@ -54,7 +56,7 @@ class UnlikeDataError(ConfigError):
 
 
 def start(runs: Sequence[Described], data_dir: str, saved: Sequence[Checkpoint | None], fused: bool,
-          memory_share: float = 1.0) -> Fit:
+          memory_share: float = 1.0, shelf: Shelf | None = None) -> Fit:
     """Build everything that members need to train.
 
     Args:
@@ -62,6 +64,7 @@ def start(runs: Sequence[Described], data_dir: str, saved: Sequence[Checkpoint |
         saved: the checkpoint of each, of one step, or None for all.
         fused: compute them as a stacked model; of one run with a checkpoint, the checkpoint says it.
         memory_share: of the machine's memory that is this process's, in (0, 1].
+        shelf: data that was read before; it is emptied.
 
     Raises:
         ArtefactError: a checkpoint that does not fit its configuration or the data.
@@ -71,7 +74,9 @@ def start(runs: Sequence[Described], data_dir: str, saved: Sequence[Checkpoint |
     for (_, config), own in zip(runs, saved, strict=True):
         check_config(config, own)
     # Where tensors lie is known before the model, which needs the data's shape; the number of threads after it.
-    data = prepare_all(runs, saved, data_dir, runs[0][0].device.place(0.0))
+    shelf = shelf or Shelf()
+    data = prepare_all(runs, saved, data_dir, runs[0][0].device.place(0.0), shelf)
+    shelf.clear()
     models, placement = place_models([parts for parts, _ in runs], saved, data)
     batch_size = runs[0][0].settings.batch_size
     most = len(runs) if len(runs) == 1 else most_members(models[0], data[0], batch_size, placement, memory_share)
@@ -120,11 +125,16 @@ def saved_threads(saved: Checkpoint) -> int:
     return threads
 
 
-def prepare_all(runs: Sequence[Described], saved: Sequence[Checkpoint | None], data_dir: str, placement: Placement
-                ) -> list[Prepared]:
-    """Prepare every run's data; what several have in common is read and preprocessed once."""
-    shelf = Shelf()
+def prepare_all(runs: Sequence[Described], saved: Sequence[Checkpoint | None], data_dir: str, placement: Placement,
+                shelf: Shelf) -> list[Prepared]:
+    """Prepare every run's data; what several have in common is read and preprocessed once.
+
+    Raises:
+        ConfigError: data that cannot be learnt from, or that these parts are not for.
+    """
     data = [prepare_run(shelf, run, own, data_dir, placement) for run, own in zip(runs, saved, strict=True)]
+    for (parts, _), own in zip(runs, data, strict=True):
+        check_task(parts, own)
     refuse_unlike(data)
     return data
 
@@ -148,13 +158,24 @@ def prepare_run(shelf: Shelf, run: Described, saved: Checkpoint | None, data_dir
                 ) -> Prepared:
     """Prepare one run's data, with the statistics of its checkpoint if it has one."""
     parts, config = run
+    data = json.dumps({name: value for name, value in config["dataset"].items() if name not in TRAIN_ROWS}
+                      if "dataset" in config else None)
+    arrays, digest = shelf.arrays(data, lambda: parts.dataset.load(data_dir))
+    if saved is not None:
+        check_fingerprint(digest, saved)
+    statistics = None if saved is None else restore_statistics(saved)
     names = [json.dumps(config.get(group)) for group in ("dataset", "split", "preprocessing")]
-    arrays, digest = shelf.arrays(names[0], lambda: parts.dataset.load(data_dir))
-    if saved is None:
-        return shelf.prepared(tuple(names), lambda: prepare_arrays(parts, arrays, digest, placement, None))
-    check_fingerprint(digest, saved)
-    return shelf.prepared(tuple(names), lambda: prepare_arrays(parts, arrays, digest, placement,
-                                                               restore_statistics(saved)))
+    again = kept(arrays, lambda: parts.dataset.load(data_dir))
+    return shelf.prepared(data, tuple(names), lambda: prepare_arrays(parts, arrays, digest, placement, statistics)
+                          ._replace(arrays=again))
+
+
+def check_task(parts: Parts, data: Prepared) -> None:
+    """Raise ConfigError where parts are not for data whose spec only reading told; others were checked before."""
+    if parts.dataset.spec() is None:
+        problems = build.task_problems(parts, data.given, seen=data.spec)
+        if problems:
+            raise ConfigError(*problems)
 
 
 def check_fingerprint(digest: str, saved: Checkpoint) -> None:

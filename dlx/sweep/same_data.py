@@ -6,6 +6,7 @@ import json
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
+from dlx.config import options
 from dlx.config.build import build
 from dlx.core.errors import ArtefactError, StorageError
 from dlx.record import layout
@@ -29,7 +30,7 @@ def refuse_other_data(folder: Path, plan: Plan, data_dir: str, trust: Collection
     other = []
     for run in plan.runs:
         if run.hash in seen:
-            dataset = json.dumps(run.saved["dataset"])
+            dataset = json.dumps(options.divide_dataset(run.saved["dataset"])[1])
             if dataset not in now:
                 now[dataset] = _current(run, data_dir, trust)
             if now[dataset] not in (None, seen[run.hash]):

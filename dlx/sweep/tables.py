@@ -22,6 +22,8 @@ from dlx.record.safe_yaml import read_json
 from dlx.record.table import format_value
 from dlx.sweep.plan import Plan, PlannedRun
 
+# Keys that follow the seed unless they are set.
+FOLLOW_SEED = ("split.seed", "dataset.train_seed")
 LEVEL = 0.95
 
 
@@ -88,13 +90,13 @@ def varying(plan: Plan) -> list[str]:
     flat = [settings_of(run.saved) for run in plan.runs]
     keys = dict.fromkeys(key for values in flat for key in values)
     differ = [key for key in keys if len({repr(values.get(key)) for values in flat}) > 1]
-    # split.seed follows seed unless it was set, and what comes with another part is implied by it, as its own default
-    # of a value is: effects of both would be one and the same.
-    follows = all(values.get("split.seed") == values.get(SEED) for values in flat)
+    # What follows the seed or comes with another part is implied by it, as its own default of a value is: effects of
+    # both would be one and the same.
+    follow = [key for key in FOLLOW_SEED if all(values.get(key) == values.get(SEED) for values in flat)]
     implied = {key for key in differ if _choice(key) in differ and key != _choice(key)
                and (any(key not in values for values in flat)
                     or (shown(key) not in plan.axes and _is_determined(flat, key, _choice(key))))}
-    return [key for key in differ if key != "name" and key not in implied and not (key == "split.seed" and follows)]
+    return [key for key in differ if key != "name" and key not in (*implied, *follow)]
 
 
 def _is_determined(flat: Sequence[Mapping[str, Any]], key: str, choice: str) -> bool:

@@ -250,6 +250,26 @@ def test_members_of_one_size_of_split_are_asked_for():
         start([one(), one("split.val_fraction=0.3")], "", [None, None], fused=True)
 
 
+def test_members_with_other_labels_equal_the_runs_alone_and_share_their_inputs():
+    runs = [one(f"dataset.label_noise={rate}", f"dataset.shuffle_labels={shuffle}", "split.seed=0",
+                f"dataset.train_seed={seed}", f"seed={seed}")
+            for rate, shuffle, seed in ((0.0, "false", 0), (0.5, "false", 0), (0.5, "false", 1), (0.0, "true", 1))]
+    assert_equals_solo(runs)
+    built = start(runs, "", [None] * 4, fused=True)
+    train, val = built.group.feeds["train"], built.group.feeds["val"]
+    assert (train.sources, train.target_sources) == ((0, 0, 0, 0), (0, 1, 2, 3))
+    assert len(val.inputs) == val.ids.shape[1]
+
+
+@pytest.mark.parametrize("override", ["dataset.train_fraction=0.5", "dataset.imbalance=4"])
+def test_members_may_keep_other_train_rows_of_the_same_number(override):
+    runs = [one(override, "split.seed=0", f"dataset.train_seed={seed}", f"seed={seed}") for seed in range(3)]
+    rows = [set(kept.data.splits["train"].ids.tolist())
+            for kept in start(runs, "", [None] * 3, fused=True).group.members]
+    assert rows[0] != rows[1] != rows[2]
+    assert_equals_solo(runs)
+
+
 def test_data_in_common_is_kept_once():
     state = start(several(4, "split.seed=0"), "", [None] * 4, fused=True)
     assert len(state.group.feeds["train"].inputs) == len(DIGITS.arrays.targets) * 4 // 5 - len(

@@ -7,7 +7,7 @@ import torch
 
 from dlx.core.random import torch_generator
 from dlx.core.types import Split
-from dlx.engine.data import feed
+from dlx.engine.feed import feed
 from dlx.engine.fit import GATHER_BYTES, batch_bounds, batches
 
 

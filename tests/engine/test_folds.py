@@ -75,8 +75,8 @@ def test_evaluate_refuses_rows_that_are_divided_otherwise(tmp_path):
     described = grouped(np.arange(141) // 3)
     (path,) = trained([described], tmp_path)
     best, split_path = load(path / layout.CHECKPOINTS / layout.BEST), path / layout.SPLIT
-    arguments = (best, "", {"kind": "cpu", "precision": "float64", "threads": 1, "compile": False, "processes": 1},
-                 ["val"], 0.95)
+    device = {"kind": "cpu", "precision": "float64", "threads": 1, "compile": False, "processes": 1, "data": "auto"}
+    arguments = (best, "", device, ["val"], 0.95)
     reevaluate(described[0], *arguments, split_path)
     with pytest.raises(ArtefactError, match=r"split\.npz holds other rows"):
         reevaluate(grouped(np.arange(141) % 47)[0], *arguments, split_path)

@@ -10,8 +10,8 @@ from small_runs import InMemory, digits, session, table
 from torch import nn
 
 from dlx.core.types import Arrays, Split, TaskSpec
-from dlx.engine.data import feed
 from dlx.engine.evaluate import CHUNK_ELEMENTS, dead_units, eval_mode, outputs_of
+from dlx.engine.feed import feed
 from dlx.engine.history import streamed
 
 

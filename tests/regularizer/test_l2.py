@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from small_runs import best, digits, session, table, train
 from torch import nn
 
-from dlx.engine.data import feed
+from dlx.engine.feed import feed
 from dlx.engine.fit import batch_bounds, batches
 
 
