@@ -12,7 +12,7 @@ from typing import Any
 
 from dlx.config.build import build, lookup
 from dlx.config.compose import compose
-from dlx.config.options import LIST_GROUPS
+from dlx.config.options import LIST_GROUPS, divide_dataset
 from dlx.config.saved import PART, to_saved
 from dlx.engine.parts import Parts
 
@@ -46,9 +46,10 @@ def parts(*overrides: str) -> Parts:
 
 
 def code_and_arguments(group: str, option: str) -> tuple[Callable[..., Any], dict[str, Any]]:
-    """Return the code of an option and the arguments that its YAML gives."""
+    """Return the code of an option and the arguments that its YAML gives: of a dataset its own alone."""
     values = saved(choice(group, option))[group]
     values = values[option] if group in LIST_GROUPS else values
+    values = divide_dataset(values)[1] if group == "dataset" else values
     return lookup(group, values.pop(PART), ()), values
 
 

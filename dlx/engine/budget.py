@@ -28,7 +28,7 @@ def most_members(model: nn.Module, data: Prepared, batch_size: int, placement: P
     examples = sum(split.inputs.numel() * split.inputs.element_size() for split in data.splits.values()
                    if isinstance(split.inputs, Tensor))
     step = activation_bytes(model, train[:1]) * min(batch_size, len(train))
-    chunk = min(len(train), chunk_rows(train[0].numel(), placement.device, stacked=True))
+    chunk = min(len(train), chunk_rows(data.spec, placement.device, stacked=True))
     evaluation = activation_bytes(model, train[:1]) * chunk / 2
     needed = COPIES_OF_WEIGHTS * weights + 2 * examples + max(2 * step, evaluation)
     return max(1, int(SHARE * share * free_bytes(placement.device) / needed))

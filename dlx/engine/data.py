@@ -15,6 +15,8 @@ from dlx.core.errors import ConfigError
 from dlx.core.memory import free_bytes
 from dlx.core.ragged import Ragged
 from dlx.core.types import (
+    IGNORED,
+    PADDING,
     Arrays,
     Dataset,
     Preprocessing,
@@ -38,8 +40,9 @@ class Prepared(NamedTuple):
 
     given: what the data looks like before preprocessing; spec: as the model sees it; statistics: of each preprocessing,
     by name; target_shift, target_scale: a model output times scale plus shift is in the target's own units; targets: of
-    every row of the dataset, as it gave them but for num_changed train labels that were replaced; fingerprint: SHA-256
-    of the data as the dataset gave it; arrays: the data as the dataset gives it, where somebody may need it again.
+    every row of the dataset, as it gave them but for num_changed train labels that were replaced, or the next tokens;
+    fingerprint: SHA-256 of the data as the dataset gave it; arrays: the data as the dataset gives it, where
+    somebody may need it again.
     """
 
     given: TaskSpec
@@ -147,15 +150,42 @@ def prepare_arrays(parts: Parts, arrays: Arrays, digest: str, placement: Placeme
                   for name, rows in ids._replace(train=train)._asdict().items()}
     else:
         pipeline, train, made = fit(parts.preprocessing, arrays.inputs, targets, train, given, statistics)
-        rest = {name: in_blocks(pipeline, arrays.inputs, rows) for name, rows in ids._asdict().items()
-                if name != "train"}
-        inputs = {name: _placed(values, pipeline.spec, placement) for name, values in {"train": made, **rest}.items()}
+        values = {"train": made, **{name: in_blocks(pipeline, arrays.inputs, rows)
+                                    for name, rows in ids._asdict().items() if name != "train"}}
+        if pipeline.spec.next_token:
+            values, targets = next_tokens(values, ids._replace(train=train), len(targets))
+        inputs = {name: _placed(rows, pipeline.spec, placement) for name, rows in values.items()}
     shift, scale = target_scale(parts.preprocessing, pipeline.statistics)
     own = (targets.astype(np.float64) - shift) / scale if given.kind == "regression" else targets
     dtype = placement.dtype if given.kind == "regression" else torch.int64
     splits = {name: Split(inputs[name], torch.from_numpy(own[rows]).to(placement.device, dtype), torch.from_numpy(rows))
               for name, rows in ids._replace(train=train)._asdict().items()}
     return Prepared(given, pipeline.spec, splits, pipeline.statistics, shift, scale, targets, num_changed, digest)
+
+
+def next_tokens(tokens: Mapping[str, np.ndarray], ids: SplitIds, count: int
+                ) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Ask of every token for the one after it.
+
+    Args:
+        tokens: of each split [N, L + 1].
+        ids: the rows of each split; count: of rows in all.
+
+    Returns:
+        Inputs of each split [N, L], and targets [count, L].
+
+    Raises:
+        ConfigError: a text of one token, of which nothing can be asked.
+    """
+    inputs = {name: rows[:, :-1] for name, rows in tokens.items()}
+    targets = np.full((count, *inputs["train"].shape[1:]), IGNORED, np.int64)
+    for rows, own in zip(tokens.values(), (getattr(ids, name) for name in tokens), strict=True):
+        short = own[rows[:, 1] == PADDING]
+        if short.size > 0:
+            raise ConfigError(f"{short.size} texts have fewer than two tokens, so that none comes after another; the "
+                              f"first of them is row {short[0]}: leave such texts out")
+        targets[own] = np.where(rows[:, 1:] == PADDING, IGNORED, rows[:, 1:])
+    return inputs, targets
 
 
 def stays_on_disk(arrays: Arrays, device: Device) -> bool:

@@ -45,9 +45,10 @@ class Pipeline:
             ArtefactError: the statistics of a checkpoint do not fit.
         """
         for name, part in self.parts.items():
-            apply = apply_saved if self.is_saved else _apply
-            inputs = apply(name, part, inputs, self.statistics[name])
-        return as_floats(inputs)
+            known = self.statistics[name]
+            inputs = apply_saved(name, part, inputs, known) if self.is_saved else part.apply(inputs, known)
+        made: np.ndarray = as_floats(inputs)
+        return made
 
 
 class Fitted(NamedTuple):
@@ -138,10 +139,6 @@ def spec_after(part: Preprocessing, spec: TaskSpec, statistics: Mapping[str, np.
     after = part.spec_after(spec, statistics) if isinstance(part, ChangesSpec) else spec
     assert after is not None, "a preprocessing knows what it makes once it is fitted"
     return after
-
-
-def _apply(name: str, part: Preprocessing, inputs: Any, statistics: Mapping[str, np.ndarray]) -> np.ndarray:
-    return part.apply(inputs, statistics)
 
 
 def apply_saved(name: str, part: Preprocessing, inputs: Any, statistics: Mapping[str, np.ndarray]) -> np.ndarray:

@@ -69,7 +69,7 @@ def _flattened(inputs: np.ndarray | Ragged, spec: TaskSpec) -> np.ndarray:
         return _one_hot(values, spec).astype(np.float32, copy=False)
     for axis in (2, 3) if spec.layout == "image" else (1,):
         values = _pool(values, axis)
-    return values.reshape(len(values), -1).astype(np.float32, copy=False)
+    return np.asarray(values.reshape(len(values), -1), np.float32)
 
 
 def _pool(values: np.ndarray, axis: int) -> np.ndarray:
