@@ -116,7 +116,7 @@ def stratified(targets: Mapping[str, np.ndarray], spec: TaskSpec) -> Baseline:
     expect = _expected_accuracy if spec.kind == "classification" else _expected_errors
     expected = {split: expect(train, own) for split, own in held_out.items()}
     places = {split: np.arange(len(own)) for split, own in held_out.items()}
-    return Baseline("stratified", "random, in the proportions of train", len(train), len(train), places, None, expected)
+    return Baseline("stratified", "random, as train", len(train), len(train), places, None, expected)
 
 
 def _expected_accuracy(train: np.ndarray, own: np.ndarray) -> dict[str, float]:
