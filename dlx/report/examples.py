@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
+from matplotlib.patches import Patch
 
 from dlx.core.pixels import as_floats
 from dlx.core.ragged import Ragged
@@ -109,7 +110,7 @@ def _histograms(inputs: np.ndarray, targets: np.ndarray, spec: TaskSpec) -> Canv
         area.title.set_fontsize(9)
         _histogram(area, values[:, number], targets if by_class else None, spec, known[number])
     if by_class:
-        handles = [area.bar([0], [0], color=PALETTE[label])[0] for label in range(spec.num_outputs)]
+        handles = [Patch(color=PALETTE[label]) for label in range(spec.num_outputs)]
         canvas.legend(handles, [_label(np.array(label), spec) for label in range(spec.num_outputs)],
                       loc="lower center", ncols=min(spec.num_outputs, 6), frameon=False)
     return canvas

@@ -11,6 +11,7 @@ from dlx.report.sweep import (
     effects,
     facts,
     failures,
+    hygiene,
     importance,
     interactions,
     leaderboard,
@@ -27,7 +28,8 @@ from dlx.report.write import write
 # In reading order.
 SECTIONS: tuple[Callable[[Sweep], Section | None], ...] = (
     verdict.section, next_steps.section, leaderboard.section, effects.section, interactions.section,
-    importance.section, parallel.section, tradeoff.section, optimism.section, failures.section, facts.section)
+    importance.section, parallel.section, tradeoff.section, optimism.section, failures.section, hygiene.section,
+    facts.section)
 
 
 @dataclass(frozen=True)
