@@ -38,11 +38,15 @@ CACHE = "~/.cache/dlx"
 
 
 class Surroundings(NamedTuple):
-    """What surrounds a run without being part of the experiment."""
+    """What surrounds a run without being part of the experiment.
+
+    run_reports: write the report of each run, with checks of its data; checks_data: check that of the first, at least.
+    """
 
     data_dir: str
     checkpoint_seconds: float
     run_reports: bool = True
+    checks_data: bool = False
 
     @classmethod
     def of(cls, config: dict[str, Any]) -> Surroundings:
@@ -178,7 +182,8 @@ def execute_together(runs: Sequence[tuple[Parts, dict[str, Any], RunFolder]], su
             if (folder.path / layout.SUMMARY).is_file():
                 end(folder)
             else:
-                waiting.append(Run(parts, saved, folder, own))
+                checks = surroundings.run_reports or (surroundings.checks_data and not waiting)
+                waiting.append(Run(parts, saved, folder, own, checks))
         if waiting:
             train(waiting, surroundings.data_dir, observer, stop, lambda run: end(run.folder), fused,
                   limits or UNBOUNDED, shelf)

@@ -40,10 +40,10 @@ CONFIG = {"dataset": {"part": "in_memory"}, "model": {"part": "any"}}
 class InMemory:
     """A dataset that is already there."""
 
-    task: TaskSpec
+    task: TaskSpec | None
     arrays: Arrays
 
-    def spec(self) -> TaskSpec:
+    def spec(self) -> TaskSpec | None:
         return self.task
 
     def load(self, data_dir: str) -> Arrays:
@@ -53,11 +53,12 @@ class InMemory:
         return replace(self, arrays=self.arrays._replace(**changes))
 
 
-def thinned(task: TaskSpec, arrays: Arrays, num_rows: int, own_test: bool = False) -> InMemory:
-    """Keep every so many-th row; with own_test the last fifth is the dataset's own test set."""
+def thinned(task: TaskSpec | None, arrays: Arrays, num_rows: int, own_test: bool = False) -> InMemory:
+    """Keep every so many-th row with its notes; with own_test the last fifth is the dataset's own test set."""
     rows = np.linspace(0, len(arrays.targets) - 1, num_rows).astype(np.int64)
     test_ids = np.arange(num_rows * 4 // 5, num_rows) if own_test else None
-    return InMemory(task, Arrays(arrays.inputs[rows], arrays.targets[rows], test_ids))
+    notes = {name: note[rows] for name, note in arrays.notes.items()}
+    return InMemory(task, Arrays(arrays.inputs[rows], arrays.targets[rows], test_ids, notes, arrays.spec))
 
 
 def digits(num_rows: int = 200, own_test: bool = False) -> InMemory:

@@ -18,9 +18,10 @@ PARTS = ("dataset", "split", "preprocessing", "model", "loss", "metric", "optimi
 ALLOWED = {
     "core": set(),
     **{part: {"core"} for part in PARTS},
+    "hygiene": {"core"},
     "record": {"core"},
     "report": {"core", "record"},
-    "engine": {"core", "record"},
+    "engine": {"core", "record", "hygiene"},
     "config": {"core", "record", "engine"},
     "launch": {"core", "record", "engine"},
     "run": {"core", "record", "engine", "config", "report", "launch"},

@@ -41,7 +41,10 @@ def run(args: argparse.Namespace) -> int:
     parts = build_saved(checkpoint.state.get("config", {}), args.trust)
     surroundings = Surroundings.of({**config, "checkpoint_seconds": 0.0})
     device = {name: value for name, value in config["device"].items() if name != "_target_"}
-    result = reevaluate(parts, checkpoint, surroundings.data_dir, device, config["splits"], config["level"])
+    # A checkpoint may lie elsewhere than in its run folder; then nothing else says how the data was divided.
+    split_path = path.parent.parent / layout.SPLIT
+    result = reevaluate(parts, checkpoint, surroundings.data_dir, device, config["splits"], config["level"],
+                        split_path if split_path.is_file() else None)
     result = {"checkpoint": path.name, **result}
     if args.json:
         print(json.dumps(result))

@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 MOST_ROWS = 20
 
 
-def print_standings(console: Console, standings: Sequence[Standing], metric: str) -> None:
+def print_standings(console: Console, standings: Sequence[Standing], metric: str, of_folds: bool = False) -> None:
     """Print the leaderboard and the best configuration with its test."""
-    console.print(f"ranked by mean val {metric}; ± is the 95% t interval over seeds", style="italic")
+    what = "interval of Nadeau and Bengio over folds" if of_folds else "t interval over seeds"
+    console.print(f"ranked by mean val {metric}; ± is the 95% {what}", style="italic")
     console.print(leaderboard(console, standings[:MOST_ROWS], metric))
     if len(standings) > MOST_ROWS:
         console.print(f"… and {len(standings) - MOST_ROWS} more in {layout.LEADERBOARD}", highlight=False)

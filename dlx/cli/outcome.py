@@ -37,6 +37,6 @@ def print_outcome(folder: Path, as_json: bool) -> None:
     from dlx.report.terminal import print_short
 
     console, run = Console(), read_run(folder)
-    print_short(run.summary, diagnose_run(run), console)
+    print_short(run.summary, diagnose_run(run), console, () if run.checks is None else run.checks.problems)
     for label, path in (("Run folder", folder), ("Report", folder / layout.REPORT / layout.REPORT_HTML)):
         console.print(f"[bold]{label}[/]  {escape(str(path))}", highlight=False, soft_wrap=True)

@@ -63,6 +63,8 @@ def plan_lines(plan: Plan) -> list[str]:
     """Say what the table does not: how many points, seeds and groups, and what the search does afterwards."""
     points = sum(plan.batches)
     seeds = "" if plan.seeds is None else f" × {count(plan.seeds, 'seed')}, the same at every point"
+    words = {"split.fold": "fold", "split.outer": "outer fold", "split.inner": "inner fold"}
+    seeds += "".join(f" × {count(len(values), words[key])}" for key, values in plan.folds)
     lines = [f"{count(points, 'point')}{seeds}; {count(len(plan.runs), 'run')} in {count(len(plan.groups), 'group')}; "
              f"a group trains together in one worker"]
     lines += alone_lines(plan)

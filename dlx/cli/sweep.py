@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,7 @@ several values make an axis:
   regularizer=[],[dropout]         choices of several
   optimizer.lr=interval(1e-4,1)    with search=random, qmc, tpe, cmaes, halving; tag(log,interval(1e-4,1))
   seeds=5                          every point with the same five seeds
+  split=kfold split.fold=all       every point with every fold
 """
 
 
@@ -41,19 +43,27 @@ def parser() -> argparse.ArgumentParser:
 
 def run(args: argparse.Namespace) -> int:
     """Plan, check every distinct configuration, run, print."""
+    from dlx.sweep.folds import with_all_folds
+
+    return run_sweep(args, with_all_folds("sweep", args.overrides, args.config_dir))
+
+
+def run_sweep(args: argparse.Namespace, overrides: Sequence[str]) -> int:
+    """Run a sweep of these overrides; args.overrides are what was typed."""
     from dlx.config.build import ANY_PACKAGE
     from dlx.record import atomic, layout
     from dlx.record.folder import RunFolder
     from dlx.run import Surroundings
+    from dlx.sweep.cross_validation import is_cross_validation
     from dlx.sweep.drive import Policy
     from dlx.sweep.frozen import write_plan
     from dlx.sweep.launch import launcher_factory
     from dlx.sweep.plan import plan_sweep
     from dlx.sweep.process import warm_up
 
-    if not args.dry_run and not any(text.startswith("launcher=") for text in args.overrides):
+    if not args.dry_run and not any(text.startswith("launcher=") for text in overrides):
         warm_up()
-    plan, config = plan_sweep(args.overrides, args.config_dir)
+    plan, config = plan_sweep(overrides, args.config_dir)
     make_launcher = launcher_factory(config["launcher"], [ANY_PACKAGE])
     check(plan, [ANY_PACKAGE])
     if args.dry_run:
@@ -61,7 +71,8 @@ def run(args: argparse.Namespace) -> int:
 
         print_plan(plan, args.json)
         return 0
-    name = "sweep" if config["name"] == "auto" else f"{config['name']}-sweep"
+    kind = "cv" if is_cross_validation(plan) else "sweep"
+    name = kind if config["name"] == "auto" else f"{config['name']}-{kind}"
     folder = RunFolder.create(Path(config["runs_dir"]), name, plan_hash(plan))
     with folder:
         atomic.write_text(folder.path / layout.OVERRIDES, "".join(f"{line}\n" for line in args.overrides))
@@ -79,8 +90,8 @@ def check(plan: Plan, trust: list[str]) -> None:
     problems: dict[str, None] = {}
     seen: set[str] = set()
     for planned in plan.runs:
-        # Runs that differ by seed alone are checked once.
-        key = json.dumps({**planned.saved, "seed": None, "split": None})
+        # Runs that differ by seed alone are checked once; a split's seed follows that of the run.
+        key = json.dumps({**planned.saved, "seed": None, "split": {**planned.saved["split"], "seed": None}})
         if key not in seen:
             seen.add(key)
             try:
@@ -186,35 +197,44 @@ def expected_runs(plan: Plan) -> int:
     """Return how many runs there will be, of a search that goes on at most."""
     if plan.space is None:
         return len(plan.runs)
-    return max(len(plan.runs), int(plan.search.get("num_trials", 0)) * (plan.seeds or 1))
+    return max(len(plan.runs), int(plan.search.get("num_trials", 0)) * plan.runs_per_point)
 
 
 def print_outcome(path: Path, conducted: Conducted, as_json: bool) -> None:
-    """Print the leaderboard and the best configuration, by the objective where one was given."""
+    """Print the leaderboard and the best configuration, by the objective where one was given; of folds their means."""
+    from dlx.cli.cross_validation import print_cross_validation
     from dlx.cli.front import front_rows, print_front
     from dlx.cli.leaderboard import print_standings
     from dlx.cli.plan_text import bias_lines
     from dlx.record import layout
-    from dlx.sweep.tables import ranking
+    from dlx.sweep.cross_validation import average, is_cross_validation, record
+    from dlx.sweep.tables import has_folds, ranking
 
     plan, outcome = conducted
     metric, _ = ranking(outcome.results)
     front = front_rows(conducted) if plan.goals else []
+    is_cv = is_cross_validation(plan)
     if as_json:
         rows = [row._asdict() for row in outcome.standings]
         found = {"best": _finite(front)} if plan.goals else {}
+        found |= {"cross_validation": record(plan, outcome.results)} if is_cv else {}
         print(json.dumps({"folder": str(path), "ranked_by": f"val_{metric}", "leaderboard": _finite(rows), **found}))
         return
     from rich.console import Console
     from rich.markup import escape
 
     console = Console()
-    print_standings(console, outcome.standings, metric)
+    if is_cv:
+        done = sum(result.status == "done" for result in outcome.results)
+        print_cross_validation(console, average(outcome.results), metric, done, len(outcome.results))
+    else:
+        print_standings(console, outcome.standings, metric, has_folds(plan))
     print_front(console, plan, front, f"val_{metric}")
     for line in bias_lines(plan):
         console.print(line, highlight=False, soft_wrap=True, markup=False)
-    console.print(f"[bold]Sweep folder[/]  {escape(str(path))}  "
-                  f"({layout.RUNS_TABLE}, {layout.LEADERBOARD})", highlight=False, soft_wrap=True)
+    table = layout.CROSS_VALIDATION if is_cv else layout.LEADERBOARD
+    console.print(f"[bold]Sweep folder[/]  {escape(str(path))}  ({layout.RUNS_TABLE}, {table})", highlight=False,
+                  soft_wrap=True)
     console.print(f"[bold]Report[/]  {escape(str(path / layout.REPORT / layout.REPORT_HTML))}", highlight=False,
                   soft_wrap=True)
 

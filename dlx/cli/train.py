@@ -19,6 +19,17 @@ def parser() -> argparse.ArgumentParser:
 
 
 def run(args: argparse.Namespace) -> int:
+    """Compose, check, train, report; all folds are a sweep over them."""
+    from dlx.sweep.folds import asks_for_all, with_all_folds
+
+    if asks_for_all(args.overrides):
+        from dlx.cli.sweep import run_sweep
+
+        return run_sweep(args, with_all_folds("train", args.overrides, args.config_dir))
+    return run_one(args)
+
+
+def run_one(args: argparse.Namespace) -> int:
     """Compose, check, train, report."""
     from dlx.config.build import ANY_PACKAGE, build
     from dlx.config.compose import compose

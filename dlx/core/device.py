@@ -65,16 +65,20 @@ class Device:
         precision: float32, float64, or bfloat16 (autocast: parameters stay float32).
         compile: pass the model through torch.compile; pays on long runs only.
         processes: that train one run together, each on its share of every batch: on its own GPU, or on the CPU.
+        data: memory holds the prepared inputs of a run; disk reads each batch where it lies, and prepares it then, for
+            data larger than memory; auto takes disk for mapped files that would fill a quarter of the free memory.
+            Results are the same bytes.
     """
 
     def __init__(self, kind: Literal["auto", "cpu", "cuda", "mps"], threads: Literal["auto"] | Count,
                  precision: Literal["float32", "float64", "bfloat16"], compile: bool,
-                 processes: NumProcesses) -> None:
+                 processes: NumProcesses, data: Literal["auto", "memory", "disk"]) -> None:
         self.kind = kind
         self.threads = threads
         self.precision = precision
         self.compile = compile
         self.processes = processes
+        self.data = data
 
     def check(self) -> str:
         """Return the kind that will be used. Raises ConfigError where it is not there or cannot do the precision."""

@@ -127,6 +127,33 @@ def student_t(values: ArrayLike, level: float) -> Interval:
     return Interval(centre - half, centre + half, "Student t", level, n, 0)
 
 
+def corrected_t(values: ArrayLike, ratio: float, level: float) -> Interval:
+    """Return the interval of the mean of results [J] whose train sets overlap: of folds, or of random divisions.
+
+    mean ± t s √(1/J + ratio), t and s as in `student_t` (Nadeau & Bengio 2003, Machine Learning 52, section 4.2, the
+    corrected resampled t test). Results of overlapping train sets are correlated, by about n_test / (n_test +
+    n_train), so their spread alone makes the mean look surer than it is. Undefined for J = 1.
+
+    Args:
+        ratio: n_test / n_train: how many examples a result is measured on, to those that it was trained on.
+
+    Raises:
+        ValueError: level is not in (0, 1), ratio is not in (0, inf), or values are empty or not finite.
+    """
+    from scipy.special import stdtrit
+
+    _check_level(level)
+    sample = _finite(values)
+    if not 0 < ratio < math.inf:
+        raise ValueError(f"ratio must be in (0, inf), got {ratio}")
+    n = sample.size
+    if n == 1:
+        return undefined("one value", level, n)
+    centre = float(sample.mean())
+    half = float(stdtrit(n - 1, (1 + level) / 2)) * float(sample.std(ddof=1)) * math.sqrt(1 / n + ratio)
+    return Interval(centre - half, centre + half, "Nadeau-Bengio", level, n, 0)
+
+
 def mean(values: ArrayLike, level: float, seed: int) -> Interval:
     """Return the bootstrap interval of the mean of values [N]; see `function_of_means`.
 

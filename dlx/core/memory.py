@@ -1,4 +1,4 @@
-"""The C library's memory, kept for the tensors of the next step.
+"""Memory: how much there is, and that of the C library, kept for the tensors of the next step.
 
 glibc gives large blocks back to the system as soon as they are free, and the system clears every page of the next one:
 a sixth of the time of a fused epoch whose activations are megabytes.
@@ -9,6 +9,11 @@ from __future__ import annotations
 import ctypes
 import functools
 import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
 
 # From <malloc.h>; 32 MiB is the largest that glibc takes for the second.
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
@@ -24,3 +29,30 @@ def keep_freed_memory() -> bool:
     if mallopt is None:
         return False
     return bool(mallopt(M_TRIM_THRESHOLD, NEVER) and mallopt(M_MMAP_THRESHOLD, LARGEST_KEPT))
+
+
+def free_bytes(device: torch.device) -> int:
+    """Return the free memory of a device; of the CPU, within the limit of the process's control group if it has one."""
+    if device.type == "cuda":
+        import torch
+
+        return int(torch.cuda.mem_get_info(device)[0])
+    limits = [_meminfo("MemAvailable"), _control_group()]
+    return min((limit for limit in limits if limit is not None), default=2**32)
+
+
+def _meminfo(name: str) -> int | None:
+    path = Path("/proc/meminfo")
+    if not path.is_file():
+        return None
+    values = dict(line.split(":") for line in path.read_text().splitlines())
+    return int(values[name].split()[0]) * 1024
+
+
+def _control_group() -> int | None:
+    folder = Path("/sys/fs/cgroup")
+    try:
+        limit, used = ((folder / name).read_text().strip() for name in ("memory.max", "memory.current"))
+    except OSError:
+        return None
+    return None if limit == "max" else int(limit) - int(used)

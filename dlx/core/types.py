@@ -63,7 +63,8 @@ class TaskSpec:
         vocabulary_size: of tokens, PADDING among them; else 0.
         sample_rate: of audio, samples per second; else 0.
         next_token: the targets of a text are its own tokens, each to be told from those before it; the dataset's
-            targets are then zeros [N], and whoever makes tokens of the text leaves targets to the engine.
+            targets are then zeros [N]. Whoever makes tokens of the text makes one more than input_shape says and leaves
+            targets to the engine.
     """
 
     kind: Kind
@@ -102,9 +103,12 @@ class SplitIds(NamedTuple):
 
 
 class Split(NamedTuple):
-    """The examples of one split on the device: inputs [N, ...], targets [N], ids [N] (row numbers in the dataset)."""
+    """The examples of one split on the device: inputs [N, ...], targets [N, ...], ids [N] (row numbers in the dataset).
 
-    inputs: Tensor
+    Inputs that stay on disk are no tensor, but are read by slice and index_select as one is: dlx.engine.stored.
+    """
+
+    inputs: Any
     targets: Tensor
     ids: Tensor
 
@@ -157,7 +161,10 @@ class Splitter(Protocol):
     """Divides row numbers into train, val and test."""
 
     def __call__(self, rows: Rows) -> SplitIds:
-        """Return disjoint row numbers that together are all rows. Raises ConfigError where a split would be empty."""
+        """Return disjoint row numbers, together all rows but those that a split leaves out to part others.
+
+        Raises ConfigError where a split would be empty.
+        """
 
 
 class Preprocessing(Protocol):

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from dlx.core.types import Arrays, TaskSpec
+from dlx.core.types import Arrays, Column, TaskSpec
+
+MEASURES = ("radius", "texture", "perimeter", "area", "smoothness", "compactness", "concavity", "concave points",
+            "symmetry", "fractal dimension")
+COLUMNS = (*(f"mean {name}" for name in MEASURES), *(f"{name} error" for name in MEASURES),
+           *(f"worst {name}" for name in MEASURES))
 
 
 class BreastCancer:
@@ -16,7 +21,8 @@ class BreastCancer:
 
     def spec(self) -> TaskSpec:
         """Describe rows of 30 numbers of two classes."""
-        return TaskSpec("classification", "table", (30,), 2, ("malignant", "benign"))
+        return TaskSpec("classification", "table", (30,), 2, ("malignant", "benign"),
+                        tuple(map(Column, COLUMNS)))
 
     def load(self, data_dir: str) -> Arrays:
         """Return inputs [569, 30] in their own units and targets [569]; nothing is read from data_dir."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from dlx.core.types import Arrays, TaskSpec
+from dlx.core.types import Arrays, Column, TaskSpec
+
+COLUMNS = ("age", "sex", "bmi", "bp", "s1", "s2", "s3", "s4", "s5", "s6")
 
 
 class Diabetes:
@@ -15,7 +17,7 @@ class Diabetes:
 
     def spec(self) -> TaskSpec:
         """Describe rows of 10 numbers with one real target."""
-        return TaskSpec("regression", "table", (10,), 1)
+        return TaskSpec("regression", "table", (10,), 1, (), tuple(map(Column, COLUMNS)))
 
     def load(self, data_dir: str) -> Arrays:
         """Return inputs [442, 10] and targets [442] in their own units; nothing is read from data_dir."""

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import torch
 from torch import Tensor, nn
 
 from dlx.core.device import Placement
+from dlx.core.memory import free_bytes
 from dlx.engine.data import Prepared
 from dlx.engine.evaluate import chunk_rows, eval_mode
 
@@ -26,9 +25,10 @@ def most_members(model: nn.Module, data: Prepared, batch_size: int, placement: P
     """
     train = data.splits["train"].inputs
     weights = sum(tensor.numel() * tensor.element_size() for tensor in model.state_dict().values())
-    examples = sum(split.inputs.numel() * split.inputs.element_size() for split in data.splits.values())
+    examples = sum(split.inputs.numel() * split.inputs.element_size() for split in data.splits.values()
+                   if isinstance(split.inputs, Tensor))
     step = activation_bytes(model, train[:1]) * min(batch_size, len(train))
-    chunk = min(len(train), chunk_rows(train[0].numel(), placement.device, stacked=True))
+    chunk = min(len(train), chunk_rows(data.spec, placement.device, stacked=True))
     evaluation = activation_bytes(model, train[:1]) * chunk / 2
     needed = COPIES_OF_WEIGHTS * weights + 2 * examples + max(2 * step, evaluation)
     return max(1, int(SHARE * share * free_bytes(placement.device) / needed))
@@ -63,28 +63,3 @@ def activation_bytes(model: nn.Module, one: Tensor) -> int:
     for handle in handles:
         handle.remove()
     return total
-
-
-def free_bytes(device: torch.device) -> int:
-    """Return the free memory of a device; of the CPU, within the limit of the process's control group if it has one."""
-    if device.type == "cuda":
-        return int(torch.cuda.mem_get_info(device)[0])
-    limits = [_meminfo("MemAvailable"), _control_group()]
-    return min((limit for limit in limits if limit is not None), default=2**32)
-
-
-def _meminfo(name: str) -> int | None:
-    path = Path("/proc/meminfo")
-    if not path.is_file():
-        return None
-    values = dict(line.split(":") for line in path.read_text().splitlines())
-    return int(values[name].split()[0]) * 1024
-
-
-def _control_group() -> int | None:
-    folder = Path("/sys/fs/cgroup")
-    try:
-        limit, used = ((folder / name).read_text().strip() for name in ("memory.max", "memory.current"))
-    except OSError:
-        return None
-    return None if limit == "max" else int(limit) - int(used)

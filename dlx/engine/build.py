@@ -193,4 +193,5 @@ def _fitting(spec: TaskSpec) -> str:
 
 
 def _name(part: object) -> str:
-    return type(part).__module__.rsplit(".", 1)[-1]
+    # A file that serves many options says which one each of its classes is.
+    return str(getattr(type(part), "OPTION", type(part).__module__.rsplit(".", 1)[-1]))

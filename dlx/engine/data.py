@@ -4,31 +4,35 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from dlx.core.device import Placement
-from dlx.core.errors import ArtefactError
-from dlx.core.pixels import as_floats
+from dlx.core.device import Device, Placement
+from dlx.core.errors import ConfigError
+from dlx.core.memory import free_bytes
 from dlx.core.ragged import Ragged
 from dlx.core.types import (
+    IGNORED,
+    PADDING,
     Arrays,
-    ChangesSpec,
     Dataset,
     Preprocessing,
     Rows,
     ScalesTarget,
-    SelectsRows,
     Split,
     SplitIds,
     TaskSpec,
 )
 from dlx.engine.learnable import check_classes, check_finite
 from dlx.engine.parts import Parts
+from dlx.engine.pipeline import Statistics, blocks, fit, fit_blocks, in_blocks
+from dlx.engine.stored import Source, Stored, forget
 
-Statistics = dict[str, dict[str, np.ndarray]]
+# Of the free memory that the prepared inputs of mapped data may take before they stay on disk.
+MEMORY_SHARE = 0.25
 
 
 class Prepared(NamedTuple):
@@ -36,8 +40,9 @@ class Prepared(NamedTuple):
 
     given: what the data looks like before preprocessing; spec: as the model sees it; statistics: of each preprocessing,
     by name; target_shift, target_scale: a model output times scale plus shift is in the target's own units; targets: of
-    every row of the dataset, as it gave them but for num_changed train labels that were replaced; fingerprint: SHA-256
-    of the data as the dataset gave it.
+    every row of the dataset, as it gave them but for num_changed train labels that were replaced, or the next tokens;
+    fingerprint: SHA-256 of the data as the dataset gave it; arrays: the data as the dataset gives it, where somebody
+    may need it again.
     """
 
     given: TaskSpec
@@ -49,6 +54,7 @@ class Prepared(NamedTuple):
     targets: np.ndarray
     num_changed: int
     fingerprint: str
+    arrays: Callable[[], Arrays] | None = None
 
 
 class Shelf:
@@ -136,74 +142,69 @@ def prepare_arrays(parts: Parts, arrays: Arrays, digest: str, placement: Placeme
     ids, given = divide(parts, arrays), given_spec(parts.dataset, arrays)
     train, targets, num_changed = parts.train_rows(ids.train, arrays.targets, given)
     check_classes(ids._replace(train=train), targets, given)
-    arrays = arrays._replace(targets=targets)
-    inputs, spec, statistics, train = transform(parts.preprocessing, arrays, given, train, statistics)
-    check_finite(inputs, spec)
-    shift, scale = target_scale(parts.preprocessing, statistics)
-    placed = targets
-    if spec.kind == "regression":
-        placed = (targets.astype(np.float64) - shift) / scale
-    splits = {name: _place(inputs, placed, rows, spec, placement)
+    inputs: dict[str, Tensor | Stored]
+    if stays_on_disk(arrays, parts.device):
+        assert isinstance(arrays.inputs, np.ndarray)
+        pipeline = fit_blocks(parts.preprocessing, arrays.inputs, train, given, statistics)
+        inputs = {name: Stored((Source(arrays.inputs, rows, pipeline),), placement.device, placement.dtype)
+                  for name, rows in ids._replace(train=train)._asdict().items()}
+    else:
+        pipeline, train, made = fit(parts.preprocessing, arrays.inputs, targets, train, given, statistics)
+        values = {"train": made, **{name: in_blocks(pipeline, arrays.inputs, rows)
+                                    for name, rows in ids._asdict().items() if name != "train"}}
+        if pipeline.spec.next_token:
+            values, targets = next_tokens(values, ids._replace(train=train), len(targets))
+        inputs = {name: _placed(rows, pipeline.spec, placement) for name, rows in values.items()}
+    shift, scale = target_scale(parts.preprocessing, pipeline.statistics)
+    own = (targets.astype(np.float64) - shift) / scale if given.kind == "regression" else targets
+    dtype = placement.dtype if given.kind == "regression" else torch.int64
+    splits = {name: Split(inputs[name], torch.from_numpy(own[rows]).to(placement.device, dtype), torch.from_numpy(rows))
               for name, rows in ids._replace(train=train)._asdict().items()}
-    return Prepared(given, spec, splits, statistics, shift, scale, targets, num_changed, digest)
+    return Prepared(given, pipeline.spec, splits, pipeline.statistics, shift, scale, targets, num_changed, digest)
 
 
-class Transformed(NamedTuple):
-    """All rows after preprocessing: inputs [N, ...], what they look like, the statistics, the train rows that stay."""
-
-    inputs: np.ndarray
-    spec: TaskSpec
-    statistics: Statistics
-    train: np.ndarray
-
-
-def transform(preprocessing: Mapping[str, Preprocessing], arrays: Arrays, spec: TaskSpec, train: np.ndarray,
-              statistics: Statistics | None = None) -> Transformed:
-    """Transform all rows with each preprocessing, fitted on the train rows as the ones before it left them.
+def next_tokens(tokens: Mapping[str, np.ndarray], ids: SplitIds, count: int
+                ) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Ask of every token for the one after it.
 
     Args:
-        spec: of the rows as they are.
-        statistics: those of a saved run, instead of fitting.
+        tokens: of each split [N, L + 1].
+        ids: the rows of each split; count: of rows in all.
+
+    Returns:
+        Inputs of each split [N, L], and targets [count, L].
+
+    Raises:
+        ConfigError: a text of one token, of which nothing can be asked.
     """
-    inputs: Any = arrays.inputs
-    fitted: Statistics = {}
-    for name, part in preprocessing.items():
-        if isinstance(part, SelectsRows):
-            train = train[part.select(inputs[train], arrays.targets[train], spec)]
-        if statistics is None:
-            fitted[name] = part.fit(inputs[train], arrays.targets[train], spec)
-            inputs = part.apply(inputs, fitted[name])
-        else:
-            inputs, fitted[name] = apply_saved(name, part, inputs, statistics)
-        spec = spec_after(part, spec, fitted[name])
-    return Transformed(as_floats(inputs), spec, fitted, train)
+    inputs = {name: rows[:, :-1] for name, rows in tokens.items()}
+    targets = np.full((count, *inputs["train"].shape[1:]), IGNORED, np.int64)
+    for rows, own in zip(tokens.values(), (getattr(ids, name) for name in tokens), strict=True):
+        short = own[rows[:, 1] == PADDING]
+        if short.size > 0:
+            raise ConfigError(f"{short.size} texts have fewer than two tokens, so that none comes after another; the "
+                              f"first of them is row {short[0]}: leave such texts out")
+        targets[own] = np.where(rows[:, 1:] == PADDING, IGNORED, rows[:, 1:])
+    return inputs, targets
 
 
-def spec_after(part: Preprocessing, spec: TaskSpec, statistics: Mapping[str, np.ndarray]) -> TaskSpec:
-    """Return what inputs look like after a fitted preprocessing."""
-    after = part.spec_after(spec, statistics) if isinstance(part, ChangesSpec) else spec
-    assert after is not None, "a preprocessing knows what it makes once it is fitted"
-    return after
+def stays_on_disk(arrays: Arrays, device: Device) -> bool:
+    """Decide where the inputs are while a run trains: as the device says, else on disk where memory is short.
+
+    Raises:
+        ConfigError: the device says disk, and the inputs are texts or audio.
+    """
+    if device.data == "disk" and isinstance(arrays.inputs, Ragged):
+        raise ConfigError("device.data=disk is for images, tables and series: text and audio are read into memory")
+    if device.data != "auto" or not isinstance(arrays.inputs, np.memmap):
+        return device.data == "disk"
+    return arrays.inputs.size * np.dtype(np.float32).itemsize > MEMORY_SHARE * free_bytes(torch.device("cpu"))
 
 
-def apply_saved(name: str, part: Preprocessing, inputs: np.ndarray, statistics: Statistics
-                ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Transform inputs with the statistics of a checkpoint, and return those. Raises ArtefactError where none fit."""
-    known = statistics.get(name, {})
-    for value in [] if isinstance(part, ChangesSpec) else known.values():
-        if value.size > 1 and not _broadcasts(value.shape, inputs.shape[1:]):
-            raise ArtefactError(f"the checkpoint's statistics of preprocessing {name} do not fit the data")
-    try:
-        return part.apply(inputs, known), known
-    except KeyError as error:
-        raise ArtefactError(f"the checkpoint lacks the statistic {error} of preprocessing {name}") from error
-    except (ValueError, IndexError, TypeError) as error:
-        raise ArtefactError(f"the checkpoint's statistics of preprocessing {name} do not fit: {error}") from error
-
-
-def _broadcasts(shape: tuple[int, ...], target: tuple[int, ...]) -> bool:
-    padded = (1,) * (len(target) - len(shape)) + shape
-    return len(padded) == len(target) and all(size in (1, wanted) for size, wanted in zip(padded, target, strict=True))
+def _placed(inputs: np.ndarray, spec: TaskSpec, placement: Placement) -> Tensor:
+    check_finite(inputs, spec)
+    dtype = torch.int64 if spec.layout == "tokens" else placement.dtype
+    return torch.from_numpy(inputs).to(placement.device, dtype)
 
 
 def target_scale(preprocessing: Mapping[str, Preprocessing], statistics: Statistics) -> tuple[float, float]:
@@ -220,12 +221,7 @@ def fingerprint(arrays: Arrays) -> str:
     inputs = [arrays.inputs.values, arrays.inputs.offsets] if isinstance(arrays.inputs, Ragged) else [arrays.inputs]
     for array in (*inputs, arrays.targets, *([] if arrays.test_ids is None else [arrays.test_ids])):
         digest.update(f"{array.shape}{array.dtype}".encode())
-        digest.update(np.ascontiguousarray(array).data)
+        for block in blocks(array):
+            digest.update(np.ascontiguousarray(block).data)
+            forget(array)
     return digest.hexdigest()
-
-
-def _place(inputs: np.ndarray, targets: np.ndarray, rows: np.ndarray, spec: TaskSpec, placement: Placement) -> Split:
-    inputs_type = torch.int64 if spec.layout == "tokens" else placement.dtype
-    targets_type = placement.dtype if spec.kind == "regression" else torch.int64
-    return Split(torch.from_numpy(inputs[rows]).to(placement.device, inputs_type),
-                 torch.from_numpy(targets[rows]).to(placement.device, targets_type), torch.from_numpy(rows))

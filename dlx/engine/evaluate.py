@@ -6,6 +6,7 @@ N examples, C classes, R members: 1 in a run alone.
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, NamedTuple
@@ -14,8 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from dlx.core.likelihood import token_nats
 from dlx.core.ranks import ALONE, Ranks
-from dlx.core.types import Loss, Outcome, StreamedMetric, TaskSpec
+from dlx.core.types import Kind, Loss, Outcome, StreamedMetric, TaskSpec
 from dlx.engine.feed import Feed
 from dlx.engine.stack import watch_flat
 
@@ -28,6 +30,8 @@ CHUNK_ELEMENTS = 2**20
 # least so many rows, because a call costs microseconds.
 MEMBER_CHUNK_ELEMENTS = 2**13
 MEMBER_CHUNK_ROWS = 64
+# Of what a model makes of a token.
+TOKEN_ELEMENTS = 64
 
 
 class Evaluator(NamedTuple):
@@ -35,7 +39,8 @@ class Evaluator(NamedTuple):
 
     model: plain (R is 1) or stacked; streamed: the metrics that are functions of a mean over examples; shifts, scales:
     [R], an output times scale plus shift is in the target's own units (regression); ranks: the processes among which
-    `measure` divides the examples; rows: examples of each member at a time, see `chunk_rows`.
+    `measure` divides the examples; dtype: of parameters and losses; rows: examples of each member at a time, see
+    `chunk_rows`.
     """
 
     model: nn.Module
@@ -45,19 +50,27 @@ class Evaluator(NamedTuple):
     shifts: Tensor
     scales: Tensor
     precision: Callable[[], AbstractContextManager[object]]
+    dtype: torch.dtype
     rows: int
     ranks: Ranks = ALONE
 
 
-def chunk_rows(num_elements: int, device: torch.device, stacked: bool) -> int:
+def chunk_rows(spec: TaskSpec, device: torch.device, stacked: bool) -> int:
     """Return how many examples of a member are computed on at a time.
 
     Args:
-        num_elements: of the input of one example.
+        spec: as the model sees it.
     """
+    size = math.prod(spec.input_shape)
+    if spec.layout == "tokens":
+        size *= TOKEN_ELEMENTS
+    if spec.kind == "sequence":
+        size = max(size, spec.input_shape[0] * spec.num_outputs)
+    most = max(1, CHUNK_ELEMENTS // max(1, size))
     if stacked and device.type == "cpu":
-        return max(MEMBER_CHUNK_ROWS, MEMBER_CHUNK_ELEMENTS // max(1, num_elements))
-    return max(1, CHUNK_ELEMENTS // max(1, num_elements))
+        rows = max(MEMBER_CHUNK_ROWS, MEMBER_CHUNK_ELEMENTS // max(1, size))
+        return min(rows, most) if spec.layout == "tokens" else rows
+    return most
 
 
 def measure(evaluator: Evaluator, split: Feed) -> list[dict[str, float]]:
@@ -88,7 +101,7 @@ class Examples(NamedTuple):
 
 
 def predict(evaluator: Evaluator, split: Feed, targets_of: np.ndarray) -> Examples:
-    """Return loss and probabilities [N, C], or predictions [N] in the target's own units, of every example.
+    """Return loss and scores, as `Outcome` has them, of every example.
 
     Args:
         evaluator: of one member.
@@ -98,25 +111,34 @@ def predict(evaluator: Evaluator, split: Feed, targets_of: np.ndarray) -> Exampl
     for outputs, targets in outputs_of(evaluator, split):
         losses.append(evaluator.loss(outputs, targets))
         own, _ = in_own_units(evaluator, outputs.double(), targets)
-        scores.append(own.softmax(dim=-1) if evaluator.spec.kind == "classification" else own)
+        scores.append(scored(own, targets, evaluator.spec.kind))
     truths = targets_of[split.ids[0].numpy()]
     if evaluator.spec.kind == "regression":
         truths = truths.astype(np.float64)
     return Examples(_numpy(losses), Outcome(_numpy(scores), truths))
 
 
+def scored(outputs: Tensor, targets: Tensor, kind: Kind) -> Tensor:
+    """Return what of a chunk's outputs an `Outcome` keeps: of a sequence not all of its classes, which are many."""
+    if kind == "classification":
+        return outputs.softmax(dim=-1)
+    if kind == "regression":
+        return outputs
+    return torch.stack([outputs.argmax(dim=2).to(outputs.dtype), -token_nats(outputs, targets)], dim=2)
+
+
 def outputs_of(evaluator: Evaluator, split: Feed) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield (outputs [R·n, ...], targets [R·n]) chunk by chunk, with the model in eval mode and without gradients."""
+    """Yield (outputs [R·n, ...], targets [R·n, ...]) chunk by chunk, of the model in eval mode, without gradients."""
     with eval_mode(evaluator.model), torch.inference_mode():
         for inputs, targets in split.windows(evaluator.rows):
             with evaluator.precision():
                 outputs = evaluator.model(inputs)
-            yield outputs.to(inputs.dtype), targets
+            yield outputs.to(evaluator.dtype), targets
 
 
 def in_own_units(evaluator: Evaluator, outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-    """Return logits [R·n, C] as they are; predictions [R·n] and targets [R·n] of a regression in original units."""
-    if evaluator.spec.kind == "classification":
+    """Return logits [R·n, ..., C] as they are; of a regression predictions and targets [R·n] in original units."""
+    if evaluator.spec.kind != "regression":
         return outputs, targets
     return _rescaled(evaluator, outputs[:, 0]), _rescaled(evaluator, targets)
 

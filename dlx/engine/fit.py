@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -22,6 +23,7 @@ from dlx.engine.flat import Flat
 from dlx.engine.group import Group, Member, moved, without
 from dlx.engine.history import Gradients, Row
 from dlx.engine.state import Position
+from dlx.engine.stored import Stored, read_ahead
 
 # Rows are gathered this many bytes at a time: once for many steps where examples are small, and no more than the
 # cache of a core holds.
@@ -162,18 +164,22 @@ def batches(split: Feed, bounds: Sequence[int], seeds: Sequence[int], epoch: int
     kept = (split.sources, split.target_sources, tuple(range(len(seeds))))
     places = {sources: orders + torch.tensor(sources)[:, None] * num_examples for sources in kept}
     ids, device = split.ids.flatten(), split.inputs.device
-    row_bytes = split.inputs[0].numel() * split.inputs.element_size()
+    row_bytes = math.prod(split.inputs.shape[1:]) * split.inputs.dtype.itemsize
     per_gather = max(1, GATHER_BYTES // max(1, row_bytes * (bounds[1] - bounds[0]) * len(seeds)))
-    for low in range(start, len(bounds) - 1, per_gather):
+
+    def gather(low: int) -> list[tuple[Tensor, ...]]:
         windows = list(pairwise(bounds[low : low + per_gather + 1]))
         rows = {sources: torch.cat([own[:, begin:end].flatten() for begin, end in windows])
                 for sources, own in places.items()}
-        placed = {sources: own.to(device) for sources, own in rows.items()}
+        gathered = [split.inputs.index_select(0, rows[split.sources].to(device)),
+                    split.targets.index_select(0, rows[split.target_sources].to(device)),
+                    ids.index_select(0, rows[kept[2]])]
         sizes = [(end - begin) * len(seeds) for begin, end in windows]
-        gathered = [split.inputs.index_select(0, placed[split.sources]),
-                    split.targets.index_select(0, placed[split.target_sources]), ids.index_select(0, rows[kept[2]])]
-        for inputs, targets, numbers in zip(*(torch.split(tensor, sizes) for tensor in gathered), strict=True):
-            yield Batch(inputs, targets, numbers)
+        return list(zip(*(torch.split(tensor, sizes) for tensor in gathered), strict=True))
+
+    with read_ahead(isinstance(split.inputs, Stored)) as results:
+        for many in results(functools.partial(gather, low) for low in range(start, len(bounds) - 1, per_gather)):
+            yield from (Batch(*values) for values in many)
 
 
 def measure_epoch(state: Fit) -> list[Row | DivergedError]:

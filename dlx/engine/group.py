@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import functools
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -167,11 +166,11 @@ def build_step(members: Sequence[Member], model: nn.Module, flat: Flat, optimize
 def evaluator_of(parts: Parts, data: Sequence[Prepared], model: nn.Module, placement: Placement,
                  stacked: bool = False) -> Evaluator:
     """Join model, loss and metrics into the one evaluation of members, which differ in their data alone."""
-    rows = chunk_rows(math.prod(data[0].spec.input_shape), placement.device, stacked)
+    rows = chunk_rows(data[0].spec, placement.device, stacked)
     shifts, scales = (torch.tensor(values, dtype=torch.float64)
                       for values in ([own.target_shift for own in data], [own.target_scale for own in data]))
     return Evaluator(model, parts.loss, history.streamed(parts.metrics), data[0].spec, shifts, scales,
-                     placement.precision, rows, placement.ranks)
+                     placement.precision, placement.dtype, rows, placement.ranks)
 
 
 def without(group: Group, leaving: Sequence[int]) -> Group:

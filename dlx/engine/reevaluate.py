@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from dlx.core.device import Device
@@ -12,15 +13,16 @@ from dlx.engine.data import prepare
 from dlx.engine.evaluate import predict
 from dlx.engine.group import evaluator_of
 from dlx.engine.parts import Parts
-from dlx.engine.run import split_of
+from dlx.engine.run import rows_of, split_of
 from dlx.engine.start import check_fingerprint
 from dlx.engine.state import check_shapes, restore_model, restore_statistics, section
 from dlx.engine.summary import as_record, measure_all
 from dlx.record.checkpoint import Checkpoint
+from dlx.record.split_rows import refuse_other_split
 
 
 def reevaluate(parts: Parts, checkpoint: Checkpoint, data_dir: str, device: Mapping[str, Any], splits: Sequence[str],
-               level: float) -> dict[str, Any]:
+               level: float, split_path: Path | None = None) -> dict[str, Any]:
     """Measure splits of the run's own data with saved weights and saved statistics of preprocessing.
 
     Args:
@@ -28,13 +30,16 @@ def reevaluate(parts: Parts, checkpoint: Checkpoint, data_dir: str, device: Mapp
         device: arguments of `Device`; precision stays that of the run.
         splits: among `dlx.engine.summary.SPLITS`.
         level: of the intervals, in (0, 1).
+        split_path: the run's split.npz, or None where a checkpoint is all there is.
 
     Raises:
-        ArtefactError: weights that do not fit, or data other than the run's.
+        ArtefactError: weights that do not fit, data other than the run's, or data that is divided otherwise now.
     """
     parts = replace(parts, device=Device(**{**device, "precision": parts.device.precision}))
     data = prepare(parts, data_dir, parts.device.place(0.0), restore_statistics(checkpoint))
     check_fingerprint(data.fingerprint, checkpoint)
+    if split_path is not None:
+        refuse_other_split(split_path, rows_of(data))
     check_shapes(build.meta_model(parts, data.spec), section(checkpoint, "model"))
     model, placement = build.place_model(parts, data.spec)
     restore_model(model, checkpoint)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple, Self
 
+import numpy as np
 from torch import nn
 
 from dlx.core.device import Placement
@@ -21,30 +22,34 @@ from dlx.engine.feed import Feed, feed
 from dlx.engine.fit import Fit, dismiss, fit
 from dlx.engine.group import Group, Member, evaluator_of, moved
 from dlx.engine.history import Row
+from dlx.engine.hygiene import hygiene
 from dlx.engine.parallel import check_start, clock_of
 from dlx.engine.parts import Parts
 from dlx.engine.recorder import Clock, Observer, Recorder
 from dlx.engine.signals import StopRequest
-from dlx.engine.start import start
+from dlx.engine.start import UnlikeDataError, start
 from dlx.engine.state import model_checkpoint, training_checkpoint
 from dlx.engine.summary import HELD_OUT, SPLITS, TRAIN_EVAL, measure_all, summarize
 from dlx.record import atomic, checkpoint, layout
 from dlx.record.checkpoint import Checkpoint
 from dlx.record.folder import RunFolder
 from dlx.record.predictions import write_predictions
+from dlx.record.split_rows import refuse_other_split, write_split
 from dlx.record.store import CheckpointStore, Found, newest_common
 
 
 class Run(NamedTuple):
     """One run to train, in a described and locked folder.
 
-    config: the configuration as saved, to be written into checkpoints; log: of this run alone.
+    config: the configuration as saved, to be written into checkpoints; log: of this run alone; checks_data: leave
+    hygiene.json, for a report.
     """
 
     parts: Parts
     config: Mapping[str, Any]
     folder: RunFolder
     log: logging.Logger = logging.getLogger("dlx")
+    checks_data: bool = False
 
     @property
     def store(self) -> CheckpointStore:
@@ -71,7 +76,8 @@ def train(runs: Sequence[Run], data_dir: str, observer: Observer, stop: StopRequ
           fused: bool = False, limits: Limits = UNBOUNDED, shelf: Shelf | None = None) -> None:
     """Train runs, or go on training them, until each has its summary.json. Several train as members of a fused run.
 
-    More members than memory holds are divided and train one part after the other.
+    More members than memory holds, or members whose splits differ in size as folds do, are divided and train one part
+    after the other.
 
     Args:
         stop: whether a signal asked to stop.
@@ -105,6 +111,10 @@ def train(runs: Sequence[Run], data_dir: str, observer: Observer, stop: StopRequ
                 train_together(together, data_dir, observer, stop, note, fused or len(runs) > 1, limits, shelf)
         except TooManyMembersError as error:
             waiting[:0] = divided(together, error.most)
+        except UnlikeDataError as error:
+            waiting[:0] = [[together[number] for number in part] for part in error.alike]
+            for run in together:
+                run.log.info("%d runs train in %d parts: %s", len(together), len(error.alike), error)
         except (RuntimeError, MemoryError) as error:
             if not out_of_memory(error) or len(together) == 1:
                 raise
@@ -145,9 +155,13 @@ def open_run(run: Run, number: int, found: Found | None, state: Fit) -> None:
     for skipped in [] if found is None else found.skipped:
         run.log.warning("skipped a checkpoint: %s", skipped)
     placement, members = state.group.placement, state.group.members
+    own = next(index for index, member in enumerate(members) if member.number == number)
+    member, split_path = members[own], run.folder.path / layout.SPLIT
+    if found is not None and split_path.exists():
+        refuse_other_split(split_path, rows_of(member.data))
+    else:
+        write_split(split_path, rows_of(member.data))
     if found is None:
-        own = next(index for index, member in enumerate(members) if member.number == number)
-        member = members[own]
         initial = model_checkpoint(state.group.weights(own), member.data.statistics, member.facts)
         checkpoint.save(run.folder.checkpoints / layout.INITIAL, initial, "file")
     else:
@@ -156,6 +170,11 @@ def open_run(run: Run, number: int, found: Found | None, state: Fit) -> None:
     run.log.info("training on %s, threads %d, processes %d, members %d, from epoch %d", placement.device,
                  placement.threads, placement.ranks.size, len(members), state.epoch)
     run.folder.set_status("running", epoch=state.epoch)
+
+
+def rows_of(data: Prepared) -> dict[str, np.ndarray]:
+    """Return the row numbers of each split."""
+    return {name: split.ids.numpy() for name, split in data.splits.items()}
 
 
 def say_processes(run: Run, saved: Checkpoint, count: int) -> None:
@@ -265,6 +284,10 @@ def measure_selected(run: Run, model: nn.Module, placement: Placement, member: M
                        {name: split.outcome for name, split in examples.items()}, settings.level)
     held_out = {name: (data.splits[name].ids.numpy(), examples[name].outcome) for name in HELD_OUT}
     write_predictions(run.folder.path / layout.PREDICTIONS, held_out, data.spec.class_names)
+    if run.checks_data:
+        found = hygiene(data, run.config.get("preprocessing"), parts.metrics,
+                        {name: examples[name].outcome for name in HELD_OUT}, settings.level)
+        atomic.write_json(run.folder.path / layout.HYGIENE, found, "file")
     progress = member.progress
     assert progress.best_row is not None
     selected = progress.rows[progress.best_row]

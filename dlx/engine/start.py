@@ -19,6 +19,7 @@ from dlx.engine.budget import TooManyMembersError, most_members
 from dlx.engine.data import Prepared, Shelf, prepare_arrays
 from dlx.engine.fit import Fit, batch_bounds
 from dlx.engine.group import Form, Group, Member, group_of
+from dlx.engine.hygiene import kept
 from dlx.engine.parts import Parts
 from dlx.engine.probe import convolution_form
 from dlx.engine.stack import problem
@@ -41,6 +42,19 @@ FORMS = [asdict(Form()), *(asdict(Form(True, convolution)) for convolution in ("
 Described = tuple[Parts, Mapping[str, Any]]
 
 
+class UnlikeDataError(ConfigError):
+    """Runs whose data differ in size or shape, so that they cannot train together.
+
+    Args:
+        problem: in one sentence.
+        alike: the runs that can, by their index, as few parts as possible.
+    """
+
+    def __init__(self, problem: str, alike: list[list[int]]) -> None:
+        super().__init__(problem)
+        self.alike = alike
+
+
 def start(runs: Sequence[Described], data_dir: str, saved: Sequence[Checkpoint | None], fused: bool,
           memory_share: float = 1.0, shelf: Shelf | None = None) -> Fit:
     """Build everything that members need to train.
@@ -54,7 +68,7 @@ def start(runs: Sequence[Described], data_dir: str, saved: Sequence[Checkpoint |
 
     Raises:
         ArtefactError: a checkpoint that does not fit its configuration or the data.
-        ConfigError: runs that cannot train together.
+        ConfigError: runs that cannot train together; UnlikeDataError where parts of them can.
         TooManyMembersError: memory does not hold so many.
     """
     for (_, config), own in zip(runs, saved, strict=True):
@@ -121,13 +135,23 @@ def prepare_all(runs: Sequence[Described], saved: Sequence[Checkpoint | None], d
     data = [prepare_run(shelf, run, own, data_dir, placement) for run, own in zip(runs, saved, strict=True)]
     for (parts, _), own in zip(runs, data, strict=True):
         check_task(parts, own)
-    shapes = {own.spec.input_shape for own in data}
-    if len(shapes) > 1:
-        raise ConfigError(f"runs whose inputs differ in shape cannot train together: {sorted(shapes)}")
-    sizes = {tuple(len(split.ids) for split in own.splits.values()) for own in data}
-    if len(sizes) > 1:
-        raise ConfigError(f"runs with splits of different sizes cannot train together: {sorted(sizes)}")
+    refuse_unlike(data)
     return data
+
+
+def refuse_unlike(data: Sequence[Prepared]) -> None:
+    """Raise UnlikeDataError where not all data have one shape and splits of the same sizes."""
+    shapes = [(own.spec.input_shape, own.spec.num_outputs, own.spec.vocabulary_size) for own in data]
+    sizes = [tuple(len(split.ids) for split in own.splits.values()) for own in data]
+    alike: dict[object, list[int]] = {}
+    for number, mark in enumerate(zip(shapes, sizes, strict=True)):
+        alike.setdefault(mark, []).append(number)
+    if len(set(shapes)) > 1:
+        raise UnlikeDataError(f"runs whose inputs differ in shape cannot train together: "
+                              f"{sorted({shape for shape, *_ in shapes})}", list(alike.values()))
+    if len(alike) > 1:
+        raise UnlikeDataError(f"runs with splits of different sizes cannot train together: {sorted(set(sizes))}",
+                              list(alike.values()))
 
 
 def prepare_run(shelf: Shelf, run: Described, saved: Checkpoint | None, data_dir: str, placement: Placement
@@ -141,7 +165,9 @@ def prepare_run(shelf: Shelf, run: Described, saved: Checkpoint | None, data_dir
         check_fingerprint(digest, saved)
     statistics = None if saved is None else restore_statistics(saved)
     names = [json.dumps(config.get(group)) for group in ("dataset", "split", "preprocessing")]
-    return shelf.prepared(data, tuple(names), lambda: prepare_arrays(parts, arrays, digest, placement, statistics))
+    again = kept(arrays, lambda: parts.dataset.load(data_dir))
+    return shelf.prepared(data, tuple(names), lambda: prepare_arrays(parts, arrays, digest, placement, statistics)
+                          ._replace(arrays=again))
 
 
 def check_task(parts: Parts, data: Prepared) -> None:

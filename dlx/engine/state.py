@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from dlx.core.errors import ArtefactError
-from dlx.engine.data import Statistics
 from dlx.engine.history import COUNTS, Row
+from dlx.engine.pipeline import Statistics
 from dlx.record.checkpoint import Checkpoint
 
 Weights = dict[str, Tensor]

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from dlx.report import evidence, fit, gradients, stability
+from dlx.report import evidence, fit, gradients, simple, stability
+from dlx.report.checks import Against
 from dlx.report.files import RunFiles, Status
 from dlx.report.finding import Baseline, Case, Diagnosis, Finding
 from dlx.report.history import History
@@ -19,11 +20,13 @@ Rule = Callable[[Case], Finding | None]
 # The first rule that has something to say gives the main finding; `fit.unclear` always has.
 MAIN: tuple[Rule, ...] = (stability.unfinished, stability.diverged, stability.oscillating, fit.overfitting, fit.slow,
                           fit.underfitting, fit.wide_gap, fit.good_fit, fit.unclear)
-BESIDE: tuple[Rule, ...] = (gradients.vanishing, gradients.exploding, gradients.dead_units)
+BESIDE: tuple[Rule, ...] = (gradients.vanishing, gradients.exploding, gradients.dead_units,
+                            simple.below_baseline)
 
 
 def diagnose(history: History, summary: Summary | None, config: Mapping[str, Any], status: Status,
-             baseline: Baseline | None = None, overrides: Sequence[str] = ()) -> Diagnosis:
+             baseline: Baseline | None = None, overrides: Sequence[str] = (), against: Sequence[Against] = ()
+             ) -> Diagnosis:
     """Name what happened, from train_eval and val alone: test is never a reason for the next run.
 
     Args:
@@ -33,19 +36,22 @@ def diagnose(history: History, summary: Summary | None, config: Mapping[str, Any
         status: how the run ended.
         baseline: the best constant answer on val; without it neither a good fit nor underfitting is claimed.
         overrides: what was typed; the commands repeat it with one thing changed.
+        against: simple answers beside the model; those on val are looked at.
 
     Returns:
         The first of unfinished, diverged, oscillating, overfitting, slow, underfitting, wide gap, good fit, unclear
-        whose rule holds; beside it vanishing or exploding gradients and dead units.
+        whose rule holds; beside it vanishing or exploding gradients, dead units, and a simple model that does better.
     """
-    case = Case(history, summary, config, status, baseline, overrides)
+    on_val = [item for item in against if item.split == "val"]
+    case = Case(history, summary, config, status, baseline, overrides, on_val)
     main = next(finding for rule in MAIN if (finding := rule(case)) is not None)
     return Diagnosis(main, tuple(finding for rule in BESIDE if (finding := rule(case)) is not None))
 
 
 def diagnose_run(run: RunFiles) -> Diagnosis:
     """Diagnose a run folder."""
-    return diagnose(run.history, run.summary, run.config, run.status, val_baseline(run.predictions), run.overrides)
+    return diagnose(run.history, run.summary, run.config, run.status, val_baseline(run.predictions), run.overrides,
+                    () if run.checks is None else run.checks.against)
 
 
 def val_baseline(predictions: Predictions | None) -> Baseline | None:

@@ -11,8 +11,9 @@ from dlx.core.errors import ArtefactError
 from dlx.record import layout
 from dlx.record.safe_yaml import read_json, read_text, read_yaml
 from dlx.record.table import read_rows
+from dlx.report.checks import Checks, parse_checks
 from dlx.report.history import History
-from dlx.report.predictions import Predictions, read_predictions
+from dlx.report.predictions import Predictions, Sequences, read_predictions
 from dlx.report.summary import Summary, parse_summary
 
 CONSEQUENCES = {
@@ -40,6 +41,8 @@ class RunFiles:
 
     Args:
         overrides: what was typed, one override each.
+        predictions: of a classification or regression; sequences: of sequences.
+        checks: of the data; None where it was not checked.
         missing: one sentence per file that is not there.
     """
 
@@ -50,7 +53,9 @@ class RunFiles:
     history: History
     summary: Summary | None
     predictions: Predictions | None
+    sequences: Sequences | None
     provenance: Mapping[str, Any] | None
+    checks: Checks | None
     missing: tuple[str, ...]
 
     @property
@@ -77,7 +82,8 @@ def read_run(folder: Path) -> RunFiles:
     """
     if not (folder / layout.CONFIG).is_file():
         raise ArtefactError(f"{folder} is not a run folder: it has no {layout.CONFIG}")
-    summary = _json(folder / layout.SUMMARY)
+    summary, checks = (_json(folder / name) for name in (layout.SUMMARY, layout.HYGIENE))
+    predictions = read_predictions(folder / layout.PREDICTIONS)
     return RunFiles(
         folder=folder,
         config=read_yaml(folder / layout.CONFIG),
@@ -85,8 +91,10 @@ def read_run(folder: Path) -> RunFiles:
         status=_status(folder / layout.STATUS),
         history=_history(folder / layout.METRICS),
         summary=None if summary is None else parse_summary(summary),
-        predictions=read_predictions(folder / layout.PREDICTIONS),
+        predictions=predictions if isinstance(predictions, Predictions) else None,
+        sequences=predictions if isinstance(predictions, Sequences) else None,
         provenance=_json(folder / layout.PROVENANCE),
+        checks=None if checks is None else parse_checks(checks),
         missing=tuple(f"{name} is missing: {text}." for name, text in CONSEQUENCES.items()
                       if not (folder / name).is_file()),
     )

@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
+from dlx.report.checks import Against
 from dlx.report.files import Status
 from dlx.report.history import History
 from dlx.report.section import Command
 from dlx.report.summary import Measured, Summary
 
 Kind = Literal["good_fit", "overfitting", "underfitting", "slow", "oscillating", "diverged", "wide_gap", "unfinished",
-               "unclear", "vanishing_gradient", "exploding_gradient", "dead_units"]
+               "unclear", "vanishing_gradient", "exploding_gradient", "dead_units", "below_baseline"]
 
 
 class Baseline(NamedTuple):
@@ -83,6 +84,7 @@ class Case:
     status: Status
     baseline: Baseline | None = None
     overrides: Sequence[str] = ()
+    against: Sequence[Against] = ()
 
     def setting(self, *path: str) -> Any:
         """Look up a setting in the configuration; None where there is none."""

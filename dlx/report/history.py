@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Column = NDArray[np.float64]
-SHOWN = ("accuracy", "rmse", "mae", "nll")
+SHOWN = ("accuracy", "rmse", "token_accuracy", "mae", "nll")
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class History:
         return bool(np.isfinite(self.column(name)).any())
 
     def shown_metric(self) -> str | None:
-        """Return the metric drawn beside the loss: the first of accuracy, rmse, mae, nll, or whatever there is."""
+        """Return the metric drawn beside the loss: the first of SHOWN, or whatever there is."""
         on_val = [name.removeprefix("val_") for name in self.columns if name.startswith("val_") and self.has(name)]
         names = [name for name in on_val if name != "loss" and self.has(f"train_eval_{name}")]
         return next((name for name in SHOWN if name in names), names[0] if names else None)

@@ -24,6 +24,9 @@ METRICS = {
     "roc_auc": "probability that an example of a class scores above one of another, averaged over the classes.",
     "rmse": "square root of the mean squared error, in the target's units.",
     "mae": "mean absolute error, in the target's units.",
+    "token_accuracy": "mean over sequences of the share of positions whose most probable class is the true one.",
+    "exact_match": "share of sequences that are right at every position.",
+    "perplexity": "exp of the mean over sequences of the mean −log of the probability given to the true token.",
     "r2": "1 − squared error / squared error of the mean of the targets.",
 }
 GRADIENTS = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlx.core.errors import ArtefactError
+from dlx.record.predictions import SEQUENCE
 
 MAX_BYTES = 2**31
 PROB = "prob_"
@@ -50,7 +52,28 @@ class Predictions:
         return len(self.targets)
 
 
-def read_predictions(path: Path) -> Predictions | None:
+@dataclass(frozen=True)
+class Sequences:
+    """N sequences.
+
+    Args:
+        splits: split name of each [N].
+        values: numbers by column [N]: id, length, nll, token_accuracy, exact_match.
+    """
+
+    splits: NDArray[np.str_]
+    values: Mapping[str, NDArray[np.float64]]
+
+    def of(self, split: str) -> Sequences:
+        """Return the sequences of one split."""
+        here = self.splits == split
+        return Sequences(self.splits[here], {name: column[here] for name, column in self.values.items()})
+
+    def __len__(self) -> int:
+        return len(self.splits)
+
+
+def read_predictions(path: Path) -> Predictions | Sequences | None:
     """Read predictions.csv; None where it is absent.
 
     Raises:
@@ -66,16 +89,24 @@ def read_predictions(path: Path) -> Predictions | None:
     except (UnicodeDecodeError, csv.Error) as error:
         raise ArtefactError(f"{path} refused: {error}") from error
     _check(header, rows, path)
+    splits = np.array([row[0] for row in rows], dtype=str)
+    if tuple(header) == SEQUENCE:
+        numbers = _numbers(rows, slice(1, None), path)
+        return Sequences(splits, dict(zip(SEQUENCE[1:], numbers.T, strict=True)))
     classes = [index for index, name in enumerate(header) if name.startswith(PROB)]
-    try:
-        table = np.array([row[2:] for row in rows], dtype=np.float64).reshape(len(rows), len(header) - 2)
-    except ValueError as error:
-        raise ArtefactError(f"{path} refused: {error}") from error
+    table = _numbers(rows, slice(2, None), path)
     probs = table[:, [index - 2 for index in classes]] if classes else None
     if classes and not _are_indices(table[:, :2], len(classes)):
         raise ArtefactError(f"{path} refused: targets and predictions must be class indices below {len(classes)}")
     names = tuple(header[index].removeprefix(PROB) for index in classes)
-    return Predictions(np.array([row[0] for row in rows], dtype=str), table[:, 0], table[:, 1], probs, names)
+    return Predictions(splits, table[:, 0], table[:, 1], probs, names)
+
+
+def _numbers(rows: list[list[str]], columns: slice, path: Path) -> NDArray[np.float64]:
+    try:
+        return np.array([row[columns] for row in rows], dtype=np.float64)
+    except ValueError as error:
+        raise ArtefactError(f"{path} refused: {error}") from error
 
 
 def _are_indices(values: NDArray[np.float64], num_classes: int) -> bool:
@@ -83,7 +114,7 @@ def _are_indices(values: NDArray[np.float64], num_classes: int) -> bool:
 
 
 def _check(header: list[str], rows: list[list[str]], path: Path) -> None:
-    if tuple(header[:4]) != FIXED:
+    if tuple(header[:4]) != FIXED and tuple(header) != SEQUENCE:
         raise ArtefactError(f"{path} refused: the header must start with {','.join(FIXED)}, got {','.join(header[:4])}")
     for number, row in enumerate(rows, start=2):
         if len(row) != len(header):

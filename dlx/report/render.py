@@ -16,7 +16,8 @@ from dlx.report.summary import Summary
 from dlx.report.write import write
 
 # In reading order; each is dlx/report/<name>.py with `section(run)`.
-SECTIONS = ("gaps", "diagnosis", "curves", "confusion", "reliability", "residuals", "facts", "method")
+SECTIONS = ("gaps", "diagnosis", "curves", "confusion", "reliability", "residuals", "sequences", "hygiene", "facts",
+            "method")
 
 
 @dataclass(frozen=True)

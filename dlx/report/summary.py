@@ -10,7 +10,7 @@ from typing import Any
 from dlx.core.errors import ArtefactError
 
 FORMAT = 1
-HEADLINES = ("accuracy", "rmse")
+HEADLINES = ("accuracy", "rmse", "token_accuracy")
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich import box
 from rich.console import Console
 from rich.measure import Measurement
@@ -51,8 +53,8 @@ def _table(columns: tuple[str, ...]) -> Table:
     return table
 
 
-def print_short(summary: Summary | None, diagnosis: Diagnosis, console: Console) -> None:
-    """Print verdict, gap table, evidence and the next commands."""
+def print_short(summary: Summary | None, diagnosis: Diagnosis, console: Console, problems: Sequence[str] = ()) -> None:
+    """Print verdict, gap table, evidence, the first problem of the data and the next commands."""
     width = min(WIDTH, console.width)
     console.print(Text(gaps.verdict(summary, diagnosis), style="bold"), width=width)
     if summary is not None:
@@ -61,6 +63,9 @@ def print_short(summary: Summary | None, diagnosis: Diagnosis, console: Console)
         console.print(Text(finding.title, style="bold"), width=width)
         for sentence in (finding.verdict, *finding.evidence):
             console.print(Padding(Text(sentence), (0, 0, 0, 2), expand=False), width=width)
+    if problems:
+        more = f" ({len(problems) - 1} more in the report)" if len(problems) > 1 else ""
+        console.print(Text.assemble(("Data  ", "bold"), problems[0], more), width=width)
     if diagnosis.commands:
         console.print(Text("Worth trying next", style="bold"))
     for command in diagnosis.commands:

@@ -11,7 +11,7 @@ LABELS = {"top_k": "top-k", "nll": "NLL", "rmse": "RMSE", "mae": "MAE", "r2": "R
 
 def is_share(metric: str) -> bool:
     """Say whether a metric is a proportion, written in per cent."""
-    return metric.endswith("accuracy") or metric.startswith("top_")
+    return metric.endswith("accuracy") or metric.startswith("top_") or metric == "exact_match"
 
 
 def label(metric: str) -> str:

@@ -6,8 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from dlx.core.errors import ConfigError
-from dlx.core.random import key
+from dlx.core.division import cut, refuse_fractions
 from dlx.core.ranges import Fraction, Seed
 from dlx.core.types import Rows, SplitIds
 
@@ -29,9 +28,7 @@ class Holdout:
     MEMBER_VALUES: ClassVar[tuple[str, ...]] = ("seed",)
 
     def __init__(self, val_fraction: Fraction, test_fraction: Fraction, seed: Seed) -> None:
-        if val_fraction + test_fraction >= 1:
-            raise ConfigError(f"split.val_fraction + split.test_fraction must be below 1, got "
-                              f"{val_fraction} + {test_fraction} = {val_fraction + test_fraction:g}")
+        refuse_fractions(val_fraction, test_fraction)
         self.val_fraction = val_fraction
         self.test_fraction = test_fraction
         self.seed = seed
@@ -45,26 +42,10 @@ class Holdout:
         strata = rows.targets if rows.kind == "classification" else None
         test_ids, numbers = rows.test_ids, np.arange(len(rows.targets))
         if test_ids is None:
-            numbers, test = self._cut(numbers, strata, self.test_fraction, "test")
+            numbers, test = cut(numbers, self.test_fraction, "test", strata, self.seed)
             val_fraction = self.val_fraction / (1 - self.test_fraction)
         else:
             numbers, test = np.setdiff1d(numbers, test_ids), test_ids
             val_fraction = self.val_fraction
-        train, val = self._cut(numbers, strata, val_fraction, "val")
+        train, val = cut(numbers, val_fraction, "val", strata, self.seed)
         return SplitIds(np.sort(train), np.sort(val), np.sort(test))
-
-    def _cut(self, rows: np.ndarray, strata: np.ndarray | None, fraction: float, name: str
-             ) -> tuple[np.ndarray, np.ndarray]:
-        from sklearn.model_selection import train_test_split
-
-        labels = None if strata is None else strata[rows]
-        size = round(fraction * len(rows))
-        if not 0 < size < len(rows):
-            raise ConfigError(f"split.{name}_fraction leaves a split empty: {size} of {len(rows)} rows for {name}")
-        if labels is not None:
-            counts = np.unique(labels, return_counts=True)[1]
-            if counts.min() < 2 or min(size, len(rows) - size) < len(counts):
-                labels = None
-        state = key(self.seed, f"split-{name}") % 2**32
-        rest, taken = train_test_split(rows, test_size=size, random_state=state, stratify=labels)
-        return rest, taken

@@ -13,6 +13,7 @@ import yaml
 
 from dlx.config.saved import config_hash
 from dlx.core.errors import ArtefactError, ConfigError
+from dlx.core.repeats import FOLDS
 from dlx.core.search import Axis, Direction
 from dlx.record import atomic, layout
 from dlx.record.safe_yaml import read_yaml
@@ -29,6 +30,7 @@ def write_plan(folder: Path, plan: Plan) -> None:
     runs = [{"hash": run.hash, "point": run.point, "overrides": _plain_texts(run.overrides), "values": own}
             for run, own in zip(plan.runs, values, strict=True)]
     content = {"format": FORMAT, "axes": list(plan.axes), "search": plan.search, "seeds": plan.seeds,
+               "folds": [{"key": key, "values": list(values)} for key, values in plan.folds],
                "objective": [goal._asdict() for goal in plan.goals], "batches": list(plan.batches), **shared,
                "runs": runs, "workers": plan.workers, "members": plan.members, "groups": list(map(list, plan.groups)),
                "plain": [{"run": index, "why": why} for index, why in plan.plain.items()],
@@ -112,8 +114,18 @@ def _plan(path: Path, content: Mapping[str, Any]) -> Plan:
     batches = tuple(map(_index, content["batches"]))
     if space is not None and sum(batches) != len(points):
         raise ValueError("batches do not add up to the points")
+    folds = tuple(_folds(item) for item in content.get("folds", []))
+    if space is not None:
+        # Every key must be one that can be patched.
+        _index(space.saved(first(space.axes), {"seed": 0, **{key: own[0] for key, own in folds}})["seed"])
     return Plan(runs, tuple(map(str, content["axes"])), groups, search, tuple(map(_goal, content["objective"])), seeds,
-                batches, points, space, *sharing, plain)
+                batches, points, space, *sharing, plain, folds)
+
+
+def _folds(item: Mapping[str, Any]) -> tuple[str, tuple[int, ...]]:
+    if item["key"] not in FOLDS or not item["values"]:
+        raise ValueError(f"{str(item['key'])[:50]!r} is no fold to repeat points with")
+    return str(item["key"]), tuple(map(_index, item["values"]))
 
 
 def _planned(path: Path, content: Mapping[str, Any], item: Mapping[str, Any]) -> PlannedRun:
@@ -158,7 +170,7 @@ def _space(content: Mapping[str, Any]) -> Space:
     space = Space(axes, composed, templates, typed)
     for at in templates:
         # Every key must be one that can be patched.
-        _index(space.saved(space.at(at, first(axes)), None)["seed"])
+        _index(space.saved(space.at(at, first(axes)), {})["seed"])
     return space
 
 

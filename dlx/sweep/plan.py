@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,11 +13,13 @@ from dlx.config.compose import parse, search_folders
 from dlx.config.saved import PART, config_hash, to_part
 from dlx.core.device import usable_cores
 from dlx.core.errors import ConfigError
+from dlx.core.repeats import REPEATED, SEED
 from dlx.core.search import Axis, Position, Search, Trial
 from dlx.sweep.axes import ends, read_axes, refuse_axes
+from dlx.sweep.folds import Repeats, refuse_outer, set_apart
 from dlx.sweep.groups import MOST_MEMBERS, make_groups
 from dlx.sweep.objective import Goal, make_goals
-from dlx.sweep.space import SEED, Space, Typed, first, make_space, patched
+from dlx.sweep.space import Space, Typed, first, make_space, patched
 
 HASH_DIGITS = 12
 MAX_RUNS = 100_000
@@ -54,6 +58,7 @@ class Plan(NamedTuple):
         workers: that were planned for, at a time.
         members: of a group, at most.
         plain: why each run that is computed as no member of a fused run is none.
+        folds: with which each point of a search is repeated, by key; empty for a grid, whose axes they are.
     """
 
     runs: tuple[PlannedRun, ...]
@@ -68,6 +73,12 @@ class Plan(NamedTuple):
     workers: int = 1
     members: int = 1
     plain: dict[int, str] = {}  # noqa: RUF012
+    folds: Repeats = ()
+
+    @property
+    def runs_per_point(self) -> int:
+        """How many runs each point of a search has, and each of a grid that is given seeds."""
+        return (self.seeds or 1) * math.prod(len(values) for _, values in self.folds)
 
 
 def make_plan(overrides: Sequence[str], config_dir: Path | None) -> Plan:
@@ -91,16 +102,23 @@ def plan_sweep(overrides: Sequence[str], config_dir: Path | None) -> tuple[Plan,
     config = _first_config(typed, axes)
     part = to_part("search", config["search"])
     search, seeds = make_search(part, [ANY_PACKAGE]), config["seeds"]
-    refuse_together(part[PART], [override.key_or_group for override in parsed], axes, seeds)
     is_grid = part[PART] == "grid"
-    positions = _counted(search.ask(axes, [], []), seeds) if is_grid else []
-    space = make_space(typed, axes, seeds is not None, MAX_RUNS if is_grid else MAX_TEMPLATES)
+    folds: Repeats = ()
+    refuse_outer(axes)
+    keys = [override.key_or_group for override in parsed]
+    if not is_grid:
+        parsed, axes, folds = set_apart(parsed, axes)
+        typed = typed._replace(parsed=parsed)
+    refuse_together(part[PART], keys, axes, seeds)
+    positions = _counted(search.ask(axes, [], []), seeds or 1) if is_grid else []
+    repeated = (*([] if seeds is None else [SEED]), *(key for key, _ in folds))
+    space = make_space(typed, axes, repeated, MAX_RUNS if is_grid else MAX_TEMPLATES)
     goals: tuple[Goal, ...] = ()
     if not is_grid or search.objective is not None:
         templates = _templates(space)
         goals = make_goals(search.objective, search.direction, templates, _better(templates))
-    names = (*(axis.key for axis in axes), *([] if seeds is None else [SEED]))
-    plan = Plan((), names, search=part, goals=goals, seeds=seeds, workers=_workers(config["workers"]),
+    names = (*(axis.key for axis in axes), *repeated)
+    plan = Plan((), names, search=part, goals=goals, seeds=seeds, folds=folds, workers=_workers(config["workers"]),
                 members=MOST_MEMBERS if config["members"] == "auto" else config["members"])
     if is_grid:
         return _with_batch(plan, space, positions, [ANY_PACKAGE]), config
@@ -117,7 +135,7 @@ def _first_config(typed: Typed, axes: Sequence[Axis]) -> dict[str, Any]:
         return typed.compose(axes, first(axes)).config
     except ConfigError:
         # The same error, with the problems of all other points.
-        make_space(typed, axes, False, MAX_RUNS)
+        make_space(typed, axes, (), MAX_RUNS)
         raise
 
 
@@ -142,8 +160,8 @@ def refuse_together(search: str, keys: Sequence[str], axes: Sequence[Axis], seed
         raise ConfigError(*problems)
 
 
-def _counted(positions: list[Position], seeds: int | None) -> list[Position]:
-    if len(positions) * (seeds or 1) > MAX_RUNS:
+def _counted(positions: list[Position], runs_per_point: int) -> list[Position]:
+    if len(positions) * runs_per_point > MAX_RUNS:
         raise ConfigError(f"the sweep has more than {MAX_RUNS:,} runs; give fewer points or seeds")
     return positions
 
@@ -172,9 +190,9 @@ def check_ends(space: Space) -> None:
             places = [space.at(template, (*others[:moved], at, *others[moved + 1:]))
                       for template in space.templates for others in (lowest, highest)]
             places = [place for place in dict.fromkeys(places) if place[moved] == at]
-            wrong = [part_problems(space.saved(place, None), [ANY_PACKAGE]) for place in places]
+            wrong = [part_problems(space.saved(place, {}), [ANY_PACKAGE]) for place in places]
             if all(wrong):
-                typed = " ".join(space.overrides(places[0], None))
+                typed = " ".join(space.overrides(places[0], {}))
                 problems |= {f"{typed}: {problem}": None for problem in wrong[0]}
     if problems:
         raise ConfigError(*problems)
@@ -196,10 +214,11 @@ def extended(plan: Plan, search: Search, trials: Sequence[Trial], trust: Collect
         trials: what came of every point of the plan, in order.
     """
     assert plan.space is not None, "a search that goes on has its space"
-    positions = _counted(search.ask(plan.space.axes, trials, [goal.direction for goal in plan.goals]), plan.seeds)
+    positions = _counted(search.ask(plan.space.axes, trials, [goal.direction for goal in plan.goals]),
+                         plan.runs_per_point)
     if not positions:
         return plan
-    possible = [not part_problems(plan.space.saved(position, None), trust) for position in positions]
+    possible = [not part_problems(plan.space.saved(position, {}), trust) for position in positions]
     return _with_batch(plan, plan.space, positions, trust, possible)
 
 
@@ -207,13 +226,13 @@ def _with_batch(plan: Plan, space: Space, positions: Sequence[Position], trust: 
                 possible: Sequence[bool] | None = None) -> Plan:
     numbers = {run.hash: index for index, run in enumerate(plan.runs)}
     runs, points = list(plan.runs), list(plan.points)
-    own = [index for index, axis in enumerate(space.axes) if axis.key != SEED]
+    own = [index for index, axis in enumerate(space.axes) if axis.key not in REPEATED]
     known: dict[object, int] = {}
     for index, position in enumerate(positions):
-        # A seed that is an axis of a grid makes no point of its own; each trial of a search that goes on is one.
+        # A seed or fold that is an axis of a grid makes no point of its own; each trial of another search is one.
         name = tuple(position[axis] for axis in own) if plan.space is None else index
         point = known.setdefault(name, len(known)) + sum(plan.batches)
-        made = _point_runs(space, position, plan.seeds, point) if possible is None or possible[index] else []
+        made = _point_runs(plan, space, position, point) if possible is None or possible[index] else []
         for run in made:
             if numbers.setdefault(run.hash, len(runs)) == len(runs):
                 runs.append(run)
@@ -226,10 +245,13 @@ def _with_batch(plan: Plan, space: Space, positions: Sequence[Position], trust: 
     return plan if plan.space is None else plan._replace(points=tuple(points))
 
 
-def _point_runs(space: Space, position: Position, seeds: int | None, point: int) -> list[PlannedRun]:
-    start = 0 if seeds is None else space.seed(position)
+def _point_runs(plan: Plan, space: Space, position: Position, point: int) -> list[PlannedRun]:
+    start = space.seed(position)
+    seeds = [] if plan.seeds is None else [(SEED, tuple(range(start, start + plan.seeds)))]
+    keys = [key for key, _ in (*seeds, *plan.folds)]
     made = []
-    for seed in [None] if seeds is None else range(start, start + seeds):
-        saved = space.saved(position, seed)
-        made.append(PlannedRun(config_hash(saved, HASH_DIGITS), space.overrides(position, seed), saved, point))
+    for values in product(*(own for _, own in (*seeds, *plan.folds))):
+        repetition = dict(zip(keys, values, strict=True))
+        saved = space.saved(position, repetition)
+        made.append(PlannedRun(config_hash(saved, HASH_DIGITS), space.overrides(position, repetition), saved, point))
     return made

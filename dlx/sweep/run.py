@@ -13,6 +13,7 @@ from dlx.record.folder import FINAL, RunFolder
 from dlx.run import Surroundings
 from dlx.sweep import progress, tables
 from dlx.sweep.climb import WHOLE, Stage
+from dlx.sweep.cross_validation import is_cross_validation, write_cross_validation
 from dlx.sweep.drive import Driver, Failure, Policy, Watch
 from dlx.sweep.job import Job, Task
 from dlx.sweep.launch import Launcher
@@ -72,11 +73,13 @@ def missing(folder: Path, plan: Plan) -> list[PlannedRun]:
 
 
 def write_tables(folder: Path, plan: Plan) -> Outcome:
-    """Write both tables from the run folders."""
+    """Write both tables, and the averages of a cross-validation, from the run folders."""
     results = tables.collect(folder, plan)
     standings = tables.standings(plan, results)
     tables.write_runs(folder, plan, results)
     tables.write_leaderboard(folder, standings)
+    if is_cross_validation(plan):
+        write_cross_validation(folder, plan, results)
     return Outcome(results, standings, {})
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -14,13 +14,12 @@ from dlx.config.compose import Composed, compose_all, link_source, value_problem
 from dlx.config.saved import to_saved
 from dlx.config.schema import SURROUNDINGS
 from dlx.core.errors import ConfigError
+from dlx.core.repeats import SEED
 from dlx.core.search import Axis, Position
 from dlx.sweep.axes import ends, text_of, value_of
 
 if TYPE_CHECKING:
     from hydra.core.override_parser.types import Override
-
-SEED = "seed"
 
 
 class Template(NamedTuple):
@@ -50,22 +49,21 @@ class Space(NamedTuple):
     templates: dict[tuple[int, ...], Template]
     typed: tuple[str | int, ...]
 
-    def overrides(self, position: Position, seed: int | None) -> tuple[str, ...]:
-        """Write out what was typed for one point."""
+    def overrides(self, position: Position, repetition: Mapping[str, int]) -> tuple[str, ...]:
+        """Write out what was typed for one run of a point."""
         texts = [text_of(self.axes[item], position[item]) if isinstance(item, int) else item for item in self.typed]
-        return tuple(texts) if seed is None else (*texts, f"{SEED}={seed}")
+        return *texts, *(f"{key}={value}" for key, value in repetition.items())
 
-    def saved(self, position: Position, seed: int | None) -> dict[str, Any]:
-        """Return the configuration at a point; it shares what does not vary with others.
+    def saved(self, position: Position, repetition: Mapping[str, int]) -> dict[str, Any]:
+        """Return the configuration of one run of a point; it shares what does not vary with others.
 
         Args:
-            seed: null keeps that of the point.
+            repetition: seed or fold, by key; what is not in it is that of the point.
         """
         template = self.templates[tuple(int(position[index]) for index in self.composed)]
         values = {axis.key: value_of(axis, at) for index, (axis, at) in enumerate(zip(self.axes, position, strict=True))
                   if index not in self.composed}
-        if seed is not None:
-            values[SEED] = seed
+        values |= repetition
         values |= {key: values[source] for key, source in template.follows.items() if source in values}
         return patched(template.saved, values)
 
@@ -76,7 +74,7 @@ class Space(NamedTuple):
 
     def seed(self, position: Position) -> int:
         """Return the seed of a point."""
-        return int(self.saved(position, None)[SEED])
+        return int(self.saved(position, {})[SEED])
 
 
 def patched(saved: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
@@ -112,15 +110,15 @@ class Typed(NamedTuple):
         return tuple(next(texts) if override.is_sweep_override() else str(override.input_line)
                      for override in self.parsed)
 
-    def shown(self, with_seeds: bool) -> tuple[str | int, ...]:
-        """Return the overrides that are a run's own, with axes by their index; without the seed where that varies."""
+    def shown(self, repeated: Collection[str]) -> tuple[str | int, ...]:
+        """Return the overrides that are a run's own, with axes by their index; without the keys that repeat a point."""
         numbers = itertools.count()
-        items = [(override.key_or_group.split(".")[0], next(numbers) if override.is_sweep_override()
+        items = [(override.key_or_group, next(numbers) if override.is_sweep_override()
                   else str(override.input_line)) for override in self.parsed]
         known = {name for root in ("train", self.root) for part in options.read_root(root) for name in part}
         own = {name for part in options.read_root("train") for name in part}
-        return tuple(item for name, item in items if (name in own or name not in known)
-                     and not (with_seeds and name == SEED))
+        return tuple(item for key, item in items if (key.split(".")[0] in own or key.split(".")[0] not in known)
+                     and key not in repeated)
 
     def compose(self, axes: Sequence[Axis], position: Position) -> Composed:
         """Compose one point."""
@@ -132,11 +130,11 @@ def first(axes: Sequence[Axis]) -> Position:
     return tuple(axis.low if axis.is_interval else 0 for axis in axes)
 
 
-def make_space(typed: Typed, axes: Sequence[Axis], with_seeds: bool, limit: int) -> Space:
+def make_space(typed: Typed, axes: Sequence[Axis], repeated: Collection[str], limit: int) -> Space:
     """Compose every combination of choices and check every value of the other axes with each.
 
     Args:
-        with_seeds: whether the seed is patched too.
+        repeated: keys that are patched too, to repeat each point: seed or fold.
         limit: of combinations.
 
     Raises:
@@ -145,7 +143,7 @@ def make_space(typed: Typed, axes: Sequence[Axis], with_seeds: bool, limit: int)
     composed = {index for index, axis in enumerate(axes) if _is_composed(axis, axes, typed)}
     while True:
         drafts = _compose_each(typed, axes, sorted(composed), limit)
-        more = {index for draft in drafts.values() for index in _entangled(draft, axes, with_seeds)} - composed
+        more = {index for draft in drafts.values() for index in _entangled(draft, axes, repeated)} - composed
         if not more:
             break
         composed |= more
@@ -154,9 +152,9 @@ def make_space(typed: Typed, axes: Sequence[Axis], with_seeds: bool, limit: int)
                 for problem in value_problems(axis.key, value_of(axis, at), draft.defaults)}
     if problems:
         raise ConfigError(*problems)
-    keys = {axis.key for axis in patchable} | ({SEED} if with_seeds else set())
+    keys = {axis.key for axis in patchable} | {*repeated}
     templates = {at: Template(to_saved(draft.config), _follows(draft, keys)) for at, draft in drafts.items()}
-    return Space(tuple(axes), tuple(sorted(composed)), templates, typed.shown(with_seeds))
+    return Space(tuple(axes), tuple(sorted(composed)), templates, typed.shown(repeated))
 
 
 def _is_composed(axis: Axis, axes: Sequence[Axis], typed: Typed) -> bool:
@@ -208,13 +206,13 @@ def _with(axes: Sequence[Axis], changes: Mapping[int, int | float]) -> Position:
     return tuple(changes.get(index, at) for index, at in enumerate(first(axes)))
 
 
-def _entangled(draft: Composed, axes: Sequence[Axis], with_seeds: bool) -> list[int]:
+def _entangled(draft: Composed, axes: Sequence[Axis], repeated: Collection[str]) -> list[int]:
     """Return the axes from which values are built that do not just follow them."""
     found = []
     for key, text in _kept(draft).items():
         if link_source(text) is None:
             found += [index for index, axis in enumerate(axes) if _names(text, axis.key)]
-            if with_seeds and _names(text, SEED):
+            if SEED in repeated and _names(text, SEED):
                 raise ConfigError(f"{key}={text} is built from seed, which seeds varies; leave one of them out")
     return found
 

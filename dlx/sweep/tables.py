@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,31 +14,35 @@ import numpy as np
 
 from dlx.config import options
 from dlx.core.errors import ArtefactError
-from dlx.core.intervals import student_t
+from dlx.core.repeats import FOLDS, REPEATED, SEED, Overlap, mean_interval, overlap
 from dlx.record import atomic, layout
 from dlx.record.folder import RunFolder
 from dlx.record.safe_yaml import read_json
 from dlx.record.table import format_value
 from dlx.sweep.plan import Plan, PlannedRun
 
-SEED = "seed"
 # Keys that follow the seed unless they are set.
 FOLLOW_SEED = ("split.seed", "dataset.train_seed")
 LEVEL = 0.95
 
 
 class Result(NamedTuple):
-    """How a run of the plan ended; values are summary.json's by (metric, split), with gaps as split "gap"."""
+    """How a run of the plan ended.
+
+    values: summary.json's by (metric, split), with gaps on val as split "gap"; better: by metric, whether greater is;
+    sizes: number of examples by split.
+    """
 
     run: PlannedRun
     status: str
     reason: str
     values: dict[tuple[str, str], float | None]
     better: dict[str, bool]
+    sizes: Mapping[str, int] = {}
 
 
 class Standing(NamedTuple):
-    """A configuration over its seeds: mean and t interval of val and gap, by metric."""
+    """A configuration over its seeds or folds: mean and interval of val, gap and test, by metric."""
 
     point: dict[str, Any]
     num_done: int
@@ -61,7 +66,7 @@ def _result(path: Path, run: PlannedRun) -> Result:
         return _read(run, status, summary)
     except ArtefactError as error:
         return Result(run, "failed", str(error), {}, {})
-    except (KeyError, TypeError, OverflowError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         return Result(run, "failed", f"{layout.STATUS} or {layout.SUMMARY} in {path} is damaged: {error!r}", {}, {})
 
 
@@ -69,7 +74,8 @@ def _read(run: PlannedRun, status: Mapping[str, Any], summary: Mapping[str, Any]
     values = {(item["metric"], item["split"]): _number(item["value"]) for item in summary["metrics"]}
     values |= {(item["metric"], "gap"): _number(item["value"]) for item in summary["gaps"] if item["split"] == "val"}
     better = {item["metric"]: item["greater_is_better"] for item in summary["metrics"]}
-    return Result(run, status["status"], str(status.get("reason") or ""), values, better)
+    sizes = {str(name): int(size) for name, size in summary.get("num_examples", {}).items()}
+    return Result(run, status["status"], str(status.get("reason") or ""), values, better, sizes)
 
 
 def _number(value: Any) -> float | None:
@@ -137,8 +143,8 @@ def write_runs(folder: Path, plan: Plan, results: Sequence[Result]) -> None:
 
 
 def standings(plan: Plan, results: Sequence[Result]) -> list[Standing]:
-    """Group runs that differ by seed alone, and rank the groups by the mean of the selection's metric on val."""
-    keys = [key for key in varying(plan) if key != SEED]
+    """Group runs that differ by seed or fold alone, and rank them by the mean of the selection's metric on val."""
+    keys, of_folds = [key for key in varying(plan) if key not in REPEATED], has_folds(plan)
     grouped: dict[str, list[Result]] = {}
     points: dict[str, dict[str, Any]] = {}
     for result in results:
@@ -146,7 +152,7 @@ def standings(plan: Plan, results: Sequence[Result]) -> list[Standing]:
         point = {key: flat.get(key) for key in keys}
         points[repr(point)] = point
         grouped.setdefault(repr(point), []).append(result)
-    table = [_standing(points[name], members) for name, members in grouped.items()]
+    table = [_standing(points[name], members, of_folds) for name, members in grouped.items()]
     metric, sign = ranking(results)
     return sorted(table, key=lambda row: _rank(row, metric, sign))
 
@@ -164,24 +170,36 @@ def ranking(results: Sequence[Result]) -> tuple[str, float]:
     return metric, -1.0 if greater else 1.0
 
 
-def _standing(point: dict[str, Any], members: Sequence[Result]) -> Standing:
+def has_folds(plan: Plan) -> bool:
+    """Say whether runs of one configuration differ by fold."""
+    return any(key in FOLDS for key in varying(plan))
+
+
+def _standing(point: dict[str, Any], members: Sequence[Result], of_folds: bool) -> Standing:
     done = [member for member in members if member.status == "done"]
+    shared = overlap_of(done) if of_folds else None
     metrics = list(dict.fromkeys(metric for member in done for metric, _ in member.values))
-    estimates = {split: {metric: _estimate([member.values.get((metric, split)) for member in done])
+    estimates = {split: {metric: estimate([member.values.get((metric, split)) for member in done], split, shared)
                          for metric in metrics} for split in ("val", "gap", "test")}
     return Standing(point, len(done), len(members), estimates["val"], estimates["gap"], estimates["test"])
 
 
-def _estimate(values: Sequence[float | None]) -> tuple[float, float, float]:
-    known = np.array([value for value in values if value is not None], dtype=np.float64)
-    if len(known) == 0:
+def overlap_of(members: Sequence[Result]) -> Overlap:
+    """Describe how folds of a configuration share data."""
+    return overlap([json.dumps(member.run.saved["split"]) for member in members], [member.sizes for member in members])
+
+
+def estimate(values: Sequence[float | None], split: str, shared: Overlap | None) -> tuple[float, float, float]:
+    """Return mean, low and high of the values that are known; nan without any."""
+    known = np.array([math.nan if value is None else value for value in values], np.float64)
+    if not np.isfinite(known).any():
         return math.nan, math.nan, math.nan
-    interval = student_t(known, LEVEL)
-    return float(known.mean()), interval.low, interval.high
+    mean, interval = mean_interval(known, split, LEVEL, shared)
+    return mean, interval.low, interval.high
 
 
 def write_leaderboard(folder: Path, table: Sequence[Standing]) -> None:
-    """Write one row per configuration, best first; intervals are 95% t intervals over seeds."""
+    """Write one row per configuration, best first; intervals are 95% t intervals, those of folds corrected."""
     keys = list(table[0].point)
     metrics = list(dict.fromkeys(metric for row in table for metric in row.val))
     header = ["rank", *map(shown, keys), "runs_done", "runs"]

@@ -14,7 +14,7 @@ OPTIONS = {
     "train": ["--config-dir", "--dry-run", "--json"], "sweep": ["--config-dir", "--dry-run", "--json"],
     "evaluate": ["--trust", "--json"], "resume": ["--trust", "--json"], "report": ["--json"], "runs": ["--json"],
     "list": ["--config-dir", "--json"], "show": ["--config-dir", "--json"], "validate": ["--config-dir"],
-    "completion": ["bash", "zsh", "fish"],
+    "completion": ["bash", "zsh", "fish"], "data": ["inspect", "fetch", "clean", "--json"],
 }
 
 

@@ -1,17 +1,27 @@
-"""What every dataset of conf/dataset promises. C classes, N examples."""
+"""What every dataset of conf/dataset promises. C classes, N examples.
+
+One that needs files is given those of tests/dataset_files.py, one that is downloaded a small one in its format.
+"""
 
 import os
+import random
+import shutil
 import sys
 from contextlib import contextmanager
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 import torch
-from part_files import choice, code_and_arguments, make, option_names, parts
+import torchvision_files
+from dataset_files import FILES
+from part_files import choice, code_and_arguments, option_names, parts
+from promised_data import check_inputs, check_notes, check_spec, check_targets
 from small_runs import metrics, thinned, train
 
 from dlx.core.errors import StorageError
-from dlx.engine.data import fingerprint
+from dlx.core.types import Arrays, TaskSpec
+from dlx.engine.data import fingerprint, given_spec
 
 NAMES = option_names("dataset")
 CODE_SUFFIXES = (".py", ".pyc", ".so", ".pth", ".zip")
@@ -38,10 +48,32 @@ def watch_files():
         watching = False
 
 
-def without_download(option):
-    """The dataset of an option, which takes what lies in its folder and nothing else."""
-    _, arguments = code_and_arguments("dataset", option)
-    return make("dataset", option, **({"download": False} if "download" in arguments else {}))
+class Loaded(NamedTuple):
+    """A dataset that was read: its option and overrides, the part, where it lies, what it gave."""
+
+    option: str
+    overrides: list[str]
+    dataset: Any
+    folder: str
+    arrays: Arrays
+
+    @property
+    def spec(self) -> TaskSpec:
+        return given_spec(self.dataset, self.arrays)
+
+
+def overrides_of(option, folder):
+    """What is typed to have a dataset that takes what lies in its folder and nothing else, its files written there."""
+    offline = ["dataset.download=false"] if "download" in code_and_arguments("dataset", option)[1] else []
+    return [choice("dataset", option), *offline, *(FILES[option](folder) if option in FILES else [])]
+
+
+def without_files(option, folder):
+    """A dataset whose files, where it needs some, are gone."""
+    folder.mkdir()
+    overrides = overrides_of(option, folder)
+    shutil.rmtree(folder)
+    return parts(*overrides).dataset
 
 
 def load_problem(dataset, folder):
@@ -55,26 +87,27 @@ def load_problem(dataset, folder):
 
 @pytest.fixture(scope="module", params=NAMES)
 def loaded(request, tmp_path_factory):
-    dataset, folder = without_download(request.param), tmp_path_factory.mktemp("empty")
-    if load_problem(dataset, folder) is not None:
-        folder = request.getfixturevalue("data_dir")
-    return request.param, dataset, str(folder), dataset.load(str(folder))
+    option, folder = request.param, tmp_path_factory.mktemp("files")
+    overrides = overrides_of(option, folder)
+    dataset = parts(*overrides).dataset
+    with pytest.MonkeyPatch.context() as patch:
+        if option in torchvision_files.OPTIONS:
+            torchvision_files.write(option, folder)
+            torchvision_files.publish(patch, option, folder)
+        yield Loaded(option, overrides, dataset, str(folder), dataset.load(str(folder)))
 
 
 @pytest.mark.parametrize("option", NAMES)
-def test_dataset_spec_describes_itself_without_reading_data(option):
-    dataset = make("dataset", option)
+def test_dataset_spec_describes_itself_without_reading_data(option, tmp_path):
+    dataset = without_files(option, tmp_path / "files")
     with watch_files() as opened:
         spec = dataset.spec()
     assert [path for path in opened[1:] if not path.endswith(CODE_SUFFIXES) and not os.path.isdir(path[5:])] == []
     assert spec == dataset.spec()
-    assert spec.kind in ("classification", "regression")
-    assert all(isinstance(size, int) and size > 0 for size in spec.input_shape)
-    assert len(spec.input_shape) == {"image": 3, "table": 1}.get(spec.layout, len(spec.input_shape))
-    if spec.kind == "classification":
-        assert spec.num_outputs == len(spec.class_names) == len(set(spec.class_names)) > 1
+    if spec is None:
+        assert option in FILES, "only a user's own files may say what they look like"
     else:
-        assert (spec.num_outputs, spec.class_names) == (1, ())
+        check_spec(spec)
 
 
 def test_dataset_watch_of_files_sees_what_is_opened(tmp_path):
@@ -86,54 +119,68 @@ def test_dataset_watch_of_files_sees_what_is_opened(tmp_path):
 
 @pytest.mark.parametrize("option", NAMES)
 def test_dataset_absent_or_embedded(option, tmp_path):
-    dataset = without_download(option)
+    dataset = without_files(option, tmp_path / "files")
     nowhere = tmp_path / "nowhere"
     problem = load_problem(dataset, nowhere)
-    assert problem is None or all(word in problem for word in (str(nowhere), "data_dir", "DLX_DATA_DIR"))
-    assert not nowhere.exists()
+    if option in FILES:
+        assert problem is not None
+        assert str(tmp_path) in problem
+    else:
+        assert problem is None or all(word in problem for word in (str(nowhere), "data_dir", "DLX_DATA_DIR"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_dataset_says_what_it_looks_like_once(loaded):
+    check_spec(loaded.spec)
+    assert loaded.dataset.spec() in (None, loaded.spec)
+    assert loaded.arrays.spec in (None, loaded.spec)
 
 
 def test_dataset_arrays_are_what_spec_says(loaded):
-    _, dataset, _, arrays = loaded
-    spec = dataset.spec()
-    assert arrays.inputs.shape == (len(arrays.targets), *spec.input_shape)
-    assert arrays.targets.ndim == 1
-    assert arrays.inputs.dtype == np.float32
-    assert np.isfinite(arrays.inputs).all()
-    assert arrays.targets.dtype == (np.int64 if spec.kind == "classification" else np.float32)
-    if spec.kind == "classification":
-        assert np.unique(arrays.targets).tolist() == list(range(spec.num_outputs))
-    else:
-        assert np.isfinite(arrays.targets).all()
-        assert arrays.targets.std() > 0
+    check_inputs(loaded.spec, loaded.arrays, missing=loaded.option in FILES)
+    check_targets(loaded.spec, loaded.arrays.targets)
+    check_notes(loaded.arrays)
 
 
 def test_dataset_own_test_set_names_some_of_the_rows(loaded):
-    _, dataset, _, arrays = loaded
-    if arrays.test_ids is None:
+    targets, test_ids = loaded.arrays.targets, loaded.arrays.test_ids
+    if test_ids is None:
         return
-    assert arrays.test_ids.dtype == np.int64
-    assert len(np.unique(arrays.test_ids)) == len(arrays.test_ids)
-    assert 0 <= arrays.test_ids.min() <= arrays.test_ids.max() < len(arrays.targets)
-    rest = np.setdiff1d(np.arange(len(arrays.targets)), arrays.test_ids)
-    if dataset.spec().kind == "classification":
-        for rows in (rest, arrays.test_ids):
-            assert len(np.unique(arrays.targets[rows])) == dataset.spec().num_outputs
+    assert test_ids.dtype == np.int64
+    assert len(np.unique(test_ids)) == len(test_ids)
+    assert 0 <= test_ids.min() <= test_ids.max() < len(targets)
+    rest = np.setdiff1d(np.arange(len(targets)), test_ids)
+    if loaded.spec.kind == "classification":
+        for rows in (rest, test_ids):
+            assert len(np.unique(targets[rows])) == loaded.spec.num_outputs
+
+
+def same_arrays(one, other):
+    """Whether two maps or lists of arrays hold the same, their types too."""
+    return len(one) == len(other) and all(
+        (a.dtype, a.shape, a.tobytes()) == (b.dtype, b.shape, b.tobytes()) for a, b in zip(one, other, strict=True))
 
 
 def test_dataset_loads_the_same_bytes_again_whatever_the_global_state(loaded):
-    _, dataset, folder, arrays = loaded
-    before, expected = torch.get_rng_state(), fingerprint(arrays)
     np.random.seed(99)
-    again = dataset.load(folder)
+    before, expected = global_draws(), fingerprint(loaded.arrays)
+    again = loaded.dataset.load(loaded.folder)
+    assert global_draws() == before
     assert fingerprint(again) == expected
-    assert np.array_equal(again.test_ids, arrays.test_ids) or again.test_ids is arrays.test_ids is None
-    assert torch.equal(torch.get_rng_state(), before)
+    assert (again.test_ids is None) == (loaded.arrays.test_ids is None)
+    assert list(again.notes) == list(loaded.arrays.notes)
+    assert same_arrays(list(again.notes.values()), list(loaded.arrays.notes.values()))
+    assert given_spec(loaded.dataset, again) == loaded.spec
+
+
+def global_draws():
+    """The state of every global generator."""
+    return torch.get_rng_state().tolist(), str(np.random.get_state()), random.getstate()
 
 
 def test_dataset_trains_with_what_its_yaml_composes(loaded, tmp_path):
-    option, dataset, _, arrays = loaded
-    few = thinned(dataset.spec(), arrays, 120)
-    folder = train(parts(choice("dataset", option), "epochs=3", "batch_size=16"), tmp_path / "run", few)
+    num_rows = min(max(120, 6 * loaded.spec.num_outputs), len(loaded.arrays.targets))
+    few = thinned(loaded.spec, loaded.arrays, num_rows)
+    folder = train(parts(*loaded.overrides, "epochs=3", "batch_size=16"), tmp_path / "run", few)
     losses = metrics(folder)["train_eval_loss"].tolist()
     assert losses[-1] < losses[0]

@@ -1,13 +1,15 @@
-"""What every loss of conf/loss promises. B batch, C classes."""
+"""What every loss of conf/loss promises. B batch, L positions, C classes."""
 
 import pytest
 import torch
 from part_files import make, option_names, parts
 
 from dlx.core.errors import ConfigError
+from dlx.core.types import IGNORED
 
 NAMES = option_names("loss")
 NUM_CLASSES = 4
+NUM_POSITIONS = 5
 FITTING = {"classification": "digits", "regression": "diabetes"}
 CASES = [(name, kind) for name in NAMES for kind in make("loss", name).kinds]
 each_loss = pytest.mark.parametrize(("option", "kind"), CASES)
@@ -19,6 +21,10 @@ def example(kind, num_rows=6, dtype=torch.float64, seed=0):
     if kind == "regression":
         outputs, targets = torch.randn(2, num_rows, dtype=dtype, generator=draw)
         return outputs[:, None].clone(), targets
+    if kind == "sequence":
+        targets = torch.randint(NUM_CLASSES, (num_rows, NUM_POSITIONS), generator=draw)
+        targets[:, 1:][torch.rand(num_rows, NUM_POSITIONS - 1, generator=draw) < 0.3] = IGNORED
+        return torch.randn(num_rows, NUM_POSITIONS, NUM_CLASSES, dtype=dtype, generator=draw), targets
     return (torch.randn(num_rows, NUM_CLASSES, dtype=dtype, generator=draw),
             torch.randint(NUM_CLASSES, (num_rows,), generator=draw))
 
@@ -28,7 +34,7 @@ def test_loss_says_for_which_tasks_it_is(option):
     kinds = make("loss", option).kinds
     assert isinstance(kinds, tuple)
     assert kinds
-    assert set(kinds) <= {"classification", "regression"}
+    assert set(kinds) <= {"classification", "regression", "sequence"}
 
 
 @pytest.mark.parametrize("option", NAMES)
@@ -98,8 +104,9 @@ def test_loss_is_least_where_predictions_are_right(option, kind):
     assert (least <= loss(start, targets)).all()
     for seed in range(5):
         assert (least <= loss(example(kind, seed=seed)[0], targets) + 1e-6).all()
-    if kind == "classification":
-        assert torch.equal(outputs.argmax(dim=1), targets)
+    if kind != "regression":
+        asked = targets != IGNORED
+        assert torch.equal(outputs.argmax(dim=-1)[asked], targets[asked])
     else:
         torch.testing.assert_close(outputs[:, 0], targets, atol=0.01, rtol=0)
 
@@ -107,8 +114,8 @@ def test_loss_is_least_where_predictions_are_right(option, kind):
 @each_loss
 def test_loss_gets_worse_with_the_error(option, kind):
     loss, (_, targets) = make("loss", option), example(kind)
-    if kind == "classification":
-        right = torch.nn.functional.one_hot(targets, NUM_CLASSES).double()
+    if kind != "regression":
+        right = torch.nn.functional.one_hot(targets.clamp(min=0), NUM_CLASSES).double()
         errors = [right * strength for strength in (4.0, 2.0, 1.0, 0.0, -1.0, -2.0)]
     else:
         errors = [targets[:, None] + error for error in (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)]
@@ -124,7 +131,7 @@ def test_loss_in_evaluation_is_the_loss_that_was_trained(option, kind, scale):
     minimised = loss((scale * outputs).requires_grad_(), targets).detach()
     with torch.inference_mode():
         torch.testing.assert_close(loss(scale * outputs, targets), minimised, rtol=1e-10, atol=1e-14)
-        single = loss((scale * outputs).float(), targets if kind == "classification" else targets.float())
+        single = loss((scale * outputs).float(), targets.float() if kind == "regression" else targets)
     torch.testing.assert_close(single.double(), minimised, rtol=1e-5, atol=1e-6 * scale)
 
 

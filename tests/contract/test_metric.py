@@ -1,6 +1,6 @@
 """What every metric of conf/metric promises. A new metric is tested by its YAML alone.
 
-Shape letters: N examples, C classes.
+Shape letters: N examples, L positions, C classes.
 """
 
 import importlib
@@ -11,14 +11,17 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from scipy.special import softmax
+from scipy.special import log_softmax, softmax
 
 from dlx.core.intervals import Interval
-from dlx.core.types import Outcome, StreamedMetric
+from dlx.core.types import IGNORED, Outcome, StreamedMetric
 
 FILES = sorted((Path(__file__).parents[2] / "conf" / "metric").glob("*.yaml"))
 NUM_EXAMPLES = 240
 NUM_CLASSES = 10
+NUM_POSITIONS = 3
+# Where it is neither the end of shares nor of errors.
+BEST = {"perplexity": 1.0}
 LEVEL = 0.95
 
 
@@ -42,8 +45,22 @@ def streamed_metric(request):
 
 
 def logits_of(targets, signal, num_classes=NUM_CLASSES):
-    noise = np.random.default_rng(1).normal(size=(targets.size, num_classes))
+    noise = np.random.default_rng(1).normal(size=(*targets.shape, num_classes))
     return noise + signal * np.eye(num_classes)[targets]
+
+
+def sequences(num_classes=NUM_CLASSES):
+    """Targets of one to three positions."""
+    generator = np.random.default_rng(3)
+    targets = generator.integers(0, num_classes, (NUM_EXAMPLES, NUM_POSITIONS))
+    targets[np.arange(NUM_POSITIONS) > generator.integers(0, NUM_POSITIONS, (NUM_EXAMPLES, 1))] = IGNORED
+    return targets
+
+
+def told(logits, targets):
+    """What an outcome keeps of logits [N, L, C]."""
+    expected = np.take_along_axis(log_softmax(logits, axis=2), targets.clip(0)[:, :, None], axis=2)[:, :, 0]
+    return Outcome(np.stack([logits.argmax(axis=2), np.where(targets == IGNORED, 0, expected)], axis=2), targets)
 
 
 def outcome_of(kind, quality):
@@ -52,12 +69,17 @@ def outcome_of(kind, quality):
     if kind == "classification":
         targets = generator.permutation(np.arange(NUM_EXAMPLES) % NUM_CLASSES)
         return Outcome(softmax(logits_of(targets, quality / (1 - quality)), axis=1), targets)
+    if kind == "sequence":
+        targets = sequences()
+        return told(logits_of(targets.clip(0), 2 * quality / (1 - quality)), targets)
     targets, noise = generator.normal(100.0, 30.0, size=(2, NUM_EXAMPLES))
     return Outcome(targets + (1 - quality) * (noise - 100.0), targets)
 
 
 def perfect(kind):
     targets = outcome_of(kind, 0.5).targets
+    if kind == "sequence":
+        return told(1e3 * np.eye(NUM_CLASSES)[targets.clip(0)], targets)
     return Outcome(np.eye(NUM_CLASSES)[targets] if kind == "classification" else targets, targets)
 
 
@@ -68,7 +90,7 @@ def test_metric_file_names_its_package_and_its_module(path):
 
 
 def test_metric_says_its_kind_direction_and_meaning(metric):
-    assert metric.kind in ("classification", "regression")
+    assert metric.kind in ("classification", "regression", "sequence")
     assert isinstance(metric.greater_is_better, bool)
     assert len(type(metric).__doc__ or "") > 20
 
@@ -115,8 +137,10 @@ def test_metric_value_ignores_order_of_examples(metric):
     assert metric.value(shuffled) == pytest.approx(metric.value(outcome), rel=1e-12)
 
 
-def test_metric_of_perfect_predictions_is_the_best_value(metric):
-    best = 1.0 if metric.greater_is_better else 0.0
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_metric_of_perfect_predictions_is_the_best_value(path):
+    metric = build(path)
+    best = BEST.get(path.stem, 1.0 if metric.greater_is_better else 0.0)
     outcome = perfect(metric.kind)
     interval = metric.interval(outcome, LEVEL, 0)
     assert metric.value(outcome) == pytest.approx(best, abs=1e-12)
@@ -141,7 +165,11 @@ def test_metric_of_constant_predictions_is_finite(metric):
 def test_metric_streamed_equals_value_of_the_whole_split(streamed_metric, num_classes):
     targets = np.arange(NUM_EXAMPLES) % num_classes
     logits = 3 * logits_of(targets, 0.5, num_classes)
-    if streamed_metric.kind == "classification":
+    if streamed_metric.kind == "sequence":
+        targets = sequences(num_classes)
+        logits = 3 * logits_of(targets.clip(0), 0.5, num_classes)
+        outcome, outputs = told(logits, targets), torch.tensor(logits)
+    elif streamed_metric.kind == "classification":
         outcome, outputs = Outcome(softmax(logits, axis=1), targets), torch.tensor(logits)
     else:
         outcome = Outcome(logits[:, 0], logits[:, 1])
@@ -154,8 +182,9 @@ def test_metric_streamed_equals_value_of_the_whole_split(streamed_metric, num_cl
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_metric_streams_in_the_dtype_of_the_outputs_and_under_vmap(streamed_metric, dtype):
     outcome = outcome_of(streamed_metric.kind, 0.6)
-    outputs, targets = torch.tensor(outcome.scores, dtype=dtype), torch.tensor(outcome.targets)
-    targets = targets if streamed_metric.kind == "classification" else targets.to(dtype)
+    scores = logits_of(outcome.targets.clip(0), 2.0) if streamed_metric.kind == "sequence" else outcome.scores
+    outputs, targets = torch.tensor(scores, dtype=dtype), torch.tensor(outcome.targets)
+    targets = targets.to(dtype) if streamed_metric.kind == "regression" else targets
     values = streamed_metric.per_example(outputs, targets)
     assert values.dtype == dtype
     by_member = torch.vmap(streamed_metric.per_example)(outputs.unflatten(0, (4, -1)), targets.unflatten(0, (4, -1)))

@@ -1,66 +1,80 @@
-"""What every preprocessing of conf/preprocessing promises. N rows, C channels, D columns."""
+"""What every preprocessing of conf/preprocessing promises, on every kind of data that it accepts."""
 
-import itertools
 from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 import torch
-from part_files import choice, make, option_names, parts
-from small_runs import digits, table
+from kinds_of_data import DATA, NUM_ROWS, RAW, constant, freeze, mismatches, poisoned, same, scaled
+from part_files import make, option_names, parts
 
 from dlx.core.errors import ConfigError
-from dlx.core.types import Arrays, ScalesTarget, TaskSpec
-from dlx.engine.data import prepare, transform
+from dlx.core.types import ChangesSpec, FitsBlocks, ScalesTarget, SelectsRows, TaskSpec
+from dlx.engine.data import prepare
+from dlx.engine.pipeline import fit, in_blocks, spec_after
 from dlx.engine.state import model_checkpoint, restore_statistics
 from dlx.record.checkpoint import decode, encode
 
 NAMES = option_names("preprocessing")
-DATA = {
-    "image": digits(100, own_test=True),
-    "table": table("classification", own_test=True),
-    "regression": table("regression", own_test=True),
-}
-KINDS = {"image": "classification", "table": "classification", "regression": "regression"}
-DATASETS = {"image": "digits", "table": "breast_cancer", "regression": "diabetes"}
-
-
-def fits_together(names, data):
-    try:
-        transform(chain(names), DATA[data].arrays, DATA[data].spec(), np.arange(90))
-    except ConfigError:
-        return False
-    return True
+TRAIN, VAL, TEST = np.arange(60), np.arange(60, 80), np.arange(80, NUM_ROWS)
+# What is put before and after every other part, wherever it fits.
+PARTNERS = ("standardize", "minmax")
+# What people write, beyond pairs.
+LONGER = [names for names in (
+    ("impute", "rare", "one_hot", "clip", "standardize"), ("impute", "ordinal", "robust", "pca"),
+    ("rare", "impute", "one_hot", "minmax"), ("one_hot", "impute", "clip", "whiten"),
+    ("drop_duplicates", "impute", "one_hot", "standardize"), ("ordinal", "impute", "standardize"),
+    ("grayscale", "center_crop", "resize", "standardize"), ("grayscale", "center_crop", "zca"), ("grayscale", "pca"),
+    ("resample", "trim_pad", "log_mel", "standardize"), ("trim_pad", "mfcc", "standardize"),
+) if {*names} <= {*NAMES}]
+# Their outputs are sums over all features, which the number of rows rounds one way or the other.
+MIXING = ("pca", "whiten", "zca")
+# By kind of data, a dataset of the command line that has the same kind of targets.
+DATASETS = {"classification": "digits", "regression": "diabetes"}
 
 
 def chain(names):
     return {name: make("preprocessing", name) for name in names}
 
 
-ALONE = [((name,), data) for name in NAMES for data in DATA if fits_together((name,), data)]
-PAIRS = [(pair, data) for pair in itertools.permutations(NAMES, 2) for data in DATA if fits_together(pair, data)]
+class Transformed(NamedTuple):
+    """All rows after preprocessing, what they look like, its statistics, and the train rows that it left."""
+
+    inputs: Any
+    spec: TaskSpec
+    statistics: Any
+    train: Any
+
+
+def transform(preprocessing, arrays, spec, train, statistics=None):
+    pipeline, train, _ = fit(preprocessing, arrays.inputs, arrays.targets, train, spec, statistics)
+    return Transformed(in_blocks(pipeline, arrays.inputs), pipeline.spec, pipeline.statistics, train)
+
+
+def transformed(names, data, statistics=None):
+    return transform(chain(names), data.arrays, data.task, TRAIN, statistics)
+
+
+def is_accepted(names, data):
+    """Whether parts are for the data. What else goes wrong is left to the tests."""
+    try:
+        transformed(names, data)
+    except ConfigError:
+        return False
+    except Exception:  # noqa: BLE001
+        return True
+    return True
+
+
+ALONE = [((name,), data) for name in NAMES for data in DATA if is_accepted((name,), DATA[data])]
+PAIRS = sorted({pair for name in NAMES for partner in PARTNERS for pair in ((name, partner), (partner, name))
+                if name != partner})
+CHAINED = [(names, data) for names in (*PAIRS, *LONGER) for data in DATA
+           if ((names[0],), data) in ALONE and is_accepted(names, DATA[data])]
 alone = pytest.mark.parametrize(("names", "data"), ALONE, ids=str)
-alone_and_in_pairs = pytest.mark.parametrize(("names", "data"), ALONE + PAIRS, ids=str)
-
-
-def fit(preprocessing, arrays, rows, spec):
-    return transform(preprocessing, arrays, spec, rows).statistics
-
-
-def apply(preprocessing, inputs, statistics):
-    spec = TaskSpec("regression", "image" if inputs.ndim == 4 else "table", inputs.shape[1:], 1)
-    arrays = Arrays(inputs, np.zeros(len(inputs), np.float32))
-    return transform(preprocessing, arrays, spec, np.arange(len(inputs)), statistics).inputs
-
-
-def prepared(names, data, dataset):
-    made = parts(choice("dataset", DATASETS[data]), choice("preprocessing", *names))
-    return prepare(replace(made, dataset=dataset), "", made.device.place(0.0))
-
-
-def held_out_rows(names, data):
-    splits = prepared(names, data, DATA[data]).splits
-    return splits["val"].ids.numpy(), splits["test"].ids.numpy()
+chained = pytest.mark.parametrize(("names", "data"), CHAINED, ids=str)
+alone_and_chained = pytest.mark.parametrize(("names", "data"), ALONE + CHAINED, ids=str)
 
 
 def bytes_of(statistics):
@@ -68,16 +82,62 @@ def bytes_of(statistics):
             for part, values in statistics.items() for name, value in values.items()}
 
 
-@alone_and_in_pairs
+def fitted(part, data):
+    return part.fit(data.arrays.inputs[TRAIN], data.arrays.targets[TRAIN], data.task)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_preprocessing_is_for_some_data_and_says_so_of_other_in_one_sentence(name):
+    assert [data for names, data in ALONE if names == (name,)]
+    for data in DATA:
+        if ((name,), data) not in ALONE:
+            with pytest.raises(ConfigError, match=f"preprocessing[=.]{name}|column|{DATA[data].task.layout}") as error:
+                fitted(make("preprocessing", name), DATA[data])
+            assert len(error.value.problems) == 1
+
+
+@pytest.mark.parametrize("names", LONGER, ids=str)
+def test_preprocessing_chain_that_people_write_is_for_some_data(names):
+    assert [data for chained_names, data in CHAINED if chained_names == names]
+
+
+@alone
+def test_preprocessing_says_before_it_is_fitted_what_it_then_makes_or_that_only_data_tells(names, data):
+    part, spec = make("preprocessing", names[0]), DATA[data].task
+    if isinstance(part, ChangesSpec):
+        known = part.spec_after(spec, None)
+        assert known is None or known == part.spec_after(spec, fitted(part, DATA[data]))
+
+
+@alone_and_chained
+def test_preprocessing_makes_what_its_spec_says(names, data):
+    out = transformed(names, DATA[data])
+    assert mismatches(out.inputs, out.spec) == []
+    assert len(out.inputs) == NUM_ROWS
+    assert (out.spec.kind, out.spec.next_token) == (DATA[data].task.kind, DATA[data].task.next_token)
+
+
+@alone_and_chained
 def test_preprocessing_statistics_know_nothing_of_val_and_test(names, data):
-    clean = DATA[data]
-    poisoned_inputs, poisoned_targets = clean.arrays.inputs.copy(), clean.arrays.targets.copy()
-    val, test = held_out_rows(names, data)
-    poisoned_inputs[val], poisoned_inputs[test] = 1e9, -1e9
-    if data == "regression":
-        poisoned_targets[val], poisoned_targets[test] = 1e9, -1e9
-    before = prepared(names, data, clean)
-    after = prepared(names, data, clean.with_arrays(inputs=poisoned_inputs, targets=poisoned_targets))
+    before = transformed(names, DATA[data])
+    after = transformed(names, poisoned(DATA[data], VAL, TEST))
+    assert bytes_of(after.statistics) == bytes_of(before.statistics)
+    assert after.train.tolist() == before.train.tolist()
+    assert after.spec.input_shape == before.spec.input_shape
+    assert [column.name for column in after.spec.columns] == [column.name for column in before.spec.columns]
+    assert same(after.inputs[TRAIN], before.inputs[TRAIN])
+    assert not same(after.inputs[VAL], before.inputs[VAL])
+
+
+@pytest.mark.parametrize(("names", "data"), [(names, data) for names, data in ALONE if data in ("image", "regression")],
+                         ids=str)
+def test_preprocessing_of_the_engine_knows_nothing_of_val_and_test(names, data):
+    def prepared(dataset):
+        made = parts(f"dataset={DATASETS[dataset.task.kind]}", "device.precision=float64")
+        return prepare(replace(made, dataset=dataset, preprocessing=chain(names)), "", made.device.place(0.0))
+
+    before = prepared(DATA[data])
+    after = prepared(poisoned(DATA[data], *(before.splits[split].ids.numpy() for split in ("val", "test"))))
     assert bytes_of(after.statistics) == bytes_of(before.statistics)
     assert (after.target_shift, after.target_scale) == (before.target_shift, before.target_scale)
     assert torch.equal(after.splits["train"].inputs, before.splits["train"].inputs)
@@ -85,104 +145,127 @@ def test_preprocessing_statistics_know_nothing_of_val_and_test(names, data):
     assert not torch.equal(after.splits["val"].inputs, before.splits["val"].inputs)
 
 
-@alone_and_in_pairs
+@alone_and_chained
 def test_preprocessing_leaves_inputs_targets_and_statistics_as_they_were(names, data):
-    arrays, spec = DATA[data].arrays, DATA[data].spec()
-    inputs, targets = arrays.inputs.copy(), arrays.targets.copy()
-    for array in (inputs, targets):
-        array.setflags(write=False)
+    given, spec = DATA[data].arrays, DATA[data].task
+    inputs, targets = given.inputs[np.arange(NUM_ROWS)], given.targets.copy()
     for part in chain(names).values():
+        freeze(inputs)
+        freeze(targets)
+        if isinstance(part, SelectsRows):
+            part.select(inputs, targets, spec)
         statistics = part.fit(inputs, targets, spec)
         for value in statistics.values():
-            value.setflags(write=False)
-        part.apply(inputs, statistics)
-
-
-@alone
-def test_preprocessing_gives_float32_of_the_same_shape(names, data):
-    arrays, spec = DATA[data].arrays, DATA[data].spec()
-    out = apply(chain(names), arrays.inputs, fit(chain(names), arrays, np.arange(90), spec))
-    assert out.dtype == np.float32
-    assert out.shape == arrays.inputs.shape
-    assert np.isfinite(out).all()
+            freeze(value)
+        inputs, spec = part.apply(inputs, statistics), spec_after(part, spec, statistics)
 
 
 @alone
 def test_preprocessing_transforms_each_row_by_itself(names, data):
-    arrays, spec = DATA[data].arrays, DATA[data].spec()
-    statistics = fit(chain(names), arrays, np.arange(90), spec)
+    statistics = transformed(names, DATA[data]).statistics
     rows = np.array([5, 99, 0, 41])
-    together = apply(chain(names), arrays.inputs, statistics)[rows]
-    assert apply(chain(names), arrays.inputs[rows], statistics).tobytes() == together.tobytes()
-    assert apply(chain(names), arrays.inputs[:1], statistics).tobytes() == together[2].tobytes()
+
+    def of(chosen):
+        arrays = DATA[data].arrays
+        few = arrays._replace(inputs=arrays.inputs[chosen], targets=arrays.targets[chosen])
+        return transform(chain(names), few, DATA[data].task, np.arange(len(chosen)), statistics).inputs
+
+    together = of(np.arange(NUM_ROWS))
+    for chosen in (rows, rows[:1]):
+        if names[0] in MIXING:
+            np.testing.assert_allclose(of(chosen), together[chosen], rtol=1e-6, atol=1e-12 * np.abs(together).max())
+        else:
+            assert same(of(chosen), together[chosen])
 
 
 @alone
 def test_preprocessing_fit_is_deterministic_and_draws_nothing(names, data):
-    arrays, spec = DATA[data].arrays, DATA[data].spec()
     before = torch.get_rng_state(), str(np.random.get_state())
-    first, second = (fit(chain(names), arrays, np.arange(90), spec) for _ in range(2))
+    first, second = (transformed(names, DATA[data]).statistics for _ in range(2))
     assert bytes_of(first) == bytes_of(second)
     assert torch.equal(before[0], torch.get_rng_state())
     assert before[1] == str(np.random.get_state())
 
 
-@alone_and_in_pairs
+@alone_and_chained
 def test_preprocessing_statistics_survive_a_checkpoint(names, data):
-    arrays, spec = DATA[data].arrays, DATA[data].spec()
-    statistics = fit(chain(names), arrays, np.arange(90), spec)
-    saved = decode(encode(model_checkpoint({}, statistics, {})), "memory")
+    first = transformed(names, DATA[data])
+    saved = decode(encode(model_checkpoint({}, first.statistics, {})), "memory")
     restored = restore_statistics(saved)
-    restored = {name: restored.get(name, {}) for name in statistics}
-    assert bytes_of(restored) == bytes_of(statistics)
-    assert apply(chain(names), arrays.inputs, restored).tobytes() == apply(
-        chain(names), arrays.inputs, statistics).tobytes()
+    restored = {name: restored.get(name, {}) for name in first.statistics}
+    assert bytes_of(restored) == bytes_of(first.statistics)
+    again = transformed(names, DATA[data], restored)
+    assert same(again.inputs, first.inputs)
+    assert again.spec == first.spec
 
 
 @alone
 @pytest.mark.parametrize("value", [0.0, 1.0, 0.1, -3e-8, 1e9, 3e38])
 def test_preprocessing_of_constant_inputs_is_finite_and_constant(names, data, value):
-    spec = DATA[data].spec()
-    targets = DATA[data].arrays.targets
-    inputs = np.full_like(DATA[data].arrays.inputs, value)
-    arrays = DATA[data].arrays._replace(inputs=inputs, targets=targets)
-    out = apply(chain(names), inputs, fit(chain(names), arrays, np.arange(90), spec))
+    inputs = constant(DATA[data], value)
+    if inputs is None:
+        return
+    out = transformed(names, inputs).inputs
     assert np.isfinite(out).all()
-    assert np.ptp(out) == 0
-    assert abs(out[0].flat[0]) <= max(1.0, abs(value))
+    # Interpolation weighs pixels with numbers whose sum is 1 to rounding.
+    reshaped = isinstance(make("preprocessing", names[0]), ChangesSpec) and inputs.task.layout == "image"
+    assert np.ptp(out.astype(np.float64)) <= (1e-6 * abs(value) if reshaped else 0)
+    assert abs(out[0].flat[0]) <= max(1.0, abs(value) * (1.000001 if reshaped else 1))
 
 
 @alone
 @pytest.mark.parametrize("magnitude", [1e-38, 1e-20, 1e18, 3e38])
 def test_preprocessing_of_tiny_and_huge_inputs_is_finite(names, data, magnitude):
-    arrays, spec = DATA[data].arrays, DATA[data].spec()
-    inputs = (arrays.inputs / np.abs(arrays.inputs).max() * np.float32(magnitude)).astype(np.float32)
-    out = apply(chain(names), inputs, fit(chain(names), arrays._replace(inputs=inputs), np.arange(90), spec))
-    assert np.isfinite(out).all()
+    inputs = scaled(DATA[data], magnitude / 100 if names[0] in MIXING else magnitude)
+    assert inputs is None or np.isfinite(transformed(names, inputs).inputs).all()
 
 
-@pytest.mark.parametrize(("names", "data"), PAIRS, ids=str)
+@chained
 def test_preprocessing_is_fitted_on_what_the_one_before_left(names, data):
-    arrays, spec = DATA[data].arrays, DATA[data].spec()
-    first, second = (make("preprocessing", name) for name in names)
-    rows = np.arange(90)
-    one = first.fit(arrays.inputs[rows], arrays.targets[rows], spec)
-    two = second.fit(first.apply(arrays.inputs[rows], one), arrays.targets[rows], spec)
-    statistics = fit(chain(names), arrays, rows, spec)
-    assert list(statistics) == list(names)
-    assert bytes_of(statistics) == bytes_of(dict(zip(names, (one, two), strict=True)))
-    assert apply(chain(names), arrays.inputs, statistics).tobytes() == second.apply(
-        first.apply(arrays.inputs, one), two).tobytes()
+    found = transformed(names, DATA[data])
+    arrays, spec, train, one_by_one = DATA[data].arrays, DATA[data].task, TRAIN, {}
+    for name, part in chain(names).items():
+        if isinstance(part, SelectsRows):
+            train = train[part.select(arrays.inputs[train], arrays.targets[train], spec)]
+        one_by_one[name] = part.fit(arrays.inputs[train], arrays.targets[train], spec)
+        arrays = arrays._replace(inputs=part.apply(arrays.inputs, one_by_one[name]))
+        spec = spec_after(part, spec, one_by_one[name])
+    assert list(found.statistics) == list(names)
+    assert bytes_of(found.statistics) == bytes_of(one_by_one)
+    assert found.train.tolist() == train.tolist()
+    assert found.spec == spec
+    if spec.layout not in RAW:
+        assert same(found.inputs, transform({}, arrays, spec, train).inputs)
+
+
+@alone
+def test_preprocessing_selects_rows_of_train_in_their_order(names, data):
+    part, arrays = make("preprocessing", names[0]), DATA[data].arrays
+    if isinstance(part, SelectsRows):
+        twice = np.concatenate([TRAIN, TRAIN[:30]])
+        kept = part.select(arrays.inputs[twice], arrays.targets[twice], DATA[data].task)
+        assert (np.diff(kept) > 0).all()
+        assert 0 <= kept[0] <= kept[-1] < len(twice)
+
+
+@alone
+@pytest.mark.parametrize("sizes", [[60], [1] * 60, [7, 0, 13, 40]], ids=str)
+def test_preprocessing_fits_blocks_as_it_fits_the_whole(names, data, sizes):
+    part = make("preprocessing", names[0])
+    if isinstance(part, FitsBlocks):
+        ends = np.cumsum(sizes)
+        blocks = (DATA[data].arrays.inputs[end - size:end] for end, size in zip(ends, sizes, strict=True))
+        whole = {"whole": fitted(part, DATA[data])}
+        assert bytes_of({"whole": part.fit_blocks(blocks, DATA[data].task)}) == bytes_of(whole)
 
 
 @alone
 def test_preprocessing_that_scales_targets_says_a_positive_finite_scale(names, data):
-    part = make("preprocessing", names[0])
-    arrays, spec = DATA[data].arrays, DATA[data].spec()
+    part, arrays = make("preprocessing", names[0]), DATA[data].arrays
     if not isinstance(part, ScalesTarget):
         return
     for targets in (arrays.targets, np.full_like(arrays.targets, 7.0)):
-        shift, scale = part.target_scale(part.fit(arrays.inputs, targets, spec))
+        shift, scale = part.target_scale(part.fit(arrays.inputs, targets, DATA[data].task))
         assert type(shift) is type(scale) is float
         assert np.isfinite(shift)
         assert 0 < scale < np.inf

@@ -1,4 +1,7 @@
-"""What every split of conf/split promises. N rows, C classes."""
+"""What every split of conf/split promises. N rows, C classes.
+
+Rows have notes that a split may need: the group of each, a date, and which split it is said to be in.
+"""
 
 import numpy as np
 import pytest
@@ -32,11 +35,25 @@ def own_test(targets):
     return np.arange(len(targets))[::-3].copy()
 
 
+def rows_of(targets, kind, test_ids=None):
+    number = np.arange(len(targets))
+    notes = {"group": (number // 4).astype(str), "date": np.datetime64("2026-01-01") + number % 31,
+             "said": np.where(number % 4 == 1, "test", "train")}
+    return Rows(targets, kind, test_ids, notes)
+
+
+def divided(option, targets, kind, test_ids=None, **changes):
+    """Divide rows with an option of conf/split; where nothing else says which are test, a column does."""
+    if option == "predefined" and test_ids is None:
+        changes["column"] = "said"
+    return make("split", option, **changes)(rows_of(targets, kind, test_ids))
+
+
 @every_split
 @pytest.mark.parametrize("given", [None, own_test], ids=["no_test_set", "own_test_set"])
 def test_split_divides_all_rows_once_in_ascending_order(option, kind_and_targets, given):
     kind, targets = kind_and_targets
-    ids = make("split", option)(Rows(targets, kind, None if given is None else given(targets)))
+    ids = divided(option, targets, kind, None if given is None else given(targets))
     assert all(part.dtype == np.int64 and len(part) > 0 and (np.diff(part) > 0).all() for part in ids)
     assert np.sort(np.concatenate(ids)).tolist() == list(range(len(targets)))
 
@@ -44,7 +61,7 @@ def test_split_divides_all_rows_once_in_ascending_order(option, kind_and_targets
 @every_split
 def test_split_keeps_the_test_set_of_the_dataset(option, kind_and_targets):
     kind, targets = kind_and_targets
-    ids = make("split", option)(Rows(targets, kind, own_test(targets)))
+    ids = divided(option, targets, kind, own_test(targets))
     assert ids.test.tolist() == sorted(own_test(targets))
 
 
@@ -52,20 +69,21 @@ def test_split_keeps_the_test_set_of_the_dataset(option, kind_and_targets):
 def test_split_is_a_function_of_its_arguments_alone(option, kind_and_targets):
     kind, targets = kind_and_targets
     before = torch.get_rng_state(), str(np.random.get_state())
-    first = make("split", option)(Rows(targets, kind))
+    first = divided(option, targets, kind)
     assert torch.equal(before[0], torch.get_rng_state())
     assert before[1] == str(np.random.get_state())
     np.random.seed(99)
-    second = make("split", option)(Rows(targets, kind))
+    second = divided(option, targets, kind)
     assert all(np.array_equal(one, other) for one, other in zip(first, second, strict=True))
 
 
 @pytest.mark.parametrize("option", SEEDED)
 def test_split_differs_by_seed(option, kind_and_targets):
     kind, targets = kind_and_targets
-    one, other = (make("split", option, seed=seed)(Rows(targets, kind)) for seed in (0, 1))
+    one, other = (divided(option, targets, kind, seed=seed) for seed in (0, 1))
     assert one.val.tolist() != other.val.tolist()
-    assert one.test.tolist() != other.test.tolist()
+    # What the data says is test stays test.
+    assert (one.test.tolist() != other.test.tolist()) == (option != "predefined")
 
 
 @pytest.mark.parametrize("option", SEEDED)
@@ -77,7 +95,7 @@ def test_split_takes_its_seed_from_the_run_unless_set(option):
 @every_split
 def test_split_of_regression_ignores_the_values(option):
     targets = TARGETS["real"][1]
-    one, other = (make("split", option)(Rows(values, "regression")) for values in (targets, targets**2))
+    one, other = (divided(option, values, "regression") for values in (targets, targets**2))
     assert all(np.array_equal(*pair) for pair in zip(one, other, strict=True))
 
 
@@ -86,10 +104,37 @@ def test_split_of_regression_ignores_the_values(option):
 @pytest.mark.parametrize("kind", ["classification", "regression"])
 def test_split_of_too_few_rows_is_refused(option, num_rows, kind):
     with pytest.raises(ConfigError, match=r"split.*empty"):
-        make("split", option)(Rows(np.zeros(num_rows, np.int64), kind))
+        divided(option, np.zeros(num_rows, np.int64), kind)
 
 
 @every_split
 def test_split_with_a_test_set_of_all_rows_is_refused(option):
     with pytest.raises(ConfigError, match="split"):
-        make("split", option)(Rows(np.zeros(30, np.int64), "classification", np.arange(30)))
+        divided(option, np.zeros(30, np.int64), "classification", np.arange(30))
+
+
+@pytest.mark.parametrize(("option", "argument"), [
+    (option, name) for option in NAMES for name in annotations(code_and_arguments("split", option)[0])
+    if name.endswith("column")])
+def test_split_by_a_column_that_is_not_there_names_those_that_are(option, argument):
+    split = make("split", option, **{argument: "grup"})
+    with pytest.raises(ConfigError) as raised:
+        split(rows_of(*reversed(TARGETS["balanced"])))
+    assert str(raised.value) == (f"split.{argument}=grup: no such column to split by; there are group, date, said; did "
+                                 f"you mean group?")
+    with pytest.raises(ConfigError, match=r"dataset=csv dataset\.notes=\[patient\]"):
+        split(Rows(TARGETS["balanced"][1], "classification"))
+
+
+@pytest.mark.parametrize(("option", "argument"), [
+    (option, name) for option in NAMES for name in annotations(code_and_arguments("split", option)[0])
+    if name.endswith("column")])
+@pytest.mark.parametrize("values", [[1.0, np.nan, 3.0], ["a", "", "c"], ["a", None, "c"], ["a", np.nan, "c"],
+                                    np.array(["2026-01-01", "NaT", "2026-01-03"], "datetime64[D]")],
+                         ids=["nan", "no_text", "none", "nan_among_texts", "nat"])
+def test_split_by_a_column_with_a_row_without_a_value_names_the_row(option, argument, values):
+    column = np.asarray(values) if not isinstance(values, list) or None not in values else np.array(values, object)
+    column = np.array(values, object) if isinstance(values, list) and "a" in values else column
+    with pytest.raises(ConfigError, match=f"split.{argument}=group: 1 of 3 rows have no value there, row 1"):
+        make("split", option, **{argument: "group"})(Rows(np.zeros(3, np.int64), "classification", None,
+                                                          {"group": column}))

@@ -1,11 +1,14 @@
 """Data sets embedded in scikit-learn, against scikit-learn and their known facts."""
 
 import numpy as np
-from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits
+import pytest
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_iris, load_wine
 
 from dlx.dataset.breast_cancer import BreastCancer
 from dlx.dataset.diabetes import Diabetes
 from dlx.dataset.digits import Digits
+from dlx.dataset.iris import Iris
+from dlx.dataset.wine import Wine
 
 
 def test_digits_are_those_of_scikit_learn_divided_by_sixteen():
@@ -31,3 +34,20 @@ def test_diabetes_is_that_of_scikit_learn_in_its_own_units():
     assert np.array_equal(arrays.inputs, twin.data.astype(np.float32))
     assert np.array_equal(arrays.targets, twin.target)
     assert (arrays.targets.min(), arrays.targets.max()) == (25.0, 346.0)
+
+
+@pytest.mark.parametrize(("dataset", "twin", "counts"), [(Iris(), load_iris, [50, 50, 50]),
+                                                         (Wine(), load_wine, [59, 71, 48])])
+def test_flowers_and_wines_are_those_of_scikit_learn(dataset, twin, counts):
+    arrays, twin = dataset.load(""), twin()
+    assert np.array_equal(arrays.inputs, twin.data.astype(np.float32))
+    assert np.array_equal(arrays.targets, twin.target)
+    assert np.bincount(arrays.targets).tolist() == counts
+    assert dataset.spec().class_names == tuple(twin.target_names)
+
+
+@pytest.mark.parametrize(("dataset", "twin"), [(Iris(), load_iris), (Wine(), load_wine), (Diabetes(), load_diabetes),
+                                               (BreastCancer(), load_breast_cancer)])
+def test_tables_name_their_columns_as_scikit_learn_does(dataset, twin):
+    assert [column.name for column in dataset.spec().columns] == list(twin().feature_names)
+    assert all(column.categories == () for column in dataset.spec().columns)

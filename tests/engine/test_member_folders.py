@@ -66,8 +66,8 @@ def test_member_checkpoint_evaluates_to_the_numbers_of_its_summary(undisturbed):
     for path, described in zip(undisturbed, four(), strict=True):
         saved, summary = load(path / "checkpoints" / "best.safetensors"), read_json(path / "summary.json")
         parts = replace(build(saved.state["config"], ["*"]), dataset=described[0].dataset)
-        found = reevaluate(parts, saved, "", {"kind": "cpu", "threads": 1, "compile": False, "processes": 1},
-                           ["train_eval", "val", "test"], summary["level"])
+        device = {"kind": "cpu", "threads": 1, "compile": False, "processes": 1, "data": "auto"}
+        found = reevaluate(parts, saved, "", device, ["train_eval", "val", "test"], summary["level"])
         assert found["metrics"] == summary["metrics"]
 
 

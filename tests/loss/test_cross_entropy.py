@@ -7,6 +7,7 @@ import torch
 from sklearn.metrics import log_loss
 from torch.nn.functional import cross_entropy
 
+from dlx.core.types import IGNORED
 from dlx.loss.cross_entropy import CrossEntropy
 
 LOGITS = torch.randn(40, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) * 3
@@ -73,3 +74,45 @@ def test_cross_entropy_of_members_is_that_of_each_bit_for_bit():
 def test_cross_entropy_never_smooths_in_evaluation():
     with torch.no_grad():
         assert torch.equal(CrossEntropy(0.5)(LOGITS, TARGETS), CrossEntropy(0.0)(LOGITS, TARGETS))
+
+
+def sequences():
+    """Logits and targets of sequences of which something is asked at one to seven positions."""
+    logits = LOGITS[:35].unflatten(0, (5, 7)).clone()
+    targets = TARGETS[:35].unflatten(0, (5, 7)).clone()
+    for row in range(5):
+        targets[row, row + 2 :] = IGNORED
+    return logits, targets
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+def test_cross_entropy_of_a_sequence_is_the_mean_over_its_positions(smoothing):
+    ours, theirs = (sequences()[0].requires_grad_() for _ in range(2))
+    targets = sequences()[1]
+    losses = CrossEntropy(smoothing)(ours, targets)
+    expected = torch.stack([cross_entropy(own, target, label_smoothing=smoothing, ignore_index=IGNORED)
+                            for own, target in zip(theirs, targets, strict=True)])
+    torch.testing.assert_close(losses, expected, rtol=1e-12, atol=1e-14)
+    losses.sum().backward()
+    expected.sum().backward()
+    torch.testing.assert_close(ours.grad, theirs.grad, rtol=1e-12, atol=1e-14)
+
+
+def test_cross_entropy_of_sequences_of_members_smooths_each_by_its_own_value():
+    logits, targets = sequences()
+    logits.requires_grad_()
+    together = CrossEntropy(0.0)
+    together.label_smoothing = torch.tensor((0.0, 0.3), dtype=torch.float64)
+    losses = together(logits.repeat(2, 1, 1), targets.repeat(2, 1))
+    for part, value in zip(losses.chunk(2), (0.0, 0.3), strict=True):
+        torch.testing.assert_close(part, CrossEntropy(value)(logits, targets), rtol=1e-12, atol=1e-14)
+
+
+def test_cross_entropy_of_a_sequence_of_which_nothing_is_asked_is_0():
+    logits, targets = sequences()
+    targets[2] = IGNORED
+    losses = CrossEntropy(0.1)(logits.requires_grad_(), targets)
+    losses.sum().backward()
+    assert losses[2] == 0
+    assert not logits.grad[2].any()
+    assert logits.grad.isfinite().all()

@@ -40,6 +40,15 @@ def test_minmax_maps_train_onto_the_unit_interval(data):
     assert (out.max(axis=axes) == 1).all()
 
 
+def test_minmax_of_bytes_equals_that_of_the_numbers_that_they_stand_for():
+    spec = TaskSpec("classification", "image", (3, 4, 5), 2, ("a", "b"))
+    images = np.random.default_rng(0).integers(7, 201, (20, 3, 4, 5), np.uint8)
+    numbers = images.astype(np.float32) / np.float32(255)
+    one, other = (PART.fit(inputs, np.zeros(20), spec) for inputs in (images, numbers))
+    assert [value.tobytes() for value in one.values()] == [value.tobytes() for value in other.values()]
+    assert PART.apply(images, one).tobytes() == PART.apply(numbers, other).tobytes()
+
+
 def test_minmax_does_not_clip_rows_outside_the_range_of_train():
     spec = TaskSpec("classification", "table", (1,), 2, ("a", "b"))
     statistics = PART.fit(np.array([[2.0], [4.0]], np.float32), np.zeros(2), spec)

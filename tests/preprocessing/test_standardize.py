@@ -52,6 +52,16 @@ def test_standardize_ignores_units_of_columns():
     assert one.tobytes() == other.tobytes()
 
 
+def test_standardize_of_bytes_equals_that_of_the_numbers_that_they_stand_for():
+    spec = TaskSpec("classification", "image", (3, 4, 5), 2, ("a", "b"))
+    images = np.random.default_rng(0).integers(0, 256, (20, 3, 4, 5), np.uint8)
+    numbers = images.astype(np.float32) / np.float32(255)
+    for value, twin in zip(PART.fit(images, np.zeros(20), spec).values(),
+                           PART.fit(numbers, np.zeros(20), spec).values(), strict=True):
+        assert value.tobytes() == twin.tobytes()
+    assert transformed(images, spec, np.arange(9)).tobytes() == transformed(numbers, spec, np.arange(9)).tobytes()
+
+
 @pytest.mark.parametrize("value", [0.0, 0.1, -1e7, 1e-30, 65504.25])
 def test_standardize_only_centres_a_constant_column(value):
     spec = TaskSpec("classification", "table", (2,), 2, ("a", "b"))

@@ -1,0 +1,163 @@
+"""Preprocessing in order: fitted on train, then applied to any rows. N rows, n train rows.
+
+Rows are transformed in blocks, so that what is in between never takes the memory of the whole.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from dlx.core.errors import ArtefactError, ConfigError
+from dlx.core.pixels import as_floats
+from dlx.core.ragged import Ragged
+from dlx.core.types import ChangesSpec, FitsBlocks, Preprocessing, SelectsRows, TaskSpec
+
+Statistics = dict[str, dict[str, np.ndarray]]
+# Of a block: small enough for the cache of a core, large enough that a call costs nothing beside it.
+BLOCK_ELEMENTS = 2**20
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """Fitted preprocessing.
+
+    Args:
+        parts: by name, in order.
+        statistics: of each part.
+        spec: what rows look like afterwards.
+        is_saved: the statistics are those of a checkpoint, and may not fit.
+    """
+
+    parts: Mapping[str, Preprocessing]
+    statistics: Statistics
+    spec: TaskSpec
+    is_saved: bool = False
+
+    def __call__(self, inputs: Any) -> np.ndarray:
+        """Transform rows [N, ...] to what a model takes: bytes of images become numbers in [0, 1].
+
+        Raises:
+            ArtefactError: the statistics of a checkpoint do not fit.
+        """
+        made: np.ndarray = as_floats(self.raw(inputs))
+        return made
+
+    def raw(self, inputs: Any) -> Any:
+        """Transform rows to what a further part would take: images that are bytes may be so still."""
+        for name, part in self.parts.items():
+            known = self.statistics[name]
+            inputs = apply_saved(name, part, inputs, known) if self.is_saved else part.apply(inputs, known)
+        return inputs
+
+
+class Fitted(NamedTuple):
+    """A pipeline, the train rows [n] that its parts left, and what it makes of them, where they are in memory."""
+
+    pipeline: Pipeline
+    train: np.ndarray
+    inputs: np.ndarray
+
+
+def fit(preprocessing: Mapping[str, Preprocessing], inputs: Any, targets: np.ndarray, train: np.ndarray,
+        spec: TaskSpec, saved: Statistics | None = None) -> Fitted:
+    """Fit each part on the train rows as the ones before it left them.
+
+    Args:
+        inputs: of all rows [N, ...]; targets [N, ...].
+        train: row numbers [n].
+        spec: of the rows as they are.
+        saved: statistics of a checkpoint, instead of fitting.
+    """
+    rows: Any = inputs[train]
+    statistics: Statistics = {}
+    for name, part in preprocessing.items():
+        if isinstance(part, SelectsRows):
+            kept = part.select(rows, targets[train], spec)
+            rows, train = rows[kept], train[kept]
+        statistics[name] = part.fit(rows, targets[train], spec) if saved is None else saved.get(name, {})
+        alone = Pipeline({name: part}, {name: statistics[name]}, spec, saved is not None)
+        rows = in_blocks(alone.raw, rows)
+        spec = spec_after(part, spec, statistics[name])
+    return Fitted(Pipeline(preprocessing, statistics, spec, saved is not None), train, as_floats(rows))
+
+
+def fit_blocks(preprocessing: Mapping[str, Preprocessing], inputs: np.ndarray, train: np.ndarray, spec: TaskSpec,
+               saved: Statistics | None = None) -> Pipeline:
+    """Fit like `fit`, without ever holding the train rows.
+
+    Raises:
+        ConfigError: a part that needs all of them.
+    """
+    done = Pipeline({}, {}, spec, saved is not None)
+    for name, part in preprocessing.items():
+        if not isinstance(part, FitsBlocks) or isinstance(part, SelectsRows):
+            raise ConfigError(f"preprocessing={name} needs the train rows in memory, and this data stays on disk: set "
+                              f"device.data=memory, or leave it out")
+        known = part.fit_blocks((done.raw(block) for block in blocks(inputs, train)), spec) if saved is None else \
+            saved.get(name, {})
+        spec = spec_after(part, spec, known)
+        done = Pipeline({**done.parts, name: part}, {**done.statistics, name: known}, spec, saved is not None)
+    return done
+
+
+def in_blocks(function: Callable[[Any], np.ndarray], inputs: Any, rows: np.ndarray | None = None) -> np.ndarray:
+    """Apply a function of rows block by block.
+
+    Args:
+        rows: which of the inputs; None for all.
+    """
+    made: np.ndarray | None = None
+    size = len(inputs) if rows is None else len(rows)
+    for low, block in zip(range(0, size, block_rows(inputs)), blocks(inputs, rows), strict=True):
+        part = function(block)
+        if made is None:
+            if len(part) == size:
+                return part
+            made = np.empty((size, *part.shape[1:]), part.dtype)
+        made[low : low + len(part)] = part
+    assert made is not None, "no split is empty"
+    return made
+
+
+def blocks(inputs: Any, rows: np.ndarray | None = None) -> Iterator[Any]:
+    """Yield rows in blocks of a number that depends on their shape alone."""
+    step = block_rows(inputs)
+    for low in range(0, len(inputs) if rows is None else len(rows), step):
+        part = slice(low, low + step) if rows is None else rows[low : low + step]
+        yield inputs[np.arange(len(inputs))[part]] if isinstance(inputs, Ragged) and rows is None else inputs[part]
+
+
+def block_rows(inputs: Any) -> int:
+    """Return the number of rows of a block."""
+    elements = inputs.lengths.mean() if isinstance(inputs, Ragged) else math.prod(inputs.shape[1:])
+    return max(1, int(BLOCK_ELEMENTS // max(1, elements)))
+
+
+def spec_after(part: Preprocessing, spec: TaskSpec, statistics: Mapping[str, np.ndarray]) -> TaskSpec:
+    """Return what inputs look like after a fitted preprocessing."""
+    after = part.spec_after(spec, statistics) if isinstance(part, ChangesSpec) else spec
+    assert after is not None, "a preprocessing knows what it makes once it is fitted"
+    return after
+
+
+def apply_saved(name: str, part: Preprocessing, inputs: Any, statistics: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Transform inputs with the statistics of a checkpoint. Raises ArtefactError where they do not fit."""
+    for value in [] if isinstance(part, ChangesSpec) else statistics.values():
+        if value.size > 1 and not _broadcasts(value.shape, inputs.shape[1:]):
+            raise ArtefactError(f"the checkpoint's statistics of preprocessing {name} do not fit the data")
+    try:
+        return part.apply(inputs, statistics)
+    except KeyError as error:
+        raise ArtefactError(f"the checkpoint lacks the statistic {error} of preprocessing {name}") from error
+    except (ValueError, IndexError, TypeError) as error:
+        raise ArtefactError(f"the checkpoint's statistics of preprocessing {name} do not fit: {error}") from error
+
+
+def _broadcasts(shape: tuple[int, ...], target: tuple[int, ...]) -> bool:
+    padded = (1,) * (len(target) - len(shape)) + shape
+    return len(padded) == len(target) and all(size in (1, wanted) for size, wanted in zip(padded, target, strict=True))
