@@ -10,18 +10,19 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+REGULARIZERS = ", ".join(sorted(path.stem for path in (ROOT / "conf" / "regularizer").glob("*.yaml")))
 
 # Found by names, types and the environment alone: torch is not needed to say so.
 WITHOUT_TORCH = {
     ("optimzer.lr=1",): "unknown key optimzer.lr; did you mean optimizer.lr?",
     ("lr=0.1",): "unknown key lr; did you mean optimizer.lr?",
     ("nesterov=true",): "unknown key nesterov; did you mean optimizer.nesterov?",
-    ("foo=1", "bar.baz=2"): "unknown key foo\nunknown key bar.baz",
+    ("zzz=1", "bar.baz=2"): "unknown key zzz\nunknown key bar.baz",
     ("regularizer=dropout", "regularizer.droput.rate=0.5"):
         "unknown key regularizer.droput.rate; did you mean regularizer.dropout.rate?",
     ("model=mpl",): "model=mpl does not exist; model is one of cnn, linear, mlp; did you mean mlp?",
-    ("regularizer=[l2,drop]",): "regularizer=drop does not exist; regularizer is one of dropout, early_stopping, "
-                                "gradient_clip, l2, none; did you mean dropout?",
+    ("regularizer=[l2,drop]",):
+        f"regularizer=drop does not exist; regularizer is one of {REGULARIZERS}; did you mean dropout?",
     ("optimzer.lr=1", "model=mpl"):
         "unknown key optimzer.lr; did you mean optimizer.lr?\n"
         "model=mpl does not exist; model is one of cnn, linear, mlp; did you mean mlp?",
