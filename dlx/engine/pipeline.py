@@ -105,21 +105,27 @@ def fit_blocks(preprocessing: Mapping[str, Preprocessing], inputs: np.ndarray, t
     return done
 
 
-def in_blocks(function: Callable[[Any], np.ndarray], inputs: Any, rows: np.ndarray | None = None) -> np.ndarray:
+def in_blocks(function: Callable[[Any], Any], inputs: Any, rows: np.ndarray | None = None) -> Any:
     """Apply a function of rows block by block.
 
     Args:
         rows: which of the inputs; None for all.
     """
     made: np.ndarray | None = None
+    ragged: list[Ragged] = []
     size = len(inputs) if rows is None else len(rows)
     for low, block in zip(range(0, size, block_rows(inputs)), blocks(inputs, rows), strict=True):
         part = function(block)
+        if len(part) == size:
+            return part
+        if isinstance(part, Ragged):
+            ragged.append(part)
+            continue
         if made is None:
-            if len(part) == size:
-                return part
             made = np.empty((size, *part.shape[1:]), part.dtype)
         made[low : low + len(part)] = part
+    if ragged:
+        return Ragged.joined(ragged)
     assert made is not None, "no split is empty"
     return made
 
