@@ -116,16 +116,18 @@ def in_blocks(function: Callable[[Any], Any], inputs: Any, rows: np.ndarray | No
     size = len(inputs) if rows is None else len(rows)
     for low, block in zip(range(0, size, block_rows(inputs)), blocks(inputs, rows), strict=True):
         part = function(block)
+        if len(part) == size:
+            return part
         if isinstance(part, Ragged):
             ragged.append(part)
             continue
         if made is None:
-            if len(part) == size:
-                return part
             made = np.empty((size, *part.shape[1:]), part.dtype)
         made[low : low + len(part)] = part
-    assert made is not None or ragged, "no split is empty"
-    return Ragged.joined(ragged) if ragged else made
+    if ragged:
+        return Ragged.joined(ragged)
+    assert made is not None, "no split is empty"
+    return made
 
 
 def blocks(inputs: Any, rows: np.ndarray | None = None) -> Iterator[Any]:
