@@ -52,6 +52,12 @@ def script(name: str) -> tuple[Side]:
     return (Command(("python", "-W", "ignore", str(HERE / "peers" / name))),)
 
 
+def augmented(interpolation: str, **pipeline: str) -> Side:
+    """Return dlx, or one of torchvision's pipelines, augmenting images."""
+    module, num_epochs = ("mnist_transforms", 1) if pipeline else ("dlx_augment", 3)
+    return Function(module, "sample_seconds", {"num_epochs": num_epochs, "interpolation": interpolation, **pipeline})
+
+
 IMPORT_TORCH = (Peer("python -c 'import torch'", (Command(("python", "-c", "import torch")),), 0.2),)
 STEP, EPOCH = "step_seconds", "epoch_seconds"
 NET = ("dataset=digits", "model=mlp", "model.width=128", "model.depth=1", "optimizer=adam")
@@ -112,6 +118,25 @@ OF_ONE_RUN = (
                 0.2,
             ),
         ),
+    ),
+    Comparison(
+        "mnist-augment",
+        "an example of MNIST, gathered, cropped and rotated, batch 64; torchvision in a DataLoader without workers",
+        5,
+        augmented("nearest"),
+        (
+            Peer("torchvision v1, PIL", (augmented("nearest", kind="v1"),), 1 / 15),
+            Peer("torchvision v2, PIL", (augmented("nearest", kind="v2"),), 1 / 15),
+            Peer("torchvision v2, tensors", (augmented("nearest", kind="tensors"),), 1 / 15),
+            Peer("… v1, PIL, both bilinear", (augmented("bilinear", kind="v1"),), dlx=augmented("bilinear")),
+        ),
+    ),
+    Comparison(
+        "table-start",
+        "csv of 1 million rows × 30 columns, from overrides to the first step: read, fingerprint, split, standardize",
+        5,
+        Function("dlx_side", "table_start_seconds"),
+        (Peer("pandas.read_csv alone", (Function("pandas_table", "read_seconds"),), 1.5),),
     ),
     Comparison("start-help", "dlx -h", 7, Command(("dlx", "-h")), IMPORT_TORCH),
     Comparison("start-list", "dlx list", 7, Command(("dlx", "list")), IMPORT_TORCH),

@@ -22,6 +22,8 @@ def accepts(annotation: Any, value: Any) -> bool:
         return any(type(option) is type(value) and option == value for option in inner)
     if origin in (Union, types.UnionType):
         return any(accepts(option, value) for option in inner)
+    if origin is dict:
+        return type(value) is dict and all(accepts(inner[1], item) for item in value.values())
     if origin is list:
         return type(value) is list and all(accepts(inner[0], item) for item in value)
     if annotation is float:
@@ -60,12 +62,20 @@ def candidates(annotation: Any, default: Any) -> list[Any]:
         for end in limit.bounds():
             near = [end, math.nextafter(end, -math.inf), math.nextafter(end, math.inf), end - 1, end + 1]
             numbers += near + [int(number) for number in near if math.isfinite(number)]
-    items = [*STRANGERS, *numbers]
+    items = [*STRANGERS, *numbers, *({"a": option} for option in (*STRANGERS, *_options(annotation))),
+             *({"a": option, "b": 1} for option in _options(annotation))]
     if isinstance(default, list):
         items += [default, default[:-1], [*default, *default], *([item] for item in STRANGERS)]
         items += [[*default[:index], item, *default[index + 1 :]] for index in range(len(default))
                   for item in (*STRANGERS, *numbers)]
     return items
+
+
+def _options(annotation: Any) -> list[Any]:
+    """Return every option of the literals inside an annotation."""
+    inner = get_args(annotation)
+    return list(inner) if get_origin(annotation) is Literal else [
+        option for item in inner if not isinstance(item, Range | Length) for option in _options(item)]
 
 
 def alternatives(annotation: Any, default: Any) -> Iterator[Any]:

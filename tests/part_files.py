@@ -5,14 +5,14 @@ from __future__ import annotations
 import copy
 import inspect
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from dlx.config.build import build, lookup
-from dlx.config.compose import compose
-from dlx.config.options import LIST_GROUPS, divide_dataset
+from dlx.config.compose import MISSING, compose
+from dlx.config.options import LIST_GROUPS, divide_dataset, read_option
 from dlx.config.saved import PART, to_saved
 from dlx.engine.parts import Parts
 
@@ -32,7 +32,16 @@ def choice(group: str, *options: str) -> str:
 @cache
 def _saved(overrides: tuple[str, ...]) -> dict[str, Any]:
     device = () if any(override.startswith("device=") for override in overrides) else ("device=cpu",)
-    return to_saved(compose("train", [*overrides, *device]))
+    return to_saved(compose("train", [*overrides, *device, *stand_ins(overrides)]))
+
+
+def stand_ins(overrides: Collection[str]) -> list[str]:
+    """Return overrides that name files and columns where an option leaves them to the user and nobody did."""
+    options = [override.partition("=")[2] for override in overrides if override.startswith("dataset=")]
+    files = [read_option(CONF / "dataset" / f"{option}.yaml") for option in options]
+    keys = [f"dataset.{key}" for values in files for key, value in values.get("dataset", values).items()
+            if value == MISSING]
+    return [f"{key}=stand_in" for key in keys if not any(override.startswith(f"{key}=") for override in overrides)]
 
 
 def saved(*overrides: str) -> dict[str, Any]:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 Nested = dict[str, Any]
 MAX_LENGTH = 4000
+# What a YAML file writes for a value that has no default.
+MISSING = "???"
 # An interpolation that is another key, and no more.
 _LINK = re.compile(r"\$\{([A-Za-z_]\w*(?:\.\w+)*)\}")
 
@@ -112,6 +114,7 @@ def compose_all(root: str, overrides: Sequence[str], config_dir: Path | None = N
     defaults = resolve(base, [])
     set_values(base, typed, folders)
     config = resolve(base, typed.problems)
+    typed.problems += missing_problems(root, config, typed)
     check_types(config, defaults, typed)
     typed.problems += root_problems({key: value for key, value in config.items()
                                      if key in typed.values and not is_interpolation(value)})
@@ -127,6 +130,21 @@ def processes_problems(root: str, config: Nested) -> list[str]:
     if root == "train" or count == 1:
         return []
     return [f"device.processes={shown(count)} is for dlx train, not for dlx {root}"]
+
+
+def missing_problems(root: str, config: Nested, typed: Typed) -> list[str]:
+    """Say which values have to be given and are not: those that a YAML file leaves to the user, `???`."""
+    problems = []
+    for group in options.PART_GROUPS:
+        given = dict(leaves(config[group], f"{group}.")) if isinstance(config.get(group), dict) else {}
+        lacking = [key for key, value in given.items() if value == MISSING]
+        if lacking:
+            texts = [f"{key}={value}" for key, value in typed.values.items() if key in given and key not in lacking]
+            texts += [f"{key}={key.rpartition('.')[2].upper()}" for key in lacking]
+            choice = [f"{group}={_choice_text(typed.choices[group])}"] if group in typed.choices else []
+            problems.append(f"{' and '.join(lacking)} {'is' if len(lacking) == 1 else 'are'} missing: dlx {root} "
+                            f"{' '.join([*choice, *texts])}")
+    return problems
 
 
 def search_folders(config_dir: Path | None) -> list[Path]:
@@ -324,7 +342,7 @@ def value_problems(key: str, value: Any, defaults: Nested) -> list[str]:
 
 
 def _default_problems(key: str, value: Any, default: Any) -> list[str]:
-    wrong = type_problem(default, value)
+    wrong = None if default == MISSING else type_problem(default, value)
     return [] if wrong is None else [f"{key} must be {wrong}, got {shown(value)} (its default is {shown(default)})"]
 
 

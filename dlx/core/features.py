@@ -5,6 +5,8 @@ N rows, C channels, D columns or channels of a series, the mask its last, L posi
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from dlx.core.blocks import mapped
@@ -26,9 +28,13 @@ def require_layout(part: str, spec: TaskSpec, *layouts: Layout) -> None:
                           f"it after a preprocessing that makes {last}")
 
 
-def require_numbers(part: str, spec: TaskSpec) -> None:
-    """Raise ConfigError where inputs are not numbers throughout, since a category's code is none."""
-    require_layout(part, spec, *NUMBERS)
+def require_numbers(part: str, spec: TaskSpec, *layouts: Layout) -> None:
+    """Raise ConfigError where inputs are not numbers throughout, since a category's code is none.
+
+    Args:
+        layouts: that the preprocessing is for; where none is named, for all of numbers.
+    """
+    require_layout(part, spec, *(layouts or NUMBERS))
     if (columns := category_columns(spec)).size:
         raise ConfigError(f"preprocessing={part} is for numbers and column {spec.columns[columns[0]].name} holds "
                           f"categories: put one_hot or ordinal before {part}")
@@ -60,6 +66,45 @@ def values_of(inputs: np.ndarray, spec: TaskSpec) -> np.ndarray:
     if spec.layout == "series":
         values[inputs[..., -1] == 0] = np.nan
     return values
+
+
+def feature_quantiles(inputs: np.ndarray, spec: TaskSpec, levels: Sequence[float]) -> np.ndarray:
+    """Return quantiles of inputs [N, ...] per feature, missing values left out: [levels, one input's reduced shape].
+
+    Linear between the two nearest values; NaN where a feature has none.
+    """
+    features = np.moveaxis(inputs, 1, 0) if spec.layout == "image" else np.moveaxis(inputs, -1, 0)
+    present = inputs[..., -1] != 0 if spec.layout == "series" else slice(None)
+    found = []
+    for feature in features:
+        values = as_floats(feature[present]).astype(np.float64).ravel()
+        values = values[~np.isnan(values)]
+        with np.errstate(invalid="ignore"):
+            found.append(np.quantile(values, levels) if len(values) else np.full(len(levels), np.nan))
+    shape = {"image": (-1, 1, 1), "series": (1, -1)}.get(spec.layout, (-1,))
+    return np.stack([np.reshape(level, shape) for level in np.transpose(found)])
+
+
+def require_present(part: str, inputs: np.ndarray, spec: TaskSpec) -> None:
+    """Raise ConfigError where inputs [N, ...] of train have missing values."""
+    if inputs.dtype == np.uint8 or not np.isnan(inputs.min()):
+        return
+    if spec.layout != "table":
+        raise ConfigError(f"preprocessing={part} takes no missing values, and train has some: correct the data")
+    column = column_name(spec, int(np.isnan(inputs).any(axis=0).argmax()))
+    raise ConfigError(f"preprocessing={part} takes no missing values and column {column} has some in train: put impute "
+                      f"before {part}")
+
+
+def flat(inputs: np.ndarray) -> np.ndarray:
+    """Return inputs [N, ...] as [N, D]."""
+    return inputs.reshape(len(inputs), -1)
+
+
+def require_width(inputs: np.ndarray, width: np.ndarray) -> None:
+    """Raise ValueError where inputs [N, D] have not the columns that statistics were fitted to, [1]."""
+    if inputs.shape[1:] != tuple(width.tolist()):
+        raise ValueError(f"they are of {width.tolist()} columns, and the data has {list(inputs.shape[1:])}")
 
 
 def scaling(part: str, spec: TaskSpec, shift: np.ndarray, scale: np.ndarray, *, shift_name: str

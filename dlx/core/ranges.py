@@ -42,6 +42,9 @@ Positive = Annotated[float, Range("(0, inf)")]
 NonNegative = Annotated[float, Range("[0, inf)")]
 Rate = Annotated[float, Range("[0, 1)")]
 Fraction = Annotated[float, Range("(0, 1)")]
+Probability = Annotated[float, Range("[0, 1]")]
+# What is put where inputs have no value of their own.
+Fill = Annotated[float, Range("[-1000, 1000]")]
 Count = Annotated[int, Range("[1, inf)")]
 Width = Annotated[int, Range("[1, 65536]")]
 Depth = Annotated[int, Range("[1, 256]")]
@@ -57,7 +60,8 @@ def problem(annotation: Any, value: Any) -> str | None:
     """Say what a value should have been, or None where it fits the annotation.
 
     Args:
-        annotation: a type hint made of bool, int, float, str, Literal, Annotated with Range or Length, list, unions.
+        annotation: a type hint made of bool, int, float, str, Literal, Annotated with Range or Length, list, dict with
+            names as keys, unions.
         value: what was given.
 
     Returns:
@@ -78,7 +82,16 @@ def problem(annotation: Any, value: Any) -> str | None:
             return "a list"
         wrong = [text for text in (problem(get_args(annotation)[0], item) for item in value) if text is not None]
         return f"a list whose items are each {wrong[0]}" if wrong else None
+    if origin is dict:
+        return _problem_mapping(get_args(annotation)[1], value)
     return None if annotation is Any else _problem_plain(annotation, value)
+
+
+def _problem_mapping(annotation: Any, value: Any) -> str | None:
+    if not isinstance(value, dict):
+        return "a mapping"
+    wrong = next((text for text in (problem(annotation, item) for item in value.values()) if text is not None), None)
+    return f"a mapping whose values are each {wrong}" if wrong else None
 
 
 def _problem_annotated(annotation: Any, value: Any) -> str | None:

@@ -41,8 +41,8 @@ class Prepared(NamedTuple):
     given: what the data looks like before preprocessing; spec: as the model sees it; statistics: of each preprocessing,
     by name; target_shift, target_scale: a model output times scale plus shift is in the target's own units; targets: of
     every row of the dataset, as it gave them but for num_changed train labels that were replaced, or the next tokens;
-    fingerprint: SHA-256 of the data as the dataset gave it; arrays: the data as the dataset gives it, where
-    somebody may need it again.
+    fingerprint: SHA-256 of the data as the dataset gave it; arrays: the data as the dataset gives it, where somebody
+    may need it again.
     """
 
     given: TaskSpec

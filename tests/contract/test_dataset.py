@@ -1,6 +1,6 @@
 """What every dataset of conf/dataset promises. C classes, N examples.
 
-One that needs files is given those of tests/dataset_files.py.
+One that needs files is given those of tests/dataset_files.py, one that is downloaded a small one in its format.
 """
 
 import os
@@ -8,18 +8,21 @@ import random
 import shutil
 import sys
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 import torch
+import torchvision_files
 from dataset_files import FILES
-from part_files import choice, code_and_arguments, option_names, parts
+from part_files import choice, code_and_arguments, make, option_names, parts
 from promised_data import check_inputs, check_notes, check_spec, check_targets
 from small_runs import metrics, thinned, train
 
 from dlx.core.errors import StorageError
 from dlx.core.types import Arrays, TaskSpec
+from dlx.engine.build import task_problems
 from dlx.engine.data import fingerprint, given_spec
 
 NAMES = option_names("dataset")
@@ -86,12 +89,14 @@ def load_problem(dataset, folder):
 
 @pytest.fixture(scope="module", params=NAMES)
 def loaded(request, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("files")
-    overrides = overrides_of(request.param, folder)
+    option, folder = request.param, tmp_path_factory.mktemp("files")
+    overrides = overrides_of(option, folder)
     dataset = parts(*overrides).dataset
-    if request.param not in FILES and load_problem(dataset, folder) is not None:
-        folder = request.getfixturevalue("data_dir")
-    return Loaded(request.param, overrides, dataset, str(folder), dataset.load(str(folder)))
+    with pytest.MonkeyPatch.context() as patch:
+        if option in torchvision_files.OPTIONS:
+            torchvision_files.write(option, folder)
+            torchvision_files.publish(patch, option, folder)
+        yield Loaded(option, overrides, dataset, str(folder), dataset.load(str(folder)))
 
 
 @pytest.mark.parametrize("option", NAMES)
@@ -175,8 +180,15 @@ def global_draws():
     return torch.get_rng_state().tolist(), str(np.random.get_state()), random.getstate()
 
 
+def test_dataset_is_called_in_messages_as_it_is_typed(loaded):
+    unfit = make("loss", "cross_entropy" if loaded.spec.kind == "regression" else "mse")
+    problems = task_problems(replace(parts(*loaded.overrides), loss=unfit), loaded.spec)
+    assert any(f"dataset={loaded.option} is a {loaded.spec.kind}" in problem for problem in problems)
+
+
 def test_dataset_trains_with_what_its_yaml_composes(loaded, tmp_path):
-    few = thinned(loaded.dataset.spec(), loaded.arrays, min(120, len(loaded.arrays.targets)))
+    num_rows = min(max(120, 20 * loaded.spec.num_outputs), len(loaded.arrays.targets))
+    few = thinned(loaded.spec, loaded.arrays, num_rows)
     folder = train(parts(*loaded.overrides, "epochs=3", "batch_size=16"), tmp_path / "run", few)
     losses = metrics(folder)["train_eval_loss"].tolist()
     assert losses[-1] < losses[0]

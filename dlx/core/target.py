@@ -1,0 +1,140 @@
+"""What is to be learnt of a table: classes or numbers, told by the target's values. N rows, C classes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+import numpy as np
+
+from dlx.core.column import (
+    are_dates,
+    as_floats,
+    categories,
+    category_name,
+    form_of,
+    numbers,
+    refuse_mixed,
+)
+from dlx.core.errors import ConfigError
+from dlx.core.own_file import Place
+from dlx.core.types import Kind
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Task = Literal["auto", "classification", "regression"]
+# Whole numbers are classes where they are this few …
+MOST_CLASSES = 20
+# … and each stands for at least so many rows on average.
+ROWS_PER_CLASS = 2
+FEWEST_ROWS = 3
+# Values that are looked at before all are.
+SAMPLE = 10_000
+
+
+class Target(NamedTuple):
+    """Targets [N], int64 classes or float32 values, and what they are; class names in order."""
+
+    kind: Kind
+    values: np.ndarray
+    class_names: tuple[str, ...] = ()
+
+    @property
+    def num_outputs(self) -> int:
+        """Number of classes, or 1."""
+        return len(self.class_names) or 1
+
+
+def read_target(values: pd.Series, name: str, task: Task, place: Place) -> Target:
+    """Tell what a target asks for, and return it.
+
+    With task "auto", text, true and false are classes, and whole numbers of which there are at most MOST_CLASSES
+    different ones, each standing for ROWS_PER_CLASS rows or more on average; all other numbers are a regression.
+
+    Raises:
+        ConfigError: it cannot be learnt; says why and where.
+    """
+    where = f"{place.name}: target column {name}"
+    if len(values) < FEWEST_ROWS:
+        raise ConfigError(f"{place.name} has {len(values)} {'row' if len(values) == 1 else 'rows'}: at least "
+                          f"{FEWEST_ROWS} are needed, one to train, one to select and one to test")
+    form = form_of(values)
+    if form in ("date", "other"):
+        raise ConfigError(_no_target(where, "dates" if form == "date" else "neither numbers nor text"))
+    _refuse_missing(values, where, place)
+    if form == "number":
+        found = numbers(values, where, place)
+        if task == "classification" or (task == "auto" and _are_classes(found)):
+            return _number_classes(found, where)
+        return _regression(found, where)
+    if task == "regression":
+        return _regression(_text_numbers(values, where, place), where)
+    return _text_classes(values, where, task, place)
+
+
+def _no_target(where: str, what: str) -> str:
+    return f"{where} holds {what}, which are no target; choose another column as dataset.target"
+
+
+def _refuse_missing(values: pd.Series, where: str, place: Place) -> None:
+    missing = np.flatnonzero(values.isna().to_numpy())
+    if len(missing) == len(values):
+        raise ConfigError(f"{where} has no value in any row; choose another column as dataset.target")
+    if len(missing):
+        raise ConfigError(f"{where} has no value in {place.rows(missing.tolist())}; fill it in, or take the rows out "
+                          f"of the file: nothing can be learnt from them")
+
+
+def _are_classes(found: np.ndarray) -> bool:
+    from pandas import unique
+
+    if len(unique(found[:SAMPLE])) > MOST_CLASSES or not np.array_equal(found, np.floor(found)):
+        return False
+    return len(unique(found)) <= min(MOST_CLASSES, len(found) // ROWS_PER_CLASS)
+
+
+def _number_classes(found: np.ndarray, where: str) -> Target:
+    from pandas import factorize
+
+    codes, values = factorize(found, sort=True)
+    return _classes(codes.astype(np.int64), tuple(map(category_name, values)), where)
+
+
+def _text_classes(values: pd.Series, where: str, task: Task, place: Place) -> Target:
+    coded = categories(values)
+    if task == "auto":
+        refuse_mixed(values, coded, where, place, "dataset.task=classification")
+        if are_dates(coded):
+            raise ConfigError(_no_target(where, "dates"))
+    _refuse_missing(values.where(coded.codes >= 0), where, place)
+    return _classes(coded.codes, coded.names, where)
+
+
+def _text_numbers(values: pd.Series, where: str, place: Place) -> np.ndarray:
+    coded = categories(values)
+    if set(coded.names) <= {"False", "True"}:
+        return as_floats(coded)
+    return numbers(values, where, place)
+
+
+def _classes(codes: np.ndarray, names: tuple[str, ...], where: str) -> Target:
+    if len(names) < 2:
+        raise ConfigError(f"{where} holds one class, {names[0]!r}, in all {len(codes)} rows: there is nothing to tell "
+                          f"apart; choose another column as dataset.target, or add rows of other classes")
+    if len(names) > len(codes) / 2:
+        raise ConfigError(f"{where} has {len(names)} classes in {len(codes)} rows, too few rows of each to learn from: "
+                          f"names of rows? Choose another column as dataset.target, or dataset.task=regression for "
+                          f"numbers")
+    return Target("classification", codes, names)
+
+
+def _regression(found: np.ndarray, where: str) -> Target:
+    largest = float(np.abs(found).max())
+    if largest > float(np.finfo(np.float32).max):
+        raise ConfigError(f"{where} reaches {largest:g}, beyond what float32 holds; write it in a larger unit, or its "
+                          f"logarithm")
+    values = found.astype(np.float32)
+    if values.min() == values.max():
+        raise ConfigError(f"{where} is {found[0]:g} in all {len(found)} rows: there is nothing to predict; choose "
+                          f"another column as dataset.target")
+    return Target("regression", values)

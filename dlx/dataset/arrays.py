@@ -1,0 +1,216 @@
+"""Arrays of the user's, as numpy saves them. N examples, C channels, H × W pixels, L positions, D features."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from dlx.core.errors import ConfigError, StorageError
+from dlx.core.layouts import Axes, Named, as_layout
+from dlx.core.own_file import Kept, RowNumbers, find, near
+from dlx.core.target import Target, Task, read_target
+from dlx.core.types import IGNORED, Arrays, Layout, TaskSpec
+
+MAGIC = b"\x93NUMPY"
+
+
+class Pair(NamedTuple):
+    """Inputs and targets of the same rows, as they were saved."""
+
+    inputs: Named
+    targets: Named
+
+
+class ArrayFiles:
+    """Inputs and targets in an .npz file, or in two .npy files; no pickled objects.
+
+    Inputs of 2 axes are a table [N, D], of 4 axes images, of 3 axes of bytes images of one channel; a series [N, L, D]
+    or tokens [N, L] have to be said. An .npy file of inputs is not read into memory where its numbers can stay as they
+    are: bytes of images, and floats.
+
+    Args:
+        path: of the .npz file, or of the .npy file of inputs: absolute, or under the current folder or data_dir.
+        inputs: name of the array in an .npz file.
+        targets: name of the array in an .npz file; beside an .npy file, the path of another. Classes [N] (whole numbers
+            or text), numbers [N], or for tokens classes of every position [N, L].
+        test_inputs: name of the array in an .npz file that holds the dataset's own test set; null where it has none.
+        test_targets: name of its targets.
+        layout: table, image, series or tokens; auto tells by the number of axes.
+        channels: axis of an image's channels; auto is the last where that has 1, 3 or 4 and the second has not.
+        task: classification, regression, or auto: text is classes, and whole numbers where at most 20 different ones
+            stand for 2 rows or more each on average; all else is a regression.
+
+    Raises:
+        ConfigError: one of test_inputs and test_targets without the other.
+    """
+
+    def __init__(self, path: str, inputs: str, targets: str, test_inputs: str | None, test_targets: str | None,
+                 layout: Literal["auto", "table", "image", "series", "tokens"],
+                 channels: Literal["auto", "first", "last"], task: Task) -> None:
+        if (test_inputs is None) != (test_targets is None):
+            raise ConfigError("dataset.test_inputs and dataset.test_targets belong together: name both or none")
+        self.path = path
+        self.inputs, self.targets = inputs, targets
+        self.test = None if test_inputs is None or test_targets is None else (test_inputs, test_targets)
+        self.axes = Axes(layout, channels)
+        self.task: Task = task
+        self._kept = Kept()
+
+    def spec(self) -> TaskSpec | None:
+        """Say nothing: shapes are in the file."""
+        return None
+
+    def load(self, data_dir: str) -> Arrays:
+        """Return inputs [N, ...], targets and the spec that their shapes make.
+
+        Args:
+            data_dir: a folder in which a path that is not absolute is looked for, after the current one.
+
+        Raises:
+            StorageError: there is no such file, or it may not be read.
+            ConfigError: a file or array is not what was said, or cannot be learnt from.
+        """
+        path = find(self.path, data_dir)
+        return self._kept.arrays([path], lambda: self._read(path, data_dir))
+
+    def _read(self, path: Path, data_dir: str) -> Arrays:
+        try:
+            pairs = list(self._pairs(path, data_dir))
+        except OSError as error:
+            raise StorageError(f"{path} cannot be read: {error.strerror or error}") from error
+        layouts = [as_layout(pair.inputs, self.axes) for pair in pairs]
+        for pair, (_, inputs) in zip(pairs, layouts, strict=True):
+            _refuse_lengths(pair, inputs)
+        layout = layouts[0][0]
+        inputs, targets, test_ids = layouts[0][1], pairs[0].targets, None
+        if len(pairs) == 2:
+            inputs, targets, test_ids = _joined(pairs, [inputs for _, inputs in layouts])
+        return _arrays(layout, inputs, targets, test_ids, self.task)
+
+    def _pairs(self, path: Path, data_dir: str) -> Iterator[Pair]:
+        if path.is_dir():
+            raise ConfigError(f"dataset.path={self.path} is a folder; name an .npz or .npy file in it")
+        with open(path, "rb") as file:
+            begin = file.read(len(MAGIC))
+        if begin == MAGIC:
+            if self.test is not None:
+                raise ConfigError("dataset.test_inputs names an array of an .npz file, and "
+                                  f"{path} is an .npy file; save all four arrays with np.savez")
+            yield Pair(Named(str(path), read_npy(path)), _beside(self.targets, path, data_dir))
+        elif begin.startswith(b"PK"):
+            held = read_npz(path, [self.inputs, self.targets, *(self.test or ())])
+            yield Pair(held[0], held[1])
+            if self.test is not None:
+                yield Pair(held[2], held[3])
+        else:
+            what = "is empty" if not begin else "is neither an .npz nor an .npy file"
+            raise ConfigError(f"{path} {what}; save arrays with np.savez(path, inputs=..., targets=...)")
+
+
+def _beside(targets: str, path: Path, data_dir: str) -> Named:
+    if not targets.endswith(".npy"):
+        raise ConfigError(f"{path} holds inputs alone: dataset.targets must be the path of an .npy file of targets, "
+                          f"got {targets}")
+    beside = path.parent / targets
+    place = beside if beside.exists() else find(targets, data_dir, "dataset.targets")
+    return Named(str(place), np.asarray(read_npy(place)))
+
+
+def read_npy(path: Path) -> np.ndarray:
+    """Open an .npy file as a np.memmap. Raises ConfigError where it is damaged or holds objects."""
+    try:
+        found: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise ConfigError(_unreadable(str(path), error)) from error
+    return found
+
+
+def read_npz(path: Path, names: list[str]) -> list[Named]:
+    """Read arrays of an .npz file.
+
+    Raises:
+        ConfigError: it lacks one, is damaged, holds objects, or unpacks to more than the machine's memory.
+    """
+    try:
+        with zipfile.ZipFile(path) as packed:
+            size = sum(entry.file_size for entry in packed.infolist())
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        if size > memory:
+            raise ConfigError(f"{path} unpacks to {size / 2**30:,.0f} GiB, more than the memory of "
+                              f"{memory / 2**30:,.0f} GiB; save inputs and targets as .npy files, which are not "
+                              f"read into memory")
+        with np.load(path, allow_pickle=False) as held:
+            lacking = [name for name in names if name not in held.files]
+            if lacking:
+                raise ConfigError(*(f"{path} has no array {name}{near(name, held.files)}; it has "
+                                    f"{', '.join(held.files)}: dataset.inputs=NAME dataset.targets=NAME choose among "
+                                    f"them" for name in lacking))
+            return [Named(f"{path}, array {name}", held[name]) for name in names]
+    except (zipfile.BadZipFile, zlib.error, ValueError, EOFError, KeyError, NotImplementedError) as error:
+        raise ConfigError(_unreadable(str(path), error)) from error
+
+
+def _unreadable(name: str, error: Exception) -> str:
+    if "allow_pickle" in str(error):
+        return (f"{name} holds pickled Python objects, which can run code and are not read; save arrays of numbers or "
+                f"text, such as np.array(values, dtype=float)")
+    return f"{name} is damaged ({' '.join(str(error).split())[:200]}); save it again"
+
+
+def _refuse_lengths(pair: Pair, inputs: np.ndarray) -> None:
+    if pair.targets.array.ndim == 0 or len(pair.targets.array) != len(inputs):
+        raise ConfigError(f"{pair.inputs.name} has {len(inputs)} rows and {pair.targets.name} "
+                          f"{pair.targets.array.size if pair.targets.array.ndim == 0 else len(pair.targets.array)}: "
+                          f"each row of inputs needs one target")
+
+
+def _joined(pairs: list[Pair], inputs: list[np.ndarray]) -> tuple[np.ndarray, Named, np.ndarray]:
+    shapes = [array.shape[1:] for array in inputs]
+    if shapes[0] != shapes[1]:
+        raise ConfigError(f"{pairs[0].inputs.name} has rows of shape {shapes[0]} and {pairs[1].inputs.name} "
+                          f"{shapes[1]}: they must be the same")
+    count = len(inputs[0])
+    targets = np.concatenate([pair.targets.array for pair in pairs])
+    return (np.concatenate(inputs), Named(pairs[0].targets.name, targets),
+            np.arange(count, count + len(inputs[1]), dtype=np.int64))
+
+
+def _arrays(layout: Layout, inputs: np.ndarray, targets: Named, test_ids: np.ndarray | None, task: Task) -> Arrays:
+    vocabulary_size = int(inputs.max()) + 1 if layout == "tokens" else 0
+    if layout == "tokens" and targets.array.shape == inputs.shape:
+        classes = _positions(targets)
+        spec = TaskSpec("sequence", layout, inputs.shape[1:], int(classes.max()) + 1, vocabulary_size=vocabulary_size)
+        return Arrays(inputs, classes, test_ids, spec=spec)
+    target = _target(targets, task)
+    spec = TaskSpec(target.kind, layout, inputs.shape[1:], target.num_outputs, target.class_names,
+                    vocabulary_size=vocabulary_size)
+    return Arrays(inputs, target.values, test_ids, spec=spec)
+
+
+def _positions(targets: Named) -> np.ndarray:
+    classes = targets.whole()
+    wrong = np.argwhere((classes < 0) & (classes != IGNORED))
+    if len(wrong):
+        raise ConfigError(f"{targets.name} is {classes[tuple(wrong[0])]} in row {wrong[0][0]} (from 0); classes are 0, "
+                          f"1 …, and {IGNORED} where nothing is asked")
+    return classes
+
+
+def _target(targets: Named, task: Task) -> Target:
+    import pandas as pd
+
+    array = targets.array
+    if array.ndim == 2 and array.shape[1] == 1:
+        array = array[:, 0]
+    if array.ndim != 1:
+        advice = "; of one-hot rows save the classes, targets.argmax(axis=1)" if array.ndim == 2 else ""
+        raise ConfigError(f"{targets.name} must have one target per row, shape [N], got {array.shape}{advice}")
+    if array.dtype.kind not in "biufU":
+        raise ConfigError(f"{targets.name} must hold numbers or text, got {array.dtype}")
+    return read_target(pd.Series(array), "targets", task, RowNumbers(targets.name, 0))

@@ -1,0 +1,115 @@
+"""Images of the user's own, in a folder per class. C channels, H height, W width, N images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+
+from dlx.core.archive import Files
+from dlx.core.array_file import ArrayFile
+from dlx.core.class_folders import check_pattern, label, refuse_others
+from dlx.core.decode import decoded
+from dlx.core.errors import ConfigError
+from dlx.core.file_tree import Listing, opened
+from dlx.core.image_file import SUFFIXES, Mode, decode_image, strict_pillow
+from dlx.core.own_file import find
+from dlx.core.prepared import Recipe, prepared
+from dlx.core.ranges import Length, Width
+from dlx.core.types import Arrays, TaskSpec
+
+WHAT = "image"
+CHANNELS = {"rgb": 3, "grey": 1}
+
+
+class ImageFolder:
+    """Images in one folder per class: cat/1.jpg, dog/2.png, in a folder or in a tar, tar.gz or zip archive.
+
+    There may be folders train, val and test around those of the classes: test is the dataset's own test set, and the
+    note "part" tells the three apart, for split=predefined. Images are decoded once, into the prepared cache.
+
+    Args:
+        path: the folder or archive; relative to the current folder, else to data_dir.
+        test_path: another one, with the same classes, that is the dataset's own test set; null for none.
+        size: [H, W] to scale all images to, whatever their ratio of sides; null where all have one size.
+        mode: rgb or grey, what images are turned into.
+        pattern: of names of files, such as "{label}.{number}", that tells the class instead of folders; null for
+            folders. Its other fields become notes of rows.
+    """
+
+    def __init__(self, path: str, test_path: str | None, size: Annotated[list[Width], Length(2)] | None,
+                 mode: Mode, pattern: str | None) -> None:
+        check_pattern(pattern)
+        self.path = path
+        self.test_path = test_path
+        self.size = None if size is None else (size[0], size[1])
+        self.mode = mode
+        self.pattern = pattern
+
+    def spec(self) -> None:
+        """Say nothing: only the files tell classes and size."""
+
+    def load(self, data_dir: str) -> Arrays:
+        """Return inputs uint8 [N, C, H, W], memory-mapped, and targets [N]; rows are in the order of names.
+
+        Raises:
+            ConfigError: files that are damaged, dangerous, no images or of several sizes; says which.
+            StorageError: files cannot be read, or the prepared cache cannot be written.
+        """
+        paths = [find(self.path, data_dir)]
+        if self.test_path is not None:
+            paths.append(find(self.test_path, data_dir, "dataset.test_path"))
+        transform = {"mode": self.mode, "size": self.size, "pillow": version("pillow")}
+        copy = prepared(paths, Recipe("image_folder", transform, partial(self._check, paths),
+                                      partial(self._decode, paths)))
+        found = label(paths, copy.listings, self.pattern)
+        inputs = copy.arrays["inputs"]
+        spec = TaskSpec("classification", "image", inputs.shape[1:], len(found.class_names), found.class_names)
+        return Arrays(inputs, found.targets, found.test_ids, found.notes, spec)
+
+    def more(self, path: str, data_dir: str, spec: TaskSpec) -> tuple[np.ndarray, list[str]]:
+        """Read images without labels, a file or all of a folder or archive, as those of the spec.
+
+        Returns:
+            inputs uint8 [N, C, H, W] and names [N].
+
+        Raises:
+            ConfigError, StorageError: see `load`.
+        """
+        where = find(path, data_dir, "the path")
+        with opened(where, None, SUFFIXES) as files:
+            refuse_others(where, Listing.of(files), SUFFIXES, WHAT)
+            names, images = zip(*self._images([where], [files], spec.input_shape), strict=True)
+        return np.stack(images), list(names)
+
+    def _check(self, paths: Sequence[Path], listings: Sequence[Listing]) -> None:
+        for path, listing in zip(paths, listings, strict=True):
+            refuse_others(path, listing, SUFFIXES, WHAT)
+        label(paths, listings, self.pattern)
+
+    def _decode(self, paths: Sequence[Path], files: Sequence[Files], folder: Path) -> dict[str, Any]:
+        images = self._images(paths, files, None)
+        _, first = next(images)
+        with ArrayFile(folder / "inputs.npy", np.uint8, first.shape) as file:
+            file.append(first[None])
+            for _, image in images:
+                file.append(image[None])
+        return {}
+
+    def _images(self, paths: Sequence[Path], files: Sequence[Files], shape: tuple[int, ...] | None
+                ) -> Iterator[tuple[str, np.ndarray]]:
+        """Yield names and images, all of one shape: the one given, else that of the first."""
+        first = "the model takes"
+        with strict_pillow():
+            for name, image in decoded(paths, files, lambda data: decode_image(data, self.mode, self.size)):
+                if shape is None:
+                    shape, first = image.shape, f"{name!r} is"
+                if image.shape != shape:
+                    high, wide = shape[1:]
+                    raise ConfigError(f"{name!r} is {image.shape[1]}×{image.shape[2]} (height × width), {first} "
+                                      f"{high}×{wide}; scale all to one size: dataset.size=[{high},{wide}]")
+                yield name, image
