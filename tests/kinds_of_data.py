@@ -57,6 +57,13 @@ def audio() -> InMemory:
     return _labelled(TaskSpec("classification", "audio", (), 2, NAMES, sample_rate=8000), Ragged.of(noisy))
 
 
+def even_audio() -> InMemory:
+    """Noise, 0.1 seconds of it in every row, at 8 kHz."""
+    draw = np.random.default_rng(7)
+    clips = [draw.normal(0, 0.1, 800).astype(np.float32) for _ in range(NUM_ROWS)]
+    return _labelled(TaskSpec("classification", "audio", (), 2, NAMES, sample_rate=8000), Ragged.of(clips))
+
+
 def tokens() -> InMemory:
     """Tokens of 11 kinds, between 2 and 7 in a row of 7."""
     draw = np.random.default_rng(5)
@@ -84,8 +91,8 @@ DATA: dict[str, InMemory] = {
     "image": digits(NUM_ROWS, own_test=True), "bytes_image": bytes_image(),
     "table": table("classification", NUM_ROWS, own_test=True),
     "regression": table("regression", NUM_ROWS, own_test=True),
-    "mixed_table": mixed_table(), "text": texts(), "next_token": next_tokens(), "audio": audio(), "tokens": tokens(),
-    "series": series()}
+    "mixed_table": mixed_table(), "text": texts(), "next_token": next_tokens(), "audio": audio(),
+    "even_audio": even_audio(), "tokens": tokens(), "series": series()}
 
 
 def poisoned(data: InMemory, val: np.ndarray, test: np.ndarray) -> InMemory:
@@ -120,10 +127,12 @@ def _poisoned_array(spec: TaskSpec, inputs: np.ndarray, val: np.ndarray, test: n
 
 def _poisoned_ragged(inputs: Ragged, val: np.ndarray, test: np.ndarray) -> Ragged:
     items = list(inputs.items())
+    # What is of one length stays so: that a row is too long is refused, and no outlier.
+    even = np.ptp(inputs.lengths) == 0
     for rows, text, loudness in ((val, "ÿ new words ☃!", 1.0), (test, "QQQ", -1.0)):
         for row in rows:
             items[row] = (np.frombuffer(text.encode() * (1 + row % 3), np.uint8) if inputs.values.dtype == np.uint8
-                          else np.full(1000 + row, loudness, np.float32))
+                          else np.full(len(items[row]) if even else 1000 + row, loudness, np.float32))
     return Ragged.of(items)
 
 
