@@ -133,5 +133,6 @@ def near(name: str, known: Iterable[str]) -> str:
     known = list(known)
     last = {key.rsplit(".", 1)[-1]: key for key in known}
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
-    close += [last[match] for match in difflib.get_close_matches(name.rsplit(".", 1)[-1], last, n=1, cutoff=0.7)]
+    close = close or [last[match] for match
+                      in difflib.get_close_matches(name.rsplit(".", 1)[-1], last, n=1, cutoff=0.7)]
     return f"; did you mean {' or '.join(dict.fromkeys(close))}?" if close else ""
