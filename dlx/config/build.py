@@ -18,9 +18,11 @@ from dlx.config.saved import PART
 from dlx.config.schema import root_problems
 from dlx.core.errors import ArtefactError, ConfigError
 from dlx.core.ranges import problem
+from dlx.core.train_keys import divide_dataset
 
 if TYPE_CHECKING:
     from dlx.core.search import Search
+    from dlx.core.types import Dataset
     from dlx.engine.parts import Parts
 
 # Stands for what the user has just typed; no package can have this name.
@@ -55,7 +57,7 @@ def build(saved: Mapping[str, Any], trust: Collection[str], checkpoint_seconds: 
         raise ConfigError(*problems)
     made: dict[str, Any] = {}
     broken: set[str] = set()
-    rows, own = options.divide_dataset(saved["dataset"])
+    rows, own = divide_dataset(saved["dataset"])
     saved = {**saved, "dataset": own}
     for group in options.PART_GROUPS:
         before = len(problems)
@@ -84,11 +86,27 @@ def make_search(part: Any, trust: Collection[str]) -> Search:
         ConfigError: values out of range.
         ArtefactError: a part that is neither of dlx nor of a trusted package.
     """
-    problems: list[str] = []
-    search: Search | None = _make("search", "search", part, trust, problems)
-    if problems or search is None:
-        raise ConfigError(*problems)
+    search: Search = _make_alone("search", part, trust)
     return search
+
+
+def make_dataset(part: Mapping[str, Any], trust: Collection[str]) -> Dataset:
+    """Build a dataset by itself, whatever the other parts are for.
+
+    Raises:
+        ConfigError: values out of range.
+        ArtefactError: a part that is neither of dlx nor of a trusted package.
+    """
+    dataset: Dataset = _make_alone("dataset", divide_dataset(part)[1], trust)
+    return dataset
+
+
+def _make_alone(group: str, part: Any, trust: Collection[str]) -> Any:
+    problems: list[str] = []
+    made = _make(group, group, part, trust, problems)
+    if problems:
+        raise ConfigError(*problems)
+    return made
 
 
 def structure_problems(saved: Mapping[str, Any], plain_keys: Collection[str]) -> list[str]:

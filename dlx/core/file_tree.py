@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from dlx.core.archive import ODD_CHARACTERS, Files, opened_archive
-from dlx.core.errors import ConfigError
-from dlx.core.ranges import shown
+from dlx.core.errors import ConfigError, StorageError
 
 # A file that was written just before it was looked at may change again without a new time stamp.
 SETTLED_SECONDS = 2.0
@@ -55,45 +54,25 @@ def is_junk(name: str) -> bool:
     return not JUNK.isdisjoint(parts) or any(part.startswith("._") for part in parts)
 
 
-def find(path: str | None, data_dir: str, key: str) -> Path:
-    """Return where a folder or file of the user's lies: as it is typed, else below data_dir.
-
-    Args:
-        key: that was typed, e.g. dataset.path.
+def stamp(path: Path) -> Stamp:
+    """Look at a folder or file without reading it.
 
     Raises:
-        ConfigError: it is not there.
+        StorageError: that is not allowed.
+        ConfigError: something in it is no file or folder.
     """
-    if not path:
-        raise ConfigError(f"{key} must name a folder or an archive of your own, got {shown(path)}; add {key}=PATH")
-    places = candidates(path, data_dir)
-    for place in places:
-        with _readable(place):
-            if place.exists():
-                return place
-    where = "" if len(places) == 1 else f", neither in {Path.cwd()} nor in {data_dir}"
-    raise ConfigError(f"{key}={path} is not there{where}")
-
-
-def candidates(path: str, data_dir: str) -> list[Path]:
-    """Return where a path that is typed may lie, the likelier first."""
-    typed = Path(path).expanduser()
-    return list(dict.fromkeys(Path(os.path.abspath(place)) for place in (typed, Path(data_dir) / typed)))
-
-
-def stamp(path: Path) -> Stamp:
-    """Look at a folder or file without reading it. Raises ConfigError where that is not allowed."""
-    digest, newest = hashlib.sha256(), 0
     started = time.time_ns()
-    for name, status in _entries(path):
-        facts = [] if status is None else [status.st_size, status.st_mtime_ns, status.st_ctime_ns]
-        digest.update(f"{name}\0{facts}\0".encode())
-        newest = max(newest, *facts[1:], 0)
-    return Stamp(digest.hexdigest(), newest < started - SETTLED_SECONDS * 1e9)
+    entries = _entries(path)
+    known = [(name, status) for name, status in entries if status is not None]
+    lines = [name for name, status in entries if status is None]
+    lines += [f"{name}\0{own.st_size}\0{own.st_mtime_ns}\0{own.st_ctime_ns}" for name, own in known]
+    newest = max((max(own.st_mtime_ns, own.st_ctime_ns) for _, own in known), default=0)
+    digest = hashlib.sha256("\0\0".join(lines).encode()).hexdigest()
+    return Stamp(digest, newest < started - SETTLED_SECONDS * 1e9)
 
 
 def content(path: Path) -> str:
-    """Return the SHA-256 of an archive, or of the names and bytes of a folder. Raises ConfigError, see `stamp`."""
+    """Return the SHA-256 of an archive, or of the names and bytes of a folder. Raises as `stamp` does."""
     if not path.is_dir():
         return _file_digest(path)
     digest = hashlib.sha256()
@@ -112,7 +91,8 @@ def opened(path: Path, spool: Path | None, suffixes: Collection[str] = ()) -> It
         suffixes: a file with one of these is not taken for an archive but for a folder that holds it.
 
     Raises:
-        ConfigError: it is damaged, dangerous or cannot be read.
+        ConfigError: it is damaged or dangerous.
+        StorageError: it cannot be read.
     """
     if path.is_dir():
         yield _folder_files(path)
@@ -127,7 +107,7 @@ def opened(path: Path, spool: Path | None, suffixes: Collection[str] = ()) -> It
 
 
 def _folder_files(path: Path) -> Files:
-    entries = list(_entries(path))
+    entries = _entries(path)
     return Files({name: status.st_size for name, status in entries if status is not None},
                  tuple(name.rstrip("/") for name, status in entries if status is None),
                  lambda name: _read(path / name))
@@ -153,36 +133,36 @@ def _readable(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise ConfigError(f"cannot read {error.filename or path}: {error.strerror or error}") from error
+        raise StorageError(f"cannot read {error.filename or path}: {error.strerror or error}") from error
 
 
-def _entries(path: Path) -> Iterator[_Entry]:
-    """Yield files, and folders with "/" after their names, ascending by name; of a file itself, without a name."""
+def _entries(path: Path) -> list[_Entry]:
+    """List files, and folders with "/" after their names, ascending by name; of a file itself, without a name."""
     with _readable(path):
-        if path.is_dir():
-            found = list(_walk(path, "", ()))
-            yield from sorted(found, key=lambda entry: entry.name)
-        else:
-            yield _Entry("", _status(path))
+        if not path.is_dir():
+            return [_Entry("", _status(path))]
+        found: list[_Entry] = []
+        _walk(path, "", (), found)
+        return sorted(found, key=lambda entry: entry.name)
 
 
-def _walk(folder: Path, prefix: str, above: tuple[tuple[int, int], ...]) -> Iterator[_Entry]:
+def _walk(folder: Path, prefix: str, above: tuple[tuple[int, int], ...], found: list[_Entry]) -> None:
     own = folder.stat()
     if (own.st_dev, own.st_ino) in above:
         raise ConfigError(f"{folder} is a link to a folder that it lies in; remove it")
     with os.scandir(folder) as entries:
         for entry in entries:
-            name = prefix + entry.name
-            if is_junk(entry.name):
+            if entry.name in JUNK or entry.name.startswith("._"):
                 continue
-            if ODD_CHARACTERS.search(name):
+            if ODD_CHARACTERS.search(entry.name):
                 raise ConfigError(f"{str(folder / entry.name)!a} holds characters that a name of a file must not "
                                   f"have; rename it")
+            name = prefix + entry.name
             if entry.is_dir():
-                yield _Entry(f"{name}/", None)
-                yield from _walk(folder / entry.name, f"{name}/", (*above, (own.st_dev, own.st_ino)))
+                found.append(_Entry(f"{name}/", None))
+                _walk(folder / entry.name, f"{name}/", (*above, (own.st_dev, own.st_ino)), found)
                 continue
             status = entry.stat()
             if not stat.S_ISREG(status.st_mode):
                 raise ConfigError(f"{folder / entry.name} is neither a plain file nor a folder; remove it")
-            yield _Entry(name, status)
+            found.append(_Entry(name, status))

@@ -32,6 +32,13 @@ class Ragged:
         """Encode texts."""
         return cls.of([np.frombuffer(text.encode(), np.uint8) for text in texts])
 
+    @classmethod
+    def joined(cls, parts: Sequence[Self]) -> Self:
+        """Put the examples of several one after the other."""
+        lengths = np.concatenate([part.lengths for part in parts])
+        values = np.concatenate([part.values[part.offsets[0] : part.offsets[-1]] for part in parts])
+        return cls(values, np.concatenate([[0], lengths.cumsum()]).astype(np.int64))
+
     @property
     def lengths(self) -> np.ndarray:
         """Values of each example, [N]."""

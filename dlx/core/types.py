@@ -15,6 +15,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy as np
     import torch
     from torch import Tensor, nn
@@ -24,8 +26,6 @@ if TYPE_CHECKING:
 
 Kind = Literal["classification", "regression", "sequence"]
 Layout = Literal["image", "table", "tokens", "series", "text", "audio"]
-# Keys of any dataset beside its own: what is done to its train rows, see dlx.engine.train_rows.
-TRAIN_ROWS = ("train_fraction", "imbalance", "label_noise", "label_confusion", "shuffle_labels", "train_seed")
 # A position of a target [L] of which nothing is asked.
 IGNORED = -100
 # The token that fills a text to its length; a model knows by it where a text ends.
@@ -146,6 +146,31 @@ class Dataset(Protocol):
             ConfigError: it is not what the configuration says, or cannot be learnt from; says file, row or column.
             ArtefactError: a file is damaged or dangerous.
         """
+
+
+@runtime_checkable
+class ReadsMore(Protocol):
+    """A dataset that reads further rows of the same form, to predict."""
+
+    def more(self, path: str, data_dir: str, spec: TaskSpec) -> tuple[Any, Sequence[Any]]:
+        """Return inputs [N, ...] and what names each row [N].
+
+        Args:
+            path: of a file or folder; relative to the current folder, else to data_dir.
+            spec: of the data that the model was trained on.
+
+        Raises:
+            StorageError: it is not there.
+            ConfigError: it is not of this form; says file, row or column.
+        """
+
+
+@runtime_checkable
+class Downloads(Protocol):
+    """A dataset that lies below data_dir, or will once `load` has downloaded it."""
+
+    def paths(self, data_dir: str) -> Sequence[Path]:
+        """Return its files, all in one folder."""
 
 
 class Rows(NamedTuple):

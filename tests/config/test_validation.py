@@ -10,21 +10,23 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+MODELS, REGULARIZERS = (", ".join(sorted(path.stem for path in (ROOT / "conf" / group).glob("*.yaml")))
+                        for group in ("model", "regularizer"))
 
 # Found by names, types and the environment alone: torch is not needed to say so.
 WITHOUT_TORCH = {
     ("optimzer.lr=1",): "unknown key optimzer.lr; did you mean optimizer.lr?",
     ("lr=0.1",): "unknown key lr; did you mean optimizer.lr?",
     ("nesterov=true",): "unknown key nesterov; did you mean optimizer.nesterov?",
-    ("foo=1", "bar.baz=2"): "unknown key foo\nunknown key bar.baz",
+    ("zzz=1", "bar.baz=2"): "unknown key zzz\nunknown key bar.baz",
     ("regularizer=dropout", "regularizer.droput.rate=0.5"):
         "unknown key regularizer.droput.rate; did you mean regularizer.dropout.rate?",
-    ("model=mpl",): "model=mpl does not exist; model is one of bag, cnn, linear, mlp, window; did you mean mlp?",
-    ("regularizer=[l2,drop]",): "regularizer=drop does not exist; regularizer is one of dropout, early_stopping, "
-                                "gradient_clip, l2, none; did you mean dropout?",
+    ("model=mpl",): f"model=mpl does not exist; model is one of {MODELS}; did you mean mlp?",
+    ("regularizer=[l2,drop]",):
+        f"regularizer=drop does not exist; regularizer is one of {REGULARIZERS}; did you mean dropout?",
     ("optimzer.lr=1", "model=mpl"):
         "unknown key optimzer.lr; did you mean optimizer.lr?\n"
-        "model=mpl does not exist; model is one of bag, cnn, linear, mlp, window; did you mean mlp?",
+        f"model=mpl does not exist; model is one of {MODELS}; did you mean mlp?",
     ("optimizer.lr=abc",): "optimizer.lr must be a finite number, got 'abc' (its default is 0.001)",
     ("optimizer.lr=nan",): "optimizer.lr must be a finite number, got nan (its default is 0.001)",
     ("optimizer.lr=1e400",): "optimizer.lr must be a finite number, got inf (its default is 0.001)",
