@@ -76,6 +76,31 @@ def audio_folder(folder: Path) -> list[str]:
             "preprocessing.trim_pad.seconds=0.2"]
 
 
+def opinions(num_rows: int = 160) -> list[tuple[str, str]]:
+    """Texts whose words tell what is thought, and what that is."""
+    draw = np.random.default_rng(4)
+    words = {"good": ["fine", "lovely", "great"], "bad": ["dull", "awful", "poor"]}
+    labels = ["good", "bad"] * (num_rows // 2)
+    texts = [draw.permutation([*draw.choice(words[label], 2), *draw.choice(["film", "the", "was", "very"], 3)])
+             for label in labels]
+    return list(zip(map(" ".join, texts), labels, strict=True))
+
+
+def text_csv(folder: Path) -> list[str]:
+    """A table with a column of texts."""
+    frame = pd.DataFrame(opinions(), columns=["review", "opinion"])
+    frame.assign(writer=np.arange(len(frame)) // 4).to_csv(folder / "reviews.csv", index=False)
+    return [f"dataset.path={folder / 'reviews.csv'}", "dataset.text=review", "dataset.target=opinion",
+            "dataset.notes=[writer]"]
+
+
+def text_lines(folder: Path) -> list[str]:
+    """The same texts, one in each line."""
+    lines = [f"{label}\t{text}\n" for text, label in opinions()]
+    (folder / "reviews.txt").write_text("".join(lines))
+    return [f"dataset.path={folder / 'reviews.txt'}"]
+
+
 # By option: makes files in a folder and returns the overrides that point there. The data can be learnt: a few epochs
 # of training lower the loss.
 FILES: dict[str, Callable[[Path], list[str]]] = {
@@ -83,6 +108,8 @@ FILES: dict[str, Callable[[Path], list[str]]] = {
     "parquet": parquet,
     "arrays": arrays,
     "huggingface": huggingface,
+    "text_csv": text_csv,
+    "text_lines": text_lines,
     "image_folder": image_folder,
     "audio_folder": audio_folder,
 }

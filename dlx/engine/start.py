@@ -172,7 +172,7 @@ def prepare_run(shelf: Shelf, run: Described, saved: Checkpoint | None, data_dir
 
 def check_task(parts: Parts, data: Prepared) -> None:
     """Raise ConfigError where parts are not for data whose spec only reading told; others were checked before."""
-    if parts.dataset.spec() is None:
+    if build.known_spec(parts) is None:
         problems = build.task_problems(parts, data.given, seen=data.spec)
         if problems:
             raise ConfigError(*problems)

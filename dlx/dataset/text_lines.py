@@ -1,0 +1,114 @@
+"""A text file of the user's, a document in each line or one text from beginning to end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+
+from dlx.core.errors import ConfigError
+from dlx.core.own_file import Kept, find
+from dlx.core.ragged import Ragged
+from dlx.core.ranges import Range
+from dlx.core.target import Target, read_target
+from dlx.core.text_file import SEPARATORS, TextRows, check_encoding, read_text, refuse_empty
+from dlx.core.types import Arrays, TaskSpec
+
+
+class TextLines:
+    """Documents with labels, one in each line: "good<tab>I liked it"; or a text of which to tell the next token.
+
+    Blank lines are none. For the next token the whole file is one text, cut at white space into pieces.
+
+    Args:
+        path: of the file: absolute, or under the current folder or data_dir.
+        task: classification, regression, or next_token, which needs no labels.
+        label: whether the label stands before the first separator of a line or after the last one.
+        separator: between label and text.
+        characters: of a piece for the next token, at most, in [16, 1000000].
+        encoding: of the text: utf-8, utf-16, latin-1, cp1252 …
+
+    Raises:
+        ConfigError: an encoding that does not exist.
+    """
+
+    def __init__(self, path: str, task: Literal["classification", "regression", "next_token"],
+                 label: Literal["before", "after"], separator: Literal["tab", "comma", "semicolon", "pipe", "space"],
+                 characters: Annotated[int, Range("[16, 1000000]")], encoding: str) -> None:
+        check_encoding(encoding)
+        self.path = path
+        self.task: Literal["classification", "regression", "next_token"] = task
+        self.label = label
+        self.separator = separator
+        self.characters = characters
+        self.encoding = encoding
+        self._kept = Kept()
+
+    def spec(self) -> TaskSpec | None:
+        """Say nothing: classes are in the file."""
+        return None
+
+    def load(self, data_dir: str) -> Arrays:
+        """Return texts, targets [N], the spec that the labels make, and the line of each text.
+
+        Args:
+            data_dir: a folder in which a path that is not absolute is looked for, after the current one.
+
+        Raises:
+            StorageError: there is no such file, or it may not be read.
+            ConfigError: it is no text, or cannot be learnt from; says the line.
+        """
+        path = find(self.path, data_dir)
+        return self._kept.arrays([path], lambda: self._arrays(path))
+
+    def _arrays(self, path: Path) -> Arrays:
+        text = read_text(path, self.encoding)
+        if self.task == "next_token":
+            found = pieces(text, self.characters)
+            spec = TaskSpec("sequence", "text", (), 0, next_token=True)
+            return Arrays(Ragged.of_texts(found), np.zeros(len(found), np.int64), spec=spec)
+        lines = {number: line for number, line in enumerate(text.split("\n"), start=1) if line.strip()}
+        place = TextRows(str(path), list(lines))
+        labels, texts = self._divided(list(lines.values()), place)
+        target = _target(labels, self.task, place)
+        spec = TaskSpec(target.kind, "text", (), target.num_outputs, target.class_names)
+        return Arrays(Ragged.of_texts(texts), target.values, notes={"line": np.array(place.numbers)}, spec=spec)
+
+    def _divided(self, lines: list[str], place: TextRows) -> tuple[list[str], list[str]]:
+        sign = SEPARATORS[self.separator]
+        whole = [row for row, line in enumerate(lines) if sign not in line]
+        if whole:
+            raise ConfigError(f"{place.name} has no {self.separator} between label and text in {place.rows(whole)}; "
+                              f"say which sign it is: dataset.separator; or, without labels, dataset.task=next_token")
+        before, _, after = zip(*(line.partition(sign) if self.label == "before" else line.rpartition(sign)
+                                 for line in lines), strict=True)
+        labels, texts = (before, after) if self.label == "before" else (after, before)
+        refuse_empty(texts, place.name, place)
+        return [label.strip() for label in labels], [text.strip() for text in texts]
+
+
+def _target(labels: list[str], task: Literal["classification", "regression"], place: TextRows) -> Target:
+    import pandas as pd
+
+    values = pd.Series(labels, dtype=object)
+    return read_target(values.where(values != "", None), "label", task, place)
+
+
+def pieces(text: str, characters: int) -> list[str]:
+    """Cut a text into pieces of so many characters at most, at white space where there is some.
+
+    A single character at the end, after which nothing comes, is left out.
+    """
+    found, start = [], 0
+    while start < len(text):
+        if text[start].isspace():
+            start += 1
+            continue
+        end = start + characters
+        if end < len(text):
+            space = max(text.rfind(sign, start, end + 1) for sign in " \n\t")
+            end = space if space > start + 1 else end
+        found.append(text[start:end].rstrip())
+        start = end
+    return [piece for piece in found if len(piece) > 1]
