@@ -57,6 +57,13 @@ def audio() -> InMemory:
     return _labelled(TaskSpec("classification", "audio", (), 2, NAMES, sample_rate=8000), Ragged.of(noisy))
 
 
+def clips() -> InMemory:
+    """Noisy tones of 0.1 seconds at 8 kHz."""
+    given, size = audio(), 800
+    waves = Ragged.of([wave[:size] for wave in given.arrays.inputs.items()])
+    return InMemory(replace(given.task, input_shape=(size,)), given.arrays._replace(inputs=waves))
+
+
 def tokens() -> InMemory:
     """Tokens of 11 kinds, between 2 and 7 in a row of 7."""
     draw = np.random.default_rng(5)
@@ -84,14 +91,14 @@ DATA: dict[str, InMemory] = {
     "image": digits(NUM_ROWS, own_test=True), "bytes_image": bytes_image(),
     "table": table("classification", NUM_ROWS, own_test=True),
     "regression": table("regression", NUM_ROWS, own_test=True),
-    "mixed_table": mixed_table(), "text": texts(), "next_token": next_tokens(), "audio": audio(), "tokens": tokens(),
-    "series": series()}
+    "mixed_table": mixed_table(), "text": texts(), "next_token": next_tokens(), "audio": audio(), "clips": clips(),
+    "tokens": tokens(), "series": series()}
 
 
 def poisoned(data: InMemory, val: np.ndarray, test: np.ndarray) -> InMemory:
     """Return the data with outliers, new categories and new words in val and test, and wild targets of a regression."""
     inputs = data.arrays.inputs[np.arange(NUM_ROWS)]
-    inputs = _poisoned_ragged(inputs, val, test) if isinstance(inputs, Ragged) else _poisoned_array(
+    inputs = _poisoned_ragged(data.task, inputs, val, test) if isinstance(inputs, Ragged) else _poisoned_array(
         data.task, inputs, val, test)
     targets = data.arrays.targets.copy()
     if data.task.kind == "regression":
@@ -118,12 +125,12 @@ def _poisoned_array(spec: TaskSpec, inputs: np.ndarray, val: np.ndarray, test: n
     return inputs
 
 
-def _poisoned_ragged(inputs: Ragged, val: np.ndarray, test: np.ndarray) -> Ragged:
+def _poisoned_ragged(spec: TaskSpec, inputs: Ragged, val: np.ndarray, test: np.ndarray) -> Ragged:
     items = list(inputs.items())
     for rows, text, loudness in ((val, "ÿ new words ☃!", 1.0), (test, "QQQ", -1.0)):
         for row in rows:
-            items[row] = (np.frombuffer(text.encode() * (1 + row % 3), np.uint8) if inputs.values.dtype == np.uint8
-                          else np.full(1000 + row, loudness, np.float32))
+            items[row] = (np.frombuffer(text.encode() * (1 + row % 3), np.uint8) if spec.layout == "text"
+                          else np.full(spec.input_shape or 1000 + row, loudness, np.float32))
     return Ragged.of(items)
 
 

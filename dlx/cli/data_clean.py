@@ -30,13 +30,13 @@ def run(args: argparse.Namespace) -> int:
                           "bytes": total}))
         return 0
     for copy in removal.removed:
-        print(f"{_shown_size(copy.num_bytes):>9}  {_what(copy)}")
+        print(f"{shown_size(copy.num_bytes):>9}  {_what(copy)}")
     for copy in removal.in_use:
         print(f"   in use  {_what(copy)}; another process is at work on it")
     if removal.abandoned:
         print(f"{len(removal.abandoned)} unfinished copies of processes that were killed")
     count = len(removal.removed)
-    print(f"removed {count} decoded {'copy' if count == 1 else 'copies'}, {_shown_size(total)}, from {cache_folder()}")
+    print(f"removed {count} decoded {'copy' if count == 1 else 'copies'}, {shown_size(total)}, from {cache_folder()}")
     return 0
 
 
@@ -74,7 +74,8 @@ def _what(copy: Copy) -> str:
     return f"{copy.dataset} of {', '.join(copy.paths)}" if copy.dataset is not None else f"damaged, {copy.folder.name}"
 
 
-def _shown_size(num_bytes: int) -> str:
+def shown_size(num_bytes: int) -> str:
+    """Write a number of bytes with a unit."""
     size, unit = float(num_bytes), "B"
     for larger in ("kB", "MB", "GB", "TB"):
         if size < 1000:

@@ -55,9 +55,10 @@ def describe(group: str, folders: Sequence[Path]) -> dict[str, dict[str, object]
 def text(described: dict[str, dict[str, object]]) -> str:
     """Lay options out for a terminal."""
     lines = []
+    width = max([15, *(len(name) + 1 for name in described)])
     for name, facts in described.items():
-        lines.append(f"{name:<15}{facts['about']}")
+        lines.append(f"{name:<{width}}{facts['about']}")
         defaults = facts["defaults"]
         assert isinstance(defaults, dict), name
-        lines += [f"{'':<17}{key}: {json.dumps(value)}" for key, value in defaults.items()]
+        lines += [f"{'':<{width + 2}}{key}: {json.dumps(value)}" for key, value in defaults.items()]
     return "\n".join(lines)

@@ -79,7 +79,8 @@ def feature_quantiles(inputs: np.ndarray, spec: TaskSpec, levels: Sequence[float
     for feature in features:
         values = as_floats(feature[present]).astype(np.float64).ravel()
         values = values[~np.isnan(values)]
-        found.append(np.quantile(values, levels) if len(values) else np.full(len(levels), np.nan))
+        with np.errstate(invalid="ignore"):
+            found.append(np.quantile(values, levels) if len(values) else np.full(len(levels), np.nan))
     shape = {"image": (-1, 1, 1), "series": (1, -1)}.get(spec.layout, (-1,))
     return np.stack([np.reshape(level, shape) for level in np.transpose(found)])
 

@@ -70,7 +70,7 @@ class AudioFolder:
         inputs = Ragged(copy.arrays["values"], np.asarray(copy.arrays["offsets"]))
         return Arrays(inputs, found.targets, found.test_ids, found.notes, spec)
 
-    def more(self, path: str, spec: TaskSpec) -> tuple[Ragged, list[str]]:
+    def more(self, path: str, data_dir: str, spec: TaskSpec) -> tuple[Ragged, list[str]]:
         """Read recordings without labels, a file or all of a folder or archive, at the rate of the spec.
 
         Returns:
@@ -79,7 +79,7 @@ class AudioFolder:
         Raises:
             ConfigError, StorageError: see `load`.
         """
-        where = find(path, ".", "the path")
+        where = find(path, data_dir, "the path")
         with opened(where, None, SUFFIXES) as files:
             refuse_others(where, Listing.of(files), SUFFIXES, WHAT)
             names, waves = zip(*self._waves([where], [files], spec.sample_rate), strict=True)

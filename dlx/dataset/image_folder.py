@@ -71,7 +71,7 @@ class ImageFolder:
         spec = TaskSpec("classification", "image", inputs.shape[1:], len(found.class_names), found.class_names)
         return Arrays(inputs, found.targets, found.test_ids, found.notes, spec)
 
-    def more(self, path: str, spec: TaskSpec) -> tuple[np.ndarray, list[str]]:
+    def more(self, path: str, data_dir: str, spec: TaskSpec) -> tuple[np.ndarray, list[str]]:
         """Read images without labels, a file or all of a folder or archive, as those of the spec.
 
         Returns:
@@ -80,7 +80,7 @@ class ImageFolder:
         Raises:
             ConfigError, StorageError: see `load`.
         """
-        where = find(path, ".", "the path")
+        where = find(path, data_dir, "the path")
         with opened(where, None, SUFFIXES) as files:
             refuse_others(where, Listing.of(files), SUFFIXES, WHAT)
             names, images = zip(*self._images([where], [files], spec.input_shape), strict=True)

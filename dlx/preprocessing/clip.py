@@ -44,8 +44,9 @@ class Clip:
         low, high = feature_quantiles(inputs, spec, levels)
         free = np.array([_has_two_values(column) for column in inputs.T]) | np.isnan(low)
         if self.method == "iqr":
-            free |= low == high
-            low, high = low - self.k * (high - low), high + self.k * (high - low)
+            free |= (low == high) | ~np.isfinite(low) | ~np.isfinite(high)
+            span = np.where(free, 0.0, high) - np.where(free, 0.0, low)
+            low, high = low - self.k * span, high + self.k * span
         free[np.setdiff1d(np.arange(len(free)), number_columns(spec))] = True
         return {"low": np.where(free, -np.inf, low), "high": np.where(free, np.inf, high)}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -25,6 +25,10 @@ class Grayscale:
 
     def fit(self, inputs: np.ndarray, targets: np.ndarray, spec: TaskSpec) -> dict[str, np.ndarray]:
         """Return no statistics. Raises ConfigError where inputs are no images of one or three channels."""
+        return self.fit_blocks([inputs], spec)
+
+    def fit_blocks(self, blocks: Iterable[np.ndarray], spec: TaskSpec) -> dict[str, np.ndarray]:
+        """Return the same, without a look at the rows."""
         self.spec_after(spec, None)
         return {}
 

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import numpy as np
 
 from dlx.core.blocks import mapped
-from dlx.core.categories import counts, free_name
+from dlx.core.categories import free_name
 from dlx.core.errors import ConfigError
 from dlx.core.features import category_columns, column_name, require_layout, require_width
 from dlx.core.ranges import Range
@@ -96,7 +96,8 @@ class Impute:
     def _usual_category(self, inputs: np.ndarray, spec: TaskSpec, index: int) -> float:
         if self.categories == "missing":
             return 0.0
-        rows = counts(inputs[:, index])
+        values = inputs[:, index]
+        rows = np.bincount(values[~np.isnan(values)].astype(np.int64))
         if not len(rows):
             raise ConfigError(f"preprocessing=impute knows no most frequent category of column "
                               f"{column_name(spec, index)}, which has no value in train: leave it out of the data, or "

@@ -33,7 +33,8 @@ class MFCC:
         fmax: upper end of the highest mel in hertz, in (0, inf); null for half the sample rate.
         mel_scale: slaney, triangles of area 1, as librosa has it; or htk, triangles of height 1, as torchaudio has it.
         power: 2 for energies, 1 for amplitudes, before mels are summed.
-        floor: what is less counts as this much, in (0, inf): 1e-10 of energies is -100 dB.
+        floor: what is less counts as this much, in (0, inf). 1e-6 of energies, -60 dB, is some 75 dB below a tone of
+            full scale; a lower floor sets the silence that fills clips further apart from their sounds.
     """
 
     def __init__(self, num_coefficients: NumMels, window_seconds: Positive, hop_seconds: Positive, num_mels: NumMels,

@@ -37,7 +37,8 @@ class Minmax:
             highs.append(np.fmax.reduce(values, axis=axes(spec), keepdims=True)[0])
         # Adding 0 makes 0 of -0: which of them is the smaller depends on their order.
         low = np.fmin.reduce(lows) + 0.0
-        span = np.fmax.reduce(highs) - low
+        with np.errstate(invalid="ignore"):
+            span = np.fmax.reduce(highs) - low
         return scaling("minmax", spec, low, np.where(span == 0, 1.0, span), shift_name="low")
 
     def apply(self, inputs: np.ndarray, statistics: Mapping[str, np.ndarray]) -> np.ndarray:

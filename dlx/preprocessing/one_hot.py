@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Literal
 
 import numpy as np
 
 from dlx.core.blocks import mapped
-from dlx.core.categories import MISSING, Codes, free_name, places
+from dlx.core.categories import MISSING, Codes, Counts, free_name, places
 from dlx.core.features import category_columns, require_layout, require_width
 from dlx.core.types import Column, TaskSpec
 
@@ -36,12 +36,15 @@ class OneHot:
             width, the number of columns; columns, offsets and codes, see `Codes`; unseen and missing, 0 or 1 for each
             column with categories.
         """
+        return self.fit_blocks([inputs], spec)
+
+    def fit_blocks(self, blocks: Iterable[np.ndarray], spec: TaskSpec) -> dict[str, np.ndarray]:
+        """Return the same of rows that come block by block."""
         require_layout("one_hot", spec, "table")
-        seen = Codes.of_train(inputs, spec)
-        lacking = np.array([np.isnan(inputs[:, column]).any() for column in seen.columns], bool)
-        return {"width": np.array(inputs.shape[1:], np.int64), **seen._asdict(),
-                "unseen": np.full(len(seen.columns), self.unseen == "column", np.int64),
-                "missing": (lacking & (self.missing == "column")).astype(np.int64)}
+        counts = Counts.of(blocks, spec)
+        return {"width": np.array(spec.input_shape, np.int64), **Codes.frequent(counts)._asdict(),
+                "unseen": np.full(len(counts.columns), self.unseen == "column", np.int64),
+                "missing": ((counts.missing > 0) & (self.missing == "column")).astype(np.int64)}
 
     def apply(self, inputs: np.ndarray, statistics: Mapping[str, np.ndarray]) -> np.ndarray:
         """Transform inputs [N, D] to float32 with as many columns as there are numbers and categories."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Literal
 
 import numpy as np
 
-from dlx.core.categories import Codes, places
+from dlx.core.categories import Codes, Counts, places
 from dlx.core.features import require_layout, require_width
 from dlx.core.types import Column, TaskSpec
 
@@ -33,10 +33,14 @@ class Ordinal:
         Returns:
             width, the number of columns; columns, offsets and codes, see `Codes`; missing [1].
         """
+        return self.fit_blocks([inputs], spec)
+
+    def fit_blocks(self, blocks: Iterable[np.ndarray], spec: TaskSpec) -> dict[str, np.ndarray]:
+        """Return the same of rows that come block by block."""
         require_layout("ordinal", spec, "table")
         number = MISSING_NUMBER if self.missing == "number" else np.nan
-        return {"width": np.array(inputs.shape[1:], np.int64), **Codes.of_train(inputs, spec)._asdict(),
-                "missing": np.array([number])}
+        seen = Codes.frequent(Counts.of(blocks, spec))
+        return {"width": np.array(spec.input_shape, np.int64), **seen._asdict(), "missing": np.array([number])}
 
     def apply(self, inputs: np.ndarray, statistics: Mapping[str, np.ndarray]) -> np.ndarray:
         """Number the categories of inputs [N, D]."""

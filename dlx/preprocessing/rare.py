@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 import numpy as np
 
-from dlx.core.categories import Codes, free_name, places
+from dlx.core.categories import Codes, Counts, free_name, places
 from dlx.core.features import category_columns, require_layout, require_width
 from dlx.core.ranges import Count, Rate
 from dlx.core.types import TaskSpec
@@ -29,9 +29,14 @@ class Rare:
 
     def fit(self, inputs: np.ndarray, targets: np.ndarray, spec: TaskSpec) -> dict[str, np.ndarray]:
         """Return width, the number of columns, and columns, offsets and codes: the categories that stay."""
+        return self.fit_blocks([inputs], spec)
+
+    def fit_blocks(self, blocks: Iterable[np.ndarray], spec: TaskSpec) -> dict[str, np.ndarray]:
+        """Return the same of rows that come block by block."""
         require_layout("rare", spec, "table")
-        kept = Codes.of_train(inputs, spec, max(self.min_count, self.min_fraction * len(inputs)))
-        return {"width": np.array(inputs.shape[1:], np.int64), **kept._asdict()}
+        counts = Counts.of(blocks, spec)
+        kept = Codes.frequent(counts, max(self.min_count, self.min_fraction * counts.num_rows))
+        return {"width": np.array(spec.input_shape, np.int64), **kept._asdict()}
 
     def apply(self, inputs: np.ndarray, statistics: Mapping[str, np.ndarray]) -> np.ndarray:
         """Number the categories of inputs [N, D] anew: those that stay from 0 on, and then the rare."""

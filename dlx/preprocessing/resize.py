@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Annotated
 
@@ -30,6 +30,10 @@ class Resize:
 
     def fit(self, inputs: np.ndarray, targets: np.ndarray, spec: TaskSpec) -> dict[str, np.ndarray]:
         """Return no statistics. Raises ConfigError where inputs are no images."""
+        return self.fit_blocks([inputs], spec)
+
+    def fit_blocks(self, blocks: Iterable[np.ndarray], spec: TaskSpec) -> dict[str, np.ndarray]:
+        """Return the same, without a look at the rows."""
         require_layout("resize", spec, "image")
         return {}
 
@@ -43,7 +47,9 @@ class Resize:
         return replace(spec, input_shape=(spec.input_shape[0], *self.size))
 
     def _block(self, images: np.ndarray) -> np.ndarray:
-        # torch computes bytes in whole numbers, differently on different processors.
-        resized = functional.interpolate(torch.from_numpy(images.astype(np.float32)), self.size, mode="bilinear",
-                                         antialias=True).numpy()
+        # torch rounds a number by its place in the batch, and bytes by the processor: float64 hides the one, and no
+        # bytes the other.
+        wide = functional.interpolate(torch.from_numpy(images.astype(np.float64)), self.size, mode="bilinear",
+                                      antialias=True).numpy()
+        resized = wide.astype(np.float32)
         return resized.round().clip(0, 255).astype(np.uint8) if images.dtype == np.uint8 else resized

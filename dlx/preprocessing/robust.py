@@ -25,7 +25,8 @@ class Robust:
         """
         require_numbers("robust", spec)
         low, median, high = feature_quantiles(inputs, spec, (0.25, 0.5, 0.75))
-        span = high - low
+        with np.errstate(invalid="ignore"):
+            span = high - low
         constant = span <= 10 * np.finfo(np.float64).eps * np.abs(median)
         return scaling("robust", spec, median, np.where(constant, 1.0, span), shift_name="median")
 

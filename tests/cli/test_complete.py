@@ -14,6 +14,7 @@ from dlx.cli.main import COMMANDS, HIDDEN
 from dlx.config import options
 
 CONF = [options.conf_dir()]
+REGULARIZERS = options.options("regularizer", CONF)
 
 
 @pytest.fixture
@@ -96,10 +97,9 @@ def test_complete_offers_every_option_of_a_group(offered, group):
 @pytest.mark.parametrize(("words", "expected"), [
     (["train", "model=ml"], ["model=mlp"]),
     (["validate", "model=c"], ["model=cnn"]),
-    (["train", "regularizer=["], ["regularizer=[dropout", "regularizer=[early_stopping", "regularizer=[gradient_clip",
-                                  "regularizer=[l2", "regularizer=[none"]),
-    (["train", "regularizer=[dropout,"], ["regularizer=[dropout,early_stopping", "regularizer=[dropout,gradient_clip",
-                                          "regularizer=[dropout,l2", "regularizer=[dropout,none"]),
+    (["train", "regularizer=["], [f"regularizer=[{name}" for name in REGULARIZERS]),
+    (["train", "regularizer=[dropout,"],
+     [f"regularizer=[dropout,{name}" for name in REGULARIZERS if name != "dropout"]),
     (["train", "regularizer=[dropout,l"], ["regularizer=[dropout,l2"]),
     (["train", "'regularizer=[dropout,l"], ["regularizer=[dropout,l2"]),
     (["train", "regularizer='[l"], ["regularizer=[l2"]),

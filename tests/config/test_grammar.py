@@ -68,8 +68,8 @@ def test_compose_of_a_list_replaces_it_in_the_order_typed(override, names):
 
 
 @pytest.mark.parametrize(("overrides", "message"), [
-    (["+foo=1"], "unknown key foo"),
-    (["++foo=1"], "unknown key foo"),
+    (["+zzz=1"], "unknown key zzz"),
+    (["++zzz=1"], "unknown key zzz"),
     (["+optimizer.lr=1"], "+optimizer.lr: keys cannot be added, every key stands in a YAML file; "
                           "write optimizer.lr=… to set one"),
     (["~optimizer"], "~optimizer: optimizer is required, it can be changed but not deleted"),

@@ -10,21 +10,23 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+MODELS, REGULARIZERS = (", ".join(sorted(path.stem for path in (ROOT / "conf" / group).glob("*.yaml")))
+                        for group in ("model", "regularizer"))
 
 # Found by names, types and the environment alone: torch is not needed to say so.
 WITHOUT_TORCH = {
     ("optimzer.lr=1",): "unknown key optimzer.lr; did you mean optimizer.lr?",
     ("lr=0.1",): "unknown key lr; did you mean optimizer.lr?",
     ("nesterov=true",): "unknown key nesterov; did you mean optimizer.nesterov?",
-    ("foo=1", "bar.baz=2"): "unknown key foo\nunknown key bar.baz",
+    ("zzz=1", "bar.baz=2"): "unknown key zzz\nunknown key bar.baz",
     ("regularizer=dropout", "regularizer.droput.rate=0.5"):
         "unknown key regularizer.droput.rate; did you mean regularizer.dropout.rate?",
-    ("model=mpl",): "model=mpl does not exist; model is one of cnn, linear, mlp; did you mean mlp?",
-    ("regularizer=[l2,drop]",): "regularizer=drop does not exist; regularizer is one of dropout, early_stopping, "
-                                "gradient_clip, l2, none; did you mean dropout?",
+    ("model=mpl",): f"model=mpl does not exist; model is one of {MODELS}; did you mean mlp?",
+    ("regularizer=[l2,drop]",):
+        f"regularizer=drop does not exist; regularizer is one of {REGULARIZERS}; did you mean dropout?",
     ("optimzer.lr=1", "model=mpl"):
         "unknown key optimzer.lr; did you mean optimizer.lr?\n"
-        "model=mpl does not exist; model is one of cnn, linear, mlp; did you mean mlp?",
+        f"model=mpl does not exist; model is one of {MODELS}; did you mean mlp?",
     ("optimizer.lr=abc",): "optimizer.lr must be a finite number, got 'abc' (its default is 0.001)",
     ("optimizer.lr=nan",): "optimizer.lr must be a finite number, got nan (its default is 0.001)",
     ("optimizer.lr=1e400",): "optimizer.lr must be a finite number, got inf (its default is 0.001)",
@@ -89,7 +91,7 @@ COMBINATIONS = {
     ("model=cnn", "model.width=40000"):
         "model.width · 2^(model.depth - 1) must be at most 65536, got width 40000 and depth 2",
     ("dataset=diabetes", "loss=cross_entropy"):
-        "loss=cross_entropy is for classification, dataset=diabetes is a regression; "
+        "loss=cross_entropy is for classification and sequence, dataset=diabetes is a regression; "
         "use loss=mse metric=[rmse,mae,r2]",
     ("loss=mse",): "loss=mse is for regression, dataset=digits is a classification; "
                    "use loss=cross_entropy metric=[accuracy,nll,top_k,macro_f1,roc_auc]",
@@ -187,7 +189,8 @@ def test_validation_shows_values_as_they_are_typed(dlx):
     assert dlx("validate", "optimizer=sgd", "optimizer.nesterov=maybe").err == said(
         "optimizer.nesterov must be true or false, got 'maybe' (its default is false)")
     assert "got true" in dlx("validate", "model.width=true").err
-    assert dlx("validate", "model=null").err == said("model=null does not exist; model is one of cnn, linear, mlp")
+    assert dlx("validate", "model=null").err == said(
+        "model=null does not exist; model is one of bag, cnn, linear, mlp, window")
 
 
 @pytest.mark.parametrize(("given", "meant"), [("modle=cnn", "model"), ("optimiser=sgd", "optimizer"),

@@ -54,7 +54,7 @@ def test_log_mel_is_made_of_scipys_stft():
                           boundary="zeros", padded=False)[2] * window.sum()
     weights = mel_filters(np.fft.rfftfreq(512, 1 / 16_000), mel_edges(40, 0.0, 8000.0, "slaney"), "slaney")
     expected = 10 * np.log10(np.maximum(weights @ np.abs(spectra) ** 2, 1e-10))
-    np.testing.assert_allclose(spectrograms(clips, 16_000)[0, 0], expected, rtol=0, atol=1e-4)
+    np.testing.assert_allclose(spectrograms(clips, 16_000, floor=1e-10)[0, 0], expected, rtol=0, atol=1e-4)
 
 
 @pytest.mark.parametrize("scale", ["slaney", "htk"])
@@ -86,7 +86,7 @@ def test_log_mel_shows_when_a_click_was():
     clip[4000] = 1.0
     found = spectrograms(Ragged.of([clip]))[0, 0]
     assert found[20].argmax() == 4000 // 80
-    assert set(np.flatnonzero(found[20] > -100)) <= set(range(49, 52))
+    assert set(np.flatnonzero(found[20] > -60)) <= set(range(49, 52))
 
 
 def test_log_mel_of_a_clip_does_not_depend_on_the_others():
