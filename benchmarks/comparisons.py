@@ -132,6 +132,13 @@ OF_ONE_RUN = (
         ),
     ),
     Comparison(
+        "table-start",
+        "csv of 1 million rows × 30 columns, from overrides to the first step: read, fingerprint, split, standardize",
+        5,
+        Function("dlx_side", "table_start_seconds"),
+        (Peer("pandas.read_csv alone", (Function("pandas_table", "read_seconds"),), 1.5),),
+    ),
+    Comparison(
         "images-warm-start",
         "CIFAR-10 from two tar files of JPEG, decoded before: to the end of the first step, after imports",
         5,
@@ -144,13 +151,6 @@ OF_ONE_RUN = (
         3,
         Function("dlx_images", "warm_start_seconds", {"unpacked": True}),
         limit_seconds=2.0,
-    ),
-    Comparison(
-        "table-start",
-        "csv of 1 million rows × 30 columns, from overrides to the first step: read, fingerprint, split, standardize",
-        5,
-        Function("dlx_side", "table_start_seconds"),
-        (Peer("pandas.read_csv alone", (Function("pandas_table", "read_seconds"),), 1.5),),
     ),
     Comparison("start-help", "dlx -h", 7, Command(("dlx", "-h")), IMPORT_TORCH),
     Comparison("start-list", "dlx list", 7, Command(("dlx", "list")), IMPORT_TORCH),

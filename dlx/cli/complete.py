@@ -90,7 +90,7 @@ def read_line(before: Sequence[str]) -> Line:
 def overrides(line: Line, word: str) -> Iterator[str]:
     """Yield groups and keys that are not yet given; after the "=" of a group its options."""
     groups, known = options.read_root(ROOTS[line.command])
-    keys = [*known]
+    keys = [key for key in known if word or "." not in key]
     typed = dict(text.split("=", 1) for text in line.given if "=" in text)
     name, equals, value = word.partition("=")
     if equals:

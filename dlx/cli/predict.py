@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 def parser() -> argparse.ArgumentParser:
     """Return the parser."""
     result = command_parser(
-        "predict", "Say what a saved model predicts for rows without targets: a table, images, recordings, texts. They "
-        "are prepared with the statistics of the run's train rows.", overrides=False)
+        "predict", "Say what a saved model predicts for rows without targets: a table, images, recordings, texts.\n"
+        "They are prepared with the statistics of the run's train rows.", overrides=False)
     result.add_argument("checkpoint", type=Path, help="a run folder or a checkpoint file")
     result.add_argument("data", help="a file or folder of the form that the run was trained on")
     result.add_argument("overrides", nargs="*", default=[], metavar="key=value",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ast
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,6 @@ from typing import Any
 import yaml
 
 from dlx.core.errors import ConfigError
-from dlx.core.types import TRAIN_ROWS
 
 # Groups whose choice is a list; their options live in the package <group>.<option>.
 LIST_GROUPS = ("preprocessing", "metric", "regularizer")
@@ -94,12 +93,6 @@ def read_root(root: str) -> tuple[list[str], dict[str, Any]]:
     return groups, keys
 
 
-def divide_dataset(values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Divide the values of a dataset into those of every dataset, TRAIN_ROWS, and its own."""
-    rows = {name: value for name, value in values.items() if name in TRAIN_ROWS}
-    return rows, {name: value for name, value in values.items() if name not in TRAIN_ROWS}
-
-
 def describe_option(path: Path) -> str:
     """Return the first sentence that says what an option is: its file's first comment, else its code's docstring."""
     values = read_option(path)
@@ -140,5 +133,6 @@ def near(name: str, known: Iterable[str]) -> str:
     known = list(known)
     last = {key.rsplit(".", 1)[-1]: key for key in known}
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
-    close += [last[match] for match in difflib.get_close_matches(name.rsplit(".", 1)[-1], last, n=1, cutoff=0.7)]
+    close = close or [last[match] for match
+                      in difflib.get_close_matches(name.rsplit(".", 1)[-1], last, n=1, cutoff=0.7)]
     return f"; did you mean {' or '.join(dict.fromkeys(close))}?" if close else ""

@@ -16,7 +16,7 @@ from dlx.hygiene.notes import nearest_of
 FIT_ROWS, NEAREST_ROWS, MEASURED_ROWS = 5_000, 10_000, 2_000
 # Multiplications of the nearest neighbour's search, and of the fit, so that wide inputs cost no more than narrow ones.
 MAX_PRODUCTS = 6e9
-MAX_FIT_NUMBERS = 2**21
+MAX_FIT_NUMBERS = 2**22
 MAX_ITERATIONS = 100
 
 
@@ -66,18 +66,21 @@ def measured(made: list[Baseline], metrics: Mapping[str, Metric]) -> list[Value]
     """Measure baselines with the metrics of a run."""
     values = []
     for baseline in made:
-        for split, places in baseline.places.items():
-            for name, metric in metrics.items():
-                value = baseline.expected.get(split, {}).get(name)
-                if baseline.outcomes is not None:
-                    value = _value(metric, baseline.outcomes[split], baseline.name)
-                values.append(Value(baseline.name, split, name, value, len(places)))
+        for name, metric in metrics.items():
+            own = {split: _value(metric, baseline, split, name) for split in baseline.places}
+            if baseline.outcomes is not None and baseline.name == "nearest" and None in own.values():
+                own = dict.fromkeys(own)
+            values += [Value(baseline.name, split, name, own[split], len(places))
+                       for split, places in baseline.places.items()]
     return values
 
 
-def _value(metric: Metric, outcome: Outcome, name: str) -> float | None:
+def _value(metric: Metric, baseline: Baseline, split: str, name: str) -> float | None:
+    if baseline.outcomes is None:
+        return baseline.expected[split].get(name)
+    outcome = baseline.outcomes[split]
     value = metric.value(outcome)
-    if name == "nearest" and outcome.scores.ndim == 2:
+    if baseline.name == "nearest" and outcome.scores.ndim == 2:
         # A neighbour gives a class, no probability and no second choice: what changes with those, it does not have.
         tilt = 1e-9 * np.arange(outcome.scores.shape[1])
         others = [Outcome(0.5 * outcome.scores + 0.1 + sign * tilt, outcome.targets) for sign in (-1, 1)]
@@ -156,6 +159,9 @@ def linear(features: Features, spec: TaskSpec) -> Baseline:
     own = {split: features.some(split, MEASURED_ROWS, "linear") for split in _held_out(features.values)}
     mean, deviation = train[known].mean(axis=0), train[known].std(axis=0)
     useful = deviation > 1e-6 * np.maximum(1.0, np.abs(mean))
+    if spec.layout != "table":
+        # Pixels have a scale in common; one that hardly ever changes must not weigh as much as the others.
+        deviation = np.full_like(deviation, np.sqrt(np.square(deviation[useful]).mean()) if useful.any() else 1.0)
     scaled = {split: _scaled(features.values[split][at], mean, deviation, useful)
               for split, at in {TRAIN: known, **own}.items()}
     answers = _linear_answers(scaled, features.targets[TRAIN][known], spec)

@@ -143,8 +143,10 @@ def _fewer(raw: Raw) -> str:
             if own["fitted_on"] < own["of_rows"]]
     sizes = {(own["baseline"], own["split"]): int(own["n"]) for own in raw["baselines"]}
     names = {own["name"]: str(own["title"]).partition(":")[0] for own in raw["made"]}
-    part += [f"{names[name]} measured on {n:,} {split} rows" for (name, split), n in sizes.items()
-             if n < int(raw["num_rows"][split])]
+    for name, title in names.items():
+        own = [f"{n:,} {split}" for (answer, split), n in sizes.items()
+               if answer == name and n < int(raw["num_rows"][split])]
+        part += [f"{title} measured on {' and '.join(own)} rows"] if own else []
     return f", but {', '.join(part)}" if part else ""
 
 

@@ -12,9 +12,11 @@ import pytest
 
 from dlx.cli.main import COMMANDS, HIDDEN
 from dlx.config import options
+from dlx.core.train_keys import TRAIN_ROWS
 
 CONF = [options.conf_dir()]
-REGULARIZERS = options.options("regularizer", CONF)
+REGULARIZERS, MODELS = (options.options(group, CONF) for group in ("regularizer", "model"))
+OF_EVERY_DATASET = [f"dataset.{name}=" for name in sorted(TRAIN_ROWS)]
 
 
 @pytest.fixture
@@ -106,7 +108,7 @@ def test_complete_offers_every_option_of_a_group(offered, group):
     (["train", "regularizer=[dropout]"], []),
     (["train", "model=["], []),
     (["train", "model=mlp,"], []),
-    (["sweep", "model=mlp,"], ["model=mlp,cnn", "model=mlp,linear"]),
+    (["sweep", "model=mlp,"], [f"model=mlp,{name}" for name in MODELS if name != "mlp"]),
     (["sweep", "regularizer=[],[dr"], ["regularizer=[],[dropout"]),
     (["sweep", "regularizer=[l2],[l2,dr"], ["regularizer=[l2],[l2,dropout"]),
     (["train", "optimizer.lr="], []),
@@ -126,8 +128,8 @@ def test_complete_offers_options_after_a_group(offered, words, expected):
     (["train", "model=linear", "model."], []),
     (["train", "regularizer=[dropout,l2]", "regularizer."], ["regularizer.dropout.rate=", "regularizer.l2.strength="]),
     (["train", "regularizer=dropout", "regularizer."], ["regularizer.dropout.rate="]),
-    (["train", "dataset=diabetes", "dataset."], []),
-    (["train", "dataset=mnist", "dataset."], ["dataset.download="]),
+    (["train", "dataset=diabetes", "dataset."], OF_EVERY_DATASET),
+    (["train", "dataset=mnist", "dataset."], ["dataset.download=", *OF_EVERY_DATASET]),
     (["train", "sel"], ["selection="]),
     (["train", "experiment."], []),
 ])
@@ -196,7 +198,7 @@ def test_complete_offers_groups_to_list_and_shells_to_completion(offered):
 def test_complete_offers_what_the_users_folder_adds(offered, workdir, spelling):
     (workdir / "mine/model").mkdir(parents=True)
     (workdir / "mine/model/wide.yaml").write_text("_target_: wide.Wide\nhidden: 3\n")
-    assert offered("train", *spelling, "model=w") == ["model=wide"]
+    assert offered("train", *spelling, "model=wid") == ["model=wide"]
     assert offered("train", *spelling, "model=wide", "model.") == ["model.hidden="]
     assert offered("list", *spelling, "mod") == ["model"]
 

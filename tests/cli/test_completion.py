@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 from typing_shell import environment, line_after
 
+from dlx.config import options
+
+MODELS = options.options("model", [options.conf_dir()])
 SHELLS = ("bash", "zsh", "fish")
 DRIVE = """
 source <(dlx completion bash)
@@ -65,7 +68,7 @@ def test_completion_of_another_shell_is_refused(dlx):
 # COMP_WORDS is what bash makes of the line: "=" and ":" are words of their own.
 @pytest.mark.parametrize(("line", "words", "expected"), [
     ("dlx tra", ["dlx", "tra"], ["train"]),
-    ("dlx train model=", ["dlx", "train", "model", "="], ["cnn", "linear", "mlp"]),
+    ("dlx train model=", ["dlx", "train", "model", "="], MODELS),
     ("dlx train model=ml", ["dlx", "train", "model", "=", "ml"], ["mlp"]),
     ("dlx train optimizer.l", ["dlx", "train", "optimizer.l"], ["optimizer.lr="]),
     ("dlx train  optimizer=sgd   optimizer.m", ["dlx", "train", "optimizer", "=", "sgd", "optimizer.m"],
@@ -123,7 +126,7 @@ def test_zsh_completes_at_the_tab_key(runs, keys, expected):
 
 @pytest.mark.parametrize(("line", "expected"), [
     ("dlx tra", ["train"]),
-    ("dlx train model=", ["model=cnn", "model=linear", "model=mlp"]),
+    ("dlx train model=", [f"model={name}" for name in MODELS]),
     ("dlx train 'regularizer=[dropout,l", ["regularizer=[dropout,l2"]),
     ("dlx train optimizer=sgd optimizer.m", ["optimizer.momentum="]),
     ("dlx evaluate my\\ runs/", ["my runs/r1"]),

@@ -11,6 +11,7 @@ from dlx.hygiene.check import Model, check, report_of
 from dlx.hygiene.data import Data
 from dlx.metric.accuracy import Accuracy
 from dlx.metric.rmse import Rmse
+from dlx.metric.token_accuracy import TokenAccuracy
 from dlx.report.checks import parse_checks
 from dlx.report.hygiene import checks_section
 
@@ -140,7 +141,7 @@ def kinds():
 
 @pytest.mark.parametrize(("given", "targets", "spec"), [own[1:] for own in kinds()], ids=[own[0] for own in kinds()])
 def test_every_kind_of_data_can_be_checked_and_copies_are_found(given, targets, spec):
-    metrics = {} if spec.kind == "sequence" else {"accuracy": Accuracy()}
+    metrics = {"token_accuracy": TokenAccuracy()} if spec.kind == "sequence" else {"accuracy": Accuracy()}
     data = data_of(given, targets, spec)
     rows = {**data.rows, "test": np.sort(np.concatenate([data.rows["test"], data.rows["train"][:4]]))}
     again = data._replace(rows=rows, prepared={name: reader(given, own) for name, own in rows.items()})
