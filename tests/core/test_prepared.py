@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import os
+import resource
 import subprocess
 import sys
 import tarfile
@@ -304,3 +305,16 @@ def test_prepared_removal_touches_nothing_but_copies(cache, source):
     remove()
     assert sorted(path.name for path in cache.iterdir()) == sorted(["mine", "a" * 64 + "x", "facts.json", "folder",
                                                                     INDEX])
+
+
+def test_prepared_full_disk_leaves_nothing_and_says_what_to_do(cache, source):
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (5000, limits[1]))
+    try:
+        with pytest.raises(StorageError, match="File too large; free space, or set DLX_CACHE_DIR"):
+            prepared([source], recipe())
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert copies() == []
+    assert left(cache) == []
+    assert digest(prepared([source], recipe()).arrays["values"]) == whole(source)

@@ -79,13 +79,13 @@ def test_audio_folder_reads_more_recordings_without_labels(tmp_path):
     data = recordings(written(tmp_path / "data", RECORDINGS))
     arrays = data.load("")
     others = written(tmp_path / "others", {"x.wav": wav(tone(70)), "y.flac": wav(tone(30), format="FLAC")})
-    inputs, names = data.more(str(others), arrays.spec)
+    inputs, names = data.more(str(others), "", arrays.spec)
     assert (inputs.lengths.tolist(), names) == ([70, 30], ["x.wav", "y.flac"])
-    inputs, names = data.more(str(others / "y.flac"), arrays.spec)
+    inputs, names = data.more(str(others / "y.flac"), "", arrays.spec)
     assert (inputs.lengths.tolist(), names) == ([30], ["y.flac"])
     written(others, {"z.wav": wav(tone(70), 16000)})
     with pytest.raises(ConfigError, match=r"'z.wav' has 16000 .* the model takes 8000.*dataset.sample_rate=8000"):
-        data.more(str(others), arrays.spec)
+        data.more(str(others), "", arrays.spec)
 
 
 @pytest.mark.parametrize(("format", "subtype", "step"), [

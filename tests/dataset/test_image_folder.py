@@ -140,14 +140,14 @@ def test_image_folder_reads_more_images_without_labels(tmp_path):
     data = images(written(tmp_path / "data", IMAGES))
     arrays = data.load("")
     others = written(tmp_path / "others", {"x.png": png(noise(50)), "deep/y.png": png(noise(51))})
-    inputs, names = data.more(str(others), arrays.spec)
+    inputs, names = data.more(str(others), "", arrays.spec)
     assert names == ["deep/y.png", "x.png"]
     assert np.array_equal(inputs[1], pixels(png(noise(50))))
-    inputs, names = data.more(str(others / "x.png"), arrays.spec)
+    inputs, names = data.more(str(others / "x.png"), "", arrays.spec)
     assert (inputs.shape, names) == ((1, 3, 4, 6), ["x.png"])
     written(others, {"z.png": png(noise(52, (5, 6, 3)))})
     with pytest.raises(ConfigError, match=r"'z.png' is 5×6 .* the model takes 4×6.*dataset.size=\[4,6\]"):
-        data.more(str(others), arrays.spec)
+        data.more(str(others), "", arrays.spec)
 
 
 def decode(data, mode="rgb", size=None):
