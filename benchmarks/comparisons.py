@@ -138,6 +138,20 @@ OF_ONE_RUN = (
         Function("dlx_side", "table_start_seconds"),
         (Peer("pandas.read_csv alone", (Function("pandas_table", "read_seconds"),), 1.5),),
     ),
+    Comparison(
+        "images-warm-start",
+        "CIFAR-10 from two tar files of JPEG, decoded before: to the end of the first step, after imports",
+        5,
+        Function("dlx_images", "warm_start_seconds"),
+        limit_seconds=2.0,
+    ),
+    Comparison(
+        "images-folder-warm-start",
+        "the same as 60,000 files in folders",
+        3,
+        Function("dlx_images", "warm_start_seconds", {"unpacked": True}),
+        limit_seconds=2.0,
+    ),
     Comparison("start-help", "dlx -h", 7, Command(("dlx", "-h")), IMPORT_TORCH),
     Comparison("start-list", "dlx list", 7, Command(("dlx", "list")), IMPORT_TORCH),
     Comparison(

@@ -12,8 +12,9 @@ from typing import Any
 
 from dlx.config.build import build, lookup
 from dlx.config.compose import MISSING, compose
-from dlx.config.options import LIST_GROUPS, divide_dataset, read_option
+from dlx.config.options import LIST_GROUPS, read_option
 from dlx.config.saved import PART, to_saved
+from dlx.core.train_keys import divide_dataset
 from dlx.engine.parts import Parts
 
 CONF = Path(__file__).resolve().parent.parent / "conf"

@@ -24,7 +24,9 @@ def print_cross_validation(console: Console, averages: Sequence[Averaged], metri
 
     In a narrow console train_eval is left out, then val.
     """
-    folds = count(num_runs, "fold") if num_done == num_runs else f"{num_done} of {count(num_runs, 'fold')}"
+    folds = count(max((own.n for own in averages), default=0), "fold")
+    if num_done < num_runs:
+        folds += f" ({num_done} of {num_runs} runs are done)"
     console.print(f"mean over {folds}; ± is the 95% interval of Nadeau and Bengio, wider than the spread of the folds, "
                   f"whose train sets overlap", style="italic")
     console.print(fitting(console, [_table(averages, metric, COLUMNS[start:]) for start in range(3)]))

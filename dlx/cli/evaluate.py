@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -44,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
     # A checkpoint may lie elsewhere than in its run folder; then nothing else says how the data was divided.
     split_path = path.parent.parent / layout.SPLIT
     result = reevaluate(parts, checkpoint, surroundings.data_dir, device, config["splits"], config["level"],
-                        split_path if split_path.is_file() else None)
+                        split_path if os.path.lexists(split_path) else None)
     result = {"checkpoint": path.name, **result}
     if args.json:
         print(json.dumps(result))

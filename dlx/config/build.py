@@ -18,6 +18,7 @@ from dlx.config.saved import PART
 from dlx.config.schema import root_problems
 from dlx.core.errors import ArtefactError, ConfigError
 from dlx.core.ranges import problem
+from dlx.core.train_keys import divide_dataset
 
 if TYPE_CHECKING:
     from dlx.core.search import Search
@@ -56,7 +57,7 @@ def build(saved: Mapping[str, Any], trust: Collection[str], checkpoint_seconds: 
         raise ConfigError(*problems)
     made: dict[str, Any] = {}
     broken: set[str] = set()
-    rows, own = options.divide_dataset(saved["dataset"])
+    rows, own = divide_dataset(saved["dataset"])
     saved = {**saved, "dataset": own}
     for group in options.PART_GROUPS:
         before = len(problems)
@@ -96,7 +97,7 @@ def make_dataset(part: Mapping[str, Any], trust: Collection[str]) -> Dataset:
         ConfigError: values out of range.
         ArtefactError: a part that is neither of dlx nor of a trusted package.
     """
-    dataset: Dataset = _make_alone("dataset", options.divide_dataset(part)[1], trust)
+    dataset: Dataset = _make_alone("dataset", divide_dataset(part)[1], trust)
     return dataset
 
 

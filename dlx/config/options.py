@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ast
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,6 @@ from typing import Any
 import yaml
 
 from dlx.core.errors import ConfigError
-from dlx.core.types import TRAIN_ROWS
 
 # Groups whose choice is a list; their options live in the package <group>.<option>.
 LIST_GROUPS = ("preprocessing", "metric", "regularizer")
@@ -92,12 +91,6 @@ def read_root(root: str) -> tuple[list[str], dict[str, Any]]:
             inner_groups, inner_keys = read_root(entry)
             groups, keys = groups + inner_groups, inner_keys | keys
     return groups, keys
-
-
-def divide_dataset(values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Divide the values of a dataset into those of every dataset, TRAIN_ROWS, and its own."""
-    rows = {name: value for name, value in values.items() if name in TRAIN_ROWS}
-    return rows, {name: value for name, value in values.items() if name not in TRAIN_ROWS}
 
 
 def describe_option(path: Path) -> str:

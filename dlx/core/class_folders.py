@@ -78,9 +78,9 @@ class _Found(NamedTuple):
 def _of_one(path: object, listing: Listing, pattern: str | None) -> _Found:
     least = 2 if pattern is None else 1
     inner, depth = _inside(listing, least)
-    in_parts = {name.split("/", 1)[0] for name in inner} <= PARTS.keys() and all(
-        name.count("/") >= least for name in inner) and any(name.startswith("train/") for name in inner)
-    parts = [PARTS[name.split("/", 1)[0]] if in_parts else "train" for name in inner]
+    tops = [name.split("/", 1)[0] for name in inner]
+    in_parts = "train" in tops and {*tops} <= PARTS.keys() and all(name.count("/") >= least for name in inner)
+    parts = [PARTS[top] for top in tops] if in_parts else ["train"] * len(tops)
     if pattern is None:
         _refuse_empty(path, listing, depth + in_parts)
         return _Found([_class_folder(path, name, full, in_parts) for name, full in zip(inner, listing.files,

@@ -80,20 +80,20 @@ def read(values: pd.Series, name: str, wanted: Wanted | None, place: Place) -> t
     else:
         coded = categories(values)
         if wanted is None:
-            refuse_mixed(values, coded, where, place, f"dataset.types={{{name}: category}}")
+            refuse_mixed(values, coded, where, place, typed(name, "category"))
             _refuse_texts(coded, where, name)
         result = Column(name, coded.names), as_floats(coded)
     if np.isnan(result[1][0]) and np.isnan(result[1]).all():
-        raise ConfigError(f"{where} has no value in any row; leave it out: dataset.types={{{name}: ignore}}")
+        raise ConfigError(f"{where} has no value in any row; leave it out: {typed(name, 'ignore')}")
     return result
 
 
 def no_input(where: str, name: str, form: str) -> str:
     """Say that a column of dates, or of what is neither number nor text, is no input."""
     if form == "date":
-        return (f"{where} holds dates, which are no inputs; keep it to split by: dataset.notes=[{name}], leave it "
-                f"out: dataset.types={{{name}: ignore}}, or write numbers in its place, such as the day of the year")
-    return (f"{where} holds neither numbers nor text; leave it out: dataset.types={{{name}: ignore}}, or write a "
+        return (f"{where} holds dates, which are no inputs; keep it to split by: {noted(name)}, leave it "
+                f"out: {typed(name, 'ignore')}, or write numbers in its place, such as the day of the year")
+    return (f"{where} holds neither numbers nor text; leave it out: {typed(name, 'ignore')}, or write a "
             f"column of each of its parts")
 
 
@@ -200,12 +200,24 @@ def refuse_mixed(values: pd.Series, coded: Coded, where: str, place: Place, othe
     kinds = ("numbers", "text") if few_words else ("text", "a number")
     raise ConfigError(f"{where} holds {kinds[0]}, and in {place.rows(odd[:1].tolist())} {kinds[1]}: {text!r}, one of "
                       f"{len(odd)} such {'row' if len(odd) == 1 else 'rows'}; mend {_these(len(odd))}, write "
-                      f"dataset.missing=[{_quoted(text)}] where that means a missing value, or "
+                      f"dataset.missing=[{as_item(text)}] where that means a missing value, or "
                       f"{otherwise} where each is a category")
 
 
-def _quoted(text: str) -> str:
-    return text if re.fullmatch(r"[\w.+-]+", text) else f"'{text}'"
+def typed(name: str, kind: str) -> str:
+    """Write what is typed to say what a column is."""
+    key = re.sub(r"([()\[\]{}:=,\\])", r"\\\1", name)
+    return f"dataset.types={{{key}: {kind}}}"
+
+
+def noted(name: str) -> str:
+    """Write what is typed to keep a column beside the inputs."""
+    return f"dataset.notes=[{as_item(name)}]"
+
+
+def as_item(text: str) -> str:
+    """Write a text as an item of a list that is typed."""
+    return text if re.fullmatch(r"[A-Za-z0-9_.+-]+( [A-Za-z0-9_.+-]+)*", text) else f"'{text}'"
 
 
 def _these(count: int) -> str:
@@ -223,8 +235,8 @@ def _refuse_texts(coded: Coded, where: str, name: str) -> None:
     num_values = int((coded.codes >= 0).sum())
     if len(coded.names) > max(FEW_TEXTS, num_values / 2):
         raise ConfigError(f"{where} has {len(coded.names)} different texts in {num_values} rows: names of rows or free "
-                          f"text; leave it out: dataset.types={{{name}: ignore}}, keep it to split by: dataset.notes="
-                          f"[{name}], or dataset.types={{{name}: category}} if it is one")
+                          f"text; leave it out: {typed(name, 'ignore')}, keep it to split by: {noted(name)}, "
+                          f"or {typed(name, 'category')} if it is one")
 
 
 def _refuse_inexact(values: pd.Series, found: np.ndarray, where: str, name: str) -> None:
@@ -232,5 +244,5 @@ def _refuse_inexact(values: pd.Series, found: np.ndarray, where: str, name: str)
                                                      and np.fmin.reduce(found) > -EXACT):
         return
     raise ConfigError(f"{where} holds whole numbers of {EXACT:,} and beyond, which float64 cannot tell apart: names of "
-                      f"rows? Leave it out: dataset.types={{{name}: ignore}}, or say {{{name}: category}} or "
-                      f"{{{name}: number}}")
+                      f"rows? Leave it out: {typed(name, 'ignore')}, or say "
+                      f"{typed(name, 'category')} or {typed(name, 'number')}")

@@ -61,13 +61,14 @@ def stamp(path: Path) -> Stamp:
         StorageError: that is not allowed.
         ConfigError: something in it is no file or folder.
     """
-    digest, newest = hashlib.sha256(), 0
     started = time.time_ns()
-    for name, status in _entries(path):
-        facts = [] if status is None else [status.st_size, status.st_mtime_ns, status.st_ctime_ns]
-        digest.update(f"{name}\0{facts}\0".encode())
-        newest = max(newest, *facts[1:], 0)
-    return Stamp(digest.hexdigest(), newest < started - SETTLED_SECONDS * 1e9)
+    entries = _entries(path)
+    known = [(name, status) for name, status in entries if status is not None]
+    lines = [name for name, status in entries if status is None]
+    lines += [f"{name}\0{own.st_size}\0{own.st_mtime_ns}\0{own.st_ctime_ns}" for name, own in known]
+    newest = max((max(own.st_mtime_ns, own.st_ctime_ns) for _, own in known), default=0)
+    digest = hashlib.sha256("\0\0".join(lines).encode()).hexdigest()
+    return Stamp(digest, newest < started - SETTLED_SECONDS * 1e9)
 
 
 def content(path: Path) -> str:
@@ -106,7 +107,7 @@ def opened(path: Path, spool: Path | None, suffixes: Collection[str] = ()) -> It
 
 
 def _folder_files(path: Path) -> Files:
-    entries = list(_entries(path))
+    entries = _entries(path)
     return Files({name: status.st_size for name, status in entries if status is not None},
                  tuple(name.rstrip("/") for name, status in entries if status is None),
                  lambda name: _read(path / name))
@@ -135,33 +136,33 @@ def _readable(path: Path) -> Iterator[None]:
         raise StorageError(f"cannot read {error.filename or path}: {error.strerror or error}") from error
 
 
-def _entries(path: Path) -> Iterator[_Entry]:
-    """Yield files, and folders with "/" after their names, ascending by name; of a file itself, without a name."""
+def _entries(path: Path) -> list[_Entry]:
+    """List files, and folders with "/" after their names, ascending by name; of a file itself, without a name."""
     with _readable(path):
-        if path.is_dir():
-            found = list(_walk(path, "", ()))
-            yield from sorted(found, key=lambda entry: entry.name)
-        else:
-            yield _Entry("", _status(path))
+        if not path.is_dir():
+            return [_Entry("", _status(path))]
+        found: list[_Entry] = []
+        _walk(path, "", (), found)
+        return sorted(found, key=lambda entry: entry.name)
 
 
-def _walk(folder: Path, prefix: str, above: tuple[tuple[int, int], ...]) -> Iterator[_Entry]:
+def _walk(folder: Path, prefix: str, above: tuple[tuple[int, int], ...], found: list[_Entry]) -> None:
     own = folder.stat()
     if (own.st_dev, own.st_ino) in above:
         raise ConfigError(f"{folder} is a link to a folder that it lies in; remove it")
     with os.scandir(folder) as entries:
         for entry in entries:
-            name = prefix + entry.name
-            if is_junk(entry.name):
+            if entry.name in JUNK or entry.name.startswith("._"):
                 continue
-            if ODD_CHARACTERS.search(name):
+            if ODD_CHARACTERS.search(entry.name):
                 raise ConfigError(f"{str(folder / entry.name)!a} holds characters that a name of a file must not "
                                   f"have; rename it")
+            name = prefix + entry.name
             if entry.is_dir():
-                yield _Entry(f"{name}/", None)
-                yield from _walk(folder / entry.name, f"{name}/", (*above, (own.st_dev, own.st_ino)))
+                found.append(_Entry(f"{name}/", None))
+                _walk(folder / entry.name, f"{name}/", (*above, (own.st_dev, own.st_ino)), found)
                 continue
             status = entry.stat()
             if not stat.S_ISREG(status.st_mode):
                 raise ConfigError(f"{folder / entry.name} is neither a plain file nor a folder; remove it")
-            yield _Entry(name, status)
+            found.append(_Entry(name, status))

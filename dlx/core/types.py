@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
 Kind = Literal["classification", "regression", "sequence"]
 Layout = Literal["image", "table", "tokens", "series", "text", "audio"]
-# Keys of any dataset beside its own: what is done to its train rows, see dlx.engine.train_rows.
-TRAIN_ROWS = ("train_fraction", "imbalance", "label_noise", "label_confusion", "shuffle_labels", "train_seed")
 # A position of a target [L] of which nothing is asked.
 IGNORED = -100
 # The token that fills a text to its length; a model knows by it where a text ends.

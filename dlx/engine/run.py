@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import logging
+import os
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple, Self
@@ -157,7 +158,7 @@ def open_run(run: Run, number: int, found: Found | None, state: Fit) -> None:
     placement, members = state.group.placement, state.group.members
     own = next(index for index, member in enumerate(members) if member.number == number)
     member, split_path = members[own], run.folder.path / layout.SPLIT
-    if found is not None and split_path.exists():
+    if found is not None and os.path.lexists(split_path):
         refuse_other_split(split_path, rows_of(member.data))
     else:
         write_split(split_path, rows_of(member.data))

@@ -13,7 +13,7 @@ from torch import nn
 from dlx.core.device import Placement
 from dlx.core.errors import ArtefactError, ConfigError
 from dlx.core.random import torch_generator
-from dlx.core.types import TRAIN_ROWS
+from dlx.core.train_keys import divide_dataset, effective
 from dlx.engine import build
 from dlx.engine.budget import TooManyMembersError, most_members
 from dlx.engine.data import Prepared, Shelf, prepare_arrays
@@ -158,13 +158,13 @@ def prepare_run(shelf: Shelf, run: Described, saved: Checkpoint | None, data_dir
                 ) -> Prepared:
     """Prepare one run's data, with the statistics of its checkpoint if it has one."""
     parts, config = run
-    data = json.dumps({name: value for name, value in config["dataset"].items() if name not in TRAIN_ROWS}
-                      if "dataset" in config else None)
+    rows, own = divide_dataset(config.get("dataset", {}))
+    data = json.dumps(own)
     arrays, digest = shelf.arrays(data, lambda: parts.dataset.load(data_dir))
     if saved is not None:
         check_fingerprint(digest, saved)
     statistics = None if saved is None else restore_statistics(saved)
-    names = [json.dumps(config.get(group)) for group in ("dataset", "split", "preprocessing")]
+    names = [json.dumps(value) for value in (own, effective(rows), config.get("split"), config.get("preprocessing"))]
     again = kept(arrays, lambda: parts.dataset.load(data_dir))
     return shelf.prepared(data, tuple(names), lambda: prepare_arrays(parts, arrays, digest, placement, statistics)
                           ._replace(arrays=again))

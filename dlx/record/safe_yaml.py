@@ -20,6 +20,8 @@ MAX_JSON_BYTES = 2**22
 MAX_DEPTH = 12
 MAX_PLAIN = 2000
 MAX_DIGITS = 30
+# Keys below which texts are the user's: where data lies, what columns, categories and classes are called.
+OF_DATA = ("dataset", "given")
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _TRAVERSAL = re.compile(r"(^|[/\\])\.\.([/\\]|$)|^[/\\~]|^[A-Za-z]:[/\\]")
 
@@ -98,22 +100,22 @@ def _refuse_graph(text: str, path: Path) -> None:
             raise ArtefactError(f"{path} refused: a value of {len(event.value)} characters without quotes")
 
 
-def _refuse_hostile(value: Any, where: str, depth: int) -> None:
+def _refuse_hostile(value: Any, where: str, depth: int, of_data: bool = False) -> None:
     if depth > MAX_DEPTH:
         raise ArtefactError(f"{where} refused: nested deeper than {MAX_DEPTH}")
     if isinstance(value, dict):
         for name, item in value.items():
-            if not isinstance(name, str) or name.startswith("_"):
+            if not isinstance(name, str) or (name.startswith("_") and (name.endswith("_") or not of_data)):
                 raise ArtefactError(f"{where} refused: the key {name!r} is not allowed in a saved file")
-            _refuse_hostile(name, where, depth + 1)
-            _refuse_hostile(item, where, depth + 1)
+            _refuse_hostile(name, where, depth + 1, of_data)
+            _refuse_hostile(item, where, depth + 1, of_data or name in OF_DATA)
     elif isinstance(value, list):
         for item in value:
-            _refuse_hostile(item, where, depth + 1)
+            _refuse_hostile(item, where, depth + 1, of_data)
     elif isinstance(value, str):
         if "${" in value:
             raise ArtefactError(f"{where} refused: interpolation is not allowed in a saved file")
-        if _TRAVERSAL.search(value):
+        if _TRAVERSAL.search(value) and not of_data:
             raise ArtefactError(f"{where} refused: paths are not allowed in a saved file")
     elif not (value is None or isinstance(value, bool | int | float)):
         raise ArtefactError(f"{where} refused: {type(value).__name__} is not plain data")

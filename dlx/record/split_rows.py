@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import io
+import os
+import stat
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
 from dlx.core.errors import ArtefactError
 from dlx.record import atomic
 
+# Of more rows than memory holds.
+MAX_BYTES = 2**34
 NAMES = ("train", "val", "test")
 
 
@@ -30,20 +35,31 @@ def write_split(path: Path, rows: Mapping[str, np.ndarray]) -> None:
 def read_split(path: Path) -> dict[str, np.ndarray]:
     """Read the row numbers of each split. Raises ArtefactError where the file is not what `write_split` wrote."""
     try:
-        with zipfile.ZipFile(path) as archive:
+        with _opened(path) as file, zipfile.ZipFile(file) as archive:
             entries = archive.infolist()
             if sorted(entry.filename for entry in entries) != sorted(f"{name}.npy" for name in NAMES):
                 raise ValueError(f"it must hold {', '.join(NAMES)}")
             if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
                 raise ValueError("it must not be compressed")
-        with np.load(path, allow_pickle=False) as arrays:
-            rows = {name: arrays[name] for name in NAMES}
+            file.seek(0)
+            with np.load(file, allow_pickle=False) as arrays:
+                rows = {name: arrays[name] for name in NAMES}
     except (OSError, ValueError, EOFError, KeyError, MemoryError, RuntimeError, zipfile.BadZipFile) as error:
         # RuntimeError is zipfile's for what it cannot do: an encrypted file, or one of a later version.
         raise ArtefactError(f"{path} is refused: {error}") from error
     if any(own.dtype != np.int64 or own.ndim != 1 for own in rows.values()):
         raise ArtefactError(f"{path} is refused: row numbers must be int64 [N]")
     return rows
+
+
+def _opened(path: Path) -> BinaryIO:
+    # Not to wait for a pipe, nor to read a device without end.
+    file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb")
+    facts = os.fstat(file.fileno())
+    if not stat.S_ISREG(facts.st_mode) or facts.st_size > MAX_BYTES:
+        file.close()
+        raise ValueError("it must be a file, of 8 bytes a row")
+    return file
 
 
 def refuse_other_split(path: Path, rows: Mapping[str, np.ndarray]) -> None:

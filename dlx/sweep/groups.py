@@ -14,6 +14,7 @@ from dlx.config import options
 from dlx.config.build import ANY_PACKAGE, build, lookup
 from dlx.config.saved import PART
 from dlx.core.errors import ConfigError
+from dlx.core.train_keys import divide_dataset, effective
 
 # More members of one step gain little: what they need no longer fits the cache.
 MOST_MEMBERS = 64
@@ -100,7 +101,9 @@ def member_values(group: str, name: str, trust: tuple[str, ...]) -> tuple[str, .
 
 def near(saved: Mapping[str, Any]) -> str:
     """Return what brings together runs on the same data, and among them those that are optimized alike."""
-    return json.dumps([saved[group] for group in ("dataset", "split", "preprocessing", "optimizer", "schedule")])
+    rows, dataset = divide_dataset(saved["dataset"])
+    return json.dumps([dataset, saved["split"], saved["preprocessing"], effective(rows), saved["optimizer"],
+                       saved["schedule"]])
 
 
 def divided(indices: Sequence[int], wanted: int, limit: int) -> list[tuple[int, ...]]:

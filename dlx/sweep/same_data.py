@@ -6,9 +6,9 @@ import json
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from dlx.config import options
 from dlx.config.build import build
 from dlx.core.errors import ArtefactError, StorageError
+from dlx.core.train_keys import divide_dataset
 from dlx.record import layout
 from dlx.record.safe_yaml import read_json
 from dlx.sweep.plan import Plan, PlannedRun
@@ -30,7 +30,7 @@ def refuse_other_data(folder: Path, plan: Plan, data_dir: str, trust: Collection
     other = []
     for run in plan.runs:
         if run.hash in seen:
-            dataset = json.dumps(options.divide_dataset(run.saved["dataset"])[1])
+            dataset = json.dumps(divide_dataset(run.saved["dataset"])[1])
             if dataset not in now:
                 now[dataset] = _current(run, data_dir, trust)
             if now[dataset] not in (None, seen[run.hash]):

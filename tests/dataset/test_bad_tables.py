@@ -2,13 +2,15 @@
 
 import gzip
 import os
+import re
 
 import numpy as np
 import pandas as pd
 import pytest
-from part_files import make
+from part_files import make, parts
 
 from dlx.core.errors import ConfigError, StorageError
+from dlx.core.types import Column
 
 ROWS = "a,b,y\n" + "".join(f"{number / 4},{number * 3},{'no' if number % 3 else 'yes'}\n" for number in range(12))
 MANY = 60
@@ -263,3 +265,13 @@ def test_train_on_a_table_that_is_refused_leaves_nothing(content, arguments, mes
     assert message in result.err
     assert "Traceback" not in result.err
     assert not (workdir / "runs").exists() or not list((workdir / "runs").iterdir())
+
+
+@pytest.mark.parametrize("name", ["length (cm)", "a:b", "x[0]", "a,b", "mean radius", "a=b", "{x}"])
+def test_table_advice_can_be_typed_whatever_the_name_of_the_column(name, tmp_path):
+    said = refused(tmp_path, column(["2024-01-31"], f'"{name}"'))
+    ignore = re.search(r"dataset\.types=\{.*: ignore\}", said)[0]
+    keep = re.search(r"dataset\.notes=\[.*?\](?=,)", said)[0]
+    path = ["dataset=csv", f"dataset.path={tmp_path}/t.csv", "dataset.target=y"]
+    assert parts(*path, ignore).dataset.load("").spec.columns == (Column("b"),)
+    assert list(parts(*path, keep).dataset.load("").notes) == [name]

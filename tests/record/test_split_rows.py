@@ -1,7 +1,9 @@
 """split.npz: the same rows, the same bytes; nothing else is read."""
 
 import io
+import os
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -82,3 +84,16 @@ def test_every_damaged_byte_is_refused_or_reads_as_other_rows(path):
         except ArtefactError:
             continue
         assert all(own.dtype == np.int64 for own in read.values())
+
+
+SPECIALS = {"pipe": os.mkfifo, "device": lambda path: path.symlink_to("/dev/zero"),
+            "link to itself": lambda path: path.symlink_to(path), "folder": Path.mkdir,
+            "sparse": lambda path: (path.touch(), os.truncate(path, 2**36))}
+
+
+@pytest.mark.parametrize("case", SPECIALS)
+def test_what_is_no_file_of_rows_is_refused_at_once(path, case):
+    path.unlink()
+    SPECIALS[case](path)
+    with pytest.raises(ArtefactError, match=r"split\.npz is refused: "):
+        read_split(path)
