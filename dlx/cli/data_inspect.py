@@ -115,13 +115,13 @@ def column_cells(found: Profile) -> tuple[tuple[str, ...], list[tuple[str, ...]]
     """Lay out columns."""
     rows = []
     for own in found.columns[:MAX_COLUMNS]:
-        numbers = tuple("–" if value is None else f"{value:.4g}"
+        numbers = tuple("–" if value is None else f"{value:.3g}"
                         for value in (own.least, own.median, own.most, own.mean, own.deviation))
         top = "" if own.top is None else f"{own.top[0]} {100 * own.top[1]:.0f}%"
         rows.append((own.name, f"{own.missing:,}", f"{own.values:,}", *numbers, top))
     if len(found.columns) > MAX_COLUMNS:
         rows.append((f"… {len(found.columns) - MAX_COLUMNS} more",) + ("",) * 8)
-    columns = ("name", "missing", "values", "least", "median", "most", "mean", "deviation", "most frequent")
+    columns = ("name", "missing", "values", "least", "median", "most", "mean", "std", "mode")
     if not any(row[8] for row in rows):
         return columns[:8], [row[:8] for row in rows]
     return columns, rows
@@ -172,18 +172,22 @@ def _print(console: Console, title: str, columns: Sequence[str], rows: Iterable[
     from rich.text import Text
 
     console.print(f"\n[bold]{title}[/]", highlight=False)
-    table = _table(columns)
+    rows = list(rows)
+    table = _table(columns, rows)
     for row in rows:
         table.add_row(*map(Text, row))
     console.print(table)
 
 
-def _table(columns: Sequence[str]) -> Table:
+def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
     from rich import box
     from rich.table import Table
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), show_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), show_edge=False)
     for index, column in enumerate(columns):
-        table.add_column(column, justify="left" if index == 0 or column in ("first", "most frequent") else "right",
-                         overflow="fold")
+        is_text = index == 0 or column in ("first", "mode")
+        longest = max((len(row[index]) for row in rows if index < len(row)), default=0)
+        # A narrow terminal cuts names, not numbers.
+        table.add_column(column, justify="left" if is_text else "right", no_wrap=True, overflow="ellipsis",
+                         min_width=min(9, longest) if is_text else max(len(column), longest))
     return table

@@ -16,6 +16,8 @@ MAX_CELLS = 2**20
 MAX_CLASSES = 20
 NOUNS = {"table": "column", "image": "pixel", "tokens": "token", "text": "byte"}
 MIN_ROWS = 20
+# A column with so many different whole numbers, per row, numbers the rows; some may be there twice.
+IDENTIFYING = 0.9
 
 
 class Leak(NamedTuple):
@@ -30,8 +32,8 @@ class Columns(NamedTuple):
     """What single columns show.
 
     leaks: the target, by themselves; best: the column that comes closest, if one comes close; constant: one value;
-    identifiers: another value in every row; num_rows: on how many rows of train, of_rows: of how many; limit: above it
-    a column is a leak.
+    identifiers: another whole number in nearly every row; num_rows: on how many rows of train, of_rows: of how many;
+    limit: above it a column is a leak.
     """
 
     leaks: tuple[Leak, ...]
@@ -84,7 +86,7 @@ def _leak(name: str, score: float, kind: Kind, coded: bool) -> Leak:
 
 def _is_identifier(values: np.ndarray, num_values: int) -> bool:
     whole = bool(np.isfinite(values).all() and (values == np.round(values)).all())
-    return whole and num_values == len(values) >= MIN_ROWS
+    return whole and len(values) >= MIN_ROWS and num_values >= IDENTIFYING * len(values)
 
 
 def _strength(values: np.ndarray, targets: np.ndarray, kind: Kind) -> np.ndarray:

@@ -38,7 +38,7 @@ def remarks(raw: Raw) -> Iterator[str]:
         yield f"{_listed('column', columns['constant'])} {_have(columns['constant'])} one value in train."
     if columns is not None and columns["identifiers"]:
         yield (f"{_listed('column', columns['identifiers'])} {_have(columns['identifiers'])} another whole number in "
-               f"every row: a number of the row rather than a fact about it.")
+               f"nearly every row: a number of the row rather than a fact about it.")
     yield from _order(raw["order"], float(raw["alpha"]))
 
 
