@@ -44,7 +44,8 @@ def huggingface(folder: Path) -> list[str]:
 
     datasets.disable_progress_bars()
     datasets.Dataset.from_pandas(table(), preserve_index=False).save_to_disk(folder / "people")
-    return [f"dataset.path={folder / 'people'}", "dataset.target=label", "dataset.notes=[person]"]
+    return [f"dataset.path={folder / 'people'}", "dataset.target=label", "dataset.notes=[person]",
+            "preprocessing=[one_hot,standardize]"]
 
 
 def image_folder(folder: Path) -> list[str]:
@@ -61,14 +62,15 @@ def image_folder(folder: Path) -> list[str]:
 
 
 def audio_folder(folder: Path) -> list[str]:
-    """Make high and low tones of different length by two speakers, the class in the name."""
+    """Make tones and noises of different length by two speakers, the class in the name."""
     import soundfile
 
     draw = np.random.default_rng(0)
-    for label, hertz in (("high", 1500), ("low", 300)):
+    for label, volume, hiss in (("tone", 0.5, 0.001), ("noise", 0.0, 0.3)):
         for number in range(30):
             seconds = np.arange(draw.integers(1200, 2400)) / 8000
-            tone = 0.5 * np.sin(2 * np.pi * hertz * seconds + number) + 0.02 * draw.normal(size=len(seconds))
+            hissing = hiss * draw.normal(size=len(seconds)).clip(-3, 3)
+            tone = volume * np.sin(2 * np.pi * 900 * seconds + number) + hissing
             soundfile.write(folder / f"{label}_{'ab'[number % 2]}_{number}.wav", tone, 8000)
     return [f"dataset.path={folder}", 'dataset.pattern="{label}_{speaker}_{index}"']
 

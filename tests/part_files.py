@@ -38,8 +38,9 @@ def _saved(overrides: tuple[str, ...]) -> dict[str, Any]:
 def stand_ins(overrides: Collection[str]) -> list[str]:
     """Return overrides that name files and columns where an option leaves them to the user and nobody did."""
     options = [override.partition("=")[2] for override in overrides if override.startswith("dataset=")]
-    keys = [f"dataset.{key}" for option in options for key, value in read_option(CONF / "dataset" / f"{option}.yaml")
-            .items() if value == MISSING]
+    files = [read_option(CONF / "dataset" / f"{option}.yaml") for option in options]
+    keys = [f"dataset.{key}" for values in files for key, value in values.get("dataset", values).items()
+            if value == MISSING]
     return [f"{key}=stand_in" for key in keys if not any(override.startswith(f"{key}=") for override in overrides)]
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 MOST_ROWS = 20
 
 
-def print_standings(console: Console, standings: Sequence[Standing], metric: str, of_folds: bool) -> None:
+def print_standings(console: Console, standings: Sequence[Standing], metric: str, of_folds: bool = False) -> None:
     """Print the leaderboard and the best configuration with its test."""
     what = "interval of Nadeau and Bengio over folds" if of_folds else "t interval over seeds"
     console.print(f"ranked by mean val {metric}; ± is the 95% {what}", style="italic")

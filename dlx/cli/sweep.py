@@ -90,8 +90,8 @@ def check(plan: Plan, trust: list[str]) -> None:
     problems: dict[str, None] = {}
     seen: set[str] = set()
     for planned in plan.runs:
-        # Runs that differ by seed alone are checked once.
-        key = json.dumps({**planned.saved, "seed": None, "split": None})
+        # Runs that differ by seed alone are checked once; a split's seed follows that of the run.
+        key = json.dumps({**planned.saved, "seed": None, "split": {**planned.saved["split"], "seed": None}})
         if key not in seen:
             seen.add(key)
             try:

@@ -60,20 +60,18 @@ def times(rows: Rows, key: str, column: str) -> np.ndarray:
     values = note(rows, key, column)
     if values.dtype.kind != "U":
         return values
-    for kind in (np.float64, "datetime64[us]"):
-        try:
-            read = values.astype(kind)
-        except ValueError:
-            continue
-        if not missing(read).any():
-            return read
-    wrong = next(index for index, text in enumerate(values.tolist()) if not _is_date(text))
-    raise ConfigError(f"{key}={column} must hold numbers, or dates such as 2026-01-31 or 2026-01-31T12:00, to be put "
-                      f"in order; row {wrong} (from 0) holds {values[wrong]!r}")
-
-
-def _is_date(text: str) -> bool:
     try:
-        return not np.isnat(np.datetime64(text))
+        return values.astype(np.float64)
     except ValueError:
-        return False
+        return _dates(key, column, values)
+
+
+def _dates(key: str, column: str, values: np.ndarray) -> np.ndarray:
+    import pandas as pd
+
+    read = pd.to_datetime(pd.Series(values), format="ISO8601", utc=True, errors="coerce")
+    wrong = np.flatnonzero(read.isna())
+    if len(wrong):
+        raise ConfigError(f"{key}={column} must hold numbers, or dates such as 2026-01-31 or 2026-01-31T12:00, to be "
+                          f"put in order; row {wrong[0]} (from 0) holds {str(values[wrong[0]])!r}")
+    return read.dt.tz_localize(None).to_numpy()

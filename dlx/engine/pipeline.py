@@ -39,20 +39,20 @@ class Pipeline:
     is_saved: bool = False
 
     def __call__(self, inputs: Any) -> np.ndarray:
-        """Transform rows [N, ...]; bytes of images become numbers in [0, 1] at the end, if no part made others.
+        """Transform rows [N, ...] to what a model takes: bytes of images become numbers in [0, 1].
 
         Raises:
             ArtefactError: the statistics of a checkpoint do not fit.
         """
-        return as_floats(self.parts_alone(inputs))
+        made: np.ndarray = as_floats(self.raw(inputs))
+        return made
 
-    def parts_alone(self, inputs: Any) -> np.ndarray:
-        """Transform rows [N, ...] for further parts, to which bytes come as bytes."""
+    def raw(self, inputs: Any) -> Any:
+        """Transform rows to what a further part would take: images that are bytes may be so still."""
         for name, part in self.parts.items():
             known = self.statistics[name]
             inputs = apply_saved(name, part, inputs, known) if self.is_saved else part.apply(inputs, known)
-        made: np.ndarray = inputs
-        return made
+        return inputs
 
 
 class Fitted(NamedTuple):
@@ -81,7 +81,7 @@ def fit(preprocessing: Mapping[str, Preprocessing], inputs: Any, targets: np.nda
             rows, train = rows[kept], train[kept]
         statistics[name] = part.fit(rows, targets[train], spec) if saved is None else saved.get(name, {})
         alone = Pipeline({name: part}, {name: statistics[name]}, spec, saved is not None)
-        rows = in_blocks(alone.parts_alone, rows)
+        rows = in_blocks(alone.raw, rows)
         spec = spec_after(part, spec, statistics[name])
     return Fitted(Pipeline(preprocessing, statistics, spec, saved is not None), train, as_floats(rows))
 
@@ -98,8 +98,8 @@ def fit_blocks(preprocessing: Mapping[str, Preprocessing], inputs: np.ndarray, t
         if not isinstance(part, FitsBlocks) or isinstance(part, SelectsRows):
             raise ConfigError(f"preprocessing={name} needs the train rows in memory, and this data stays on disk: set "
                               f"device.data=memory, or leave it out")
-        made = (done.parts_alone(block) for block in blocks(inputs, train))
-        known = part.fit_blocks(made, spec) if saved is None else saved.get(name, {})
+        known = part.fit_blocks((done.raw(block) for block in blocks(inputs, train)), spec) if saved is None else \
+            saved.get(name, {})
         spec = spec_after(part, spec, known)
         done = Pipeline({**done.parts, name: part}, {**done.statistics, name: known}, spec, saved is not None)
     return done

@@ -58,8 +58,10 @@ def _seeds(sweep: Sweep) -> list[tuple[float, str, Sweep]]:
         if rates[index] > 0 and len(sweep.seeds) > 1:
             kept = [place for place in range(len(sweep.seeds)) if place != index]
             columns = {name: column[:, kept] for name, column in sweep.columns.items()}
-            rest = replace(sweep, seeds=tuple(sweep.seeds[place] for place in kept), columns=columns)
-            found.append((float(rates[index]), f"seed {seed}", rest))
+            shared = None if sweep.overlap is None else sweep.overlap._replace(
+                divisions=tuple(sweep.overlap.divisions[place] for place in kept))
+            rest = replace(sweep, seeds=tuple(sweep.seeds[place] for place in kept), columns=columns, overlap=shared)
+            found.append((float(rates[index]), f"seed {seed}" if shared is None else seed, rest))
     return found
 
 

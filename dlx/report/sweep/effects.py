@@ -107,12 +107,12 @@ def _level(sweep: Sweep, label: str, place: float, points: Sequence[int]) -> Lev
 def _mean(sweep: Sweep, values: Array, points: Sequence[int]) -> Estimate:
     # In a complete grid every seed gives the mean over the same points; else the points are a sample.
     rows = values[list(points)]
-    return estimate(rows.mean(axis=0) if sweep.is_grid else mean_over_seeds(rows))
+    return sweep.estimated(rows.mean(axis=0)) if sweep.is_grid else estimate(mean_over_seeds(rows))
 
 
 def _spread(sweep: Sweep, values: Array, best: Sequence[int], worst: Sequence[int]) -> Estimate:
     if sweep.is_grid:
-        return estimate(values[list(best)].mean(axis=0) - values[list(worst)].mean(axis=0))
+        return sweep.estimated(values[list(best)].mean(axis=0) - values[list(worst)].mean(axis=0))
     means = [_mean(sweep, values, points).value for points in (best, worst)]
     return NOTHING if means[0] is None or means[1] is None else Estimate(means[0] - means[1], None, None, len(best))
 
@@ -161,15 +161,14 @@ def _ranked(sweep: Sweep, item: Effect) -> list[Level]:
 
 def _basis(sweep: Sweep, found: Sequence[Effect]) -> tuple[str, ...]:
     if sweep.is_grid:
-        how = ("every combination was measured with the same seeds: per seed the mean over all configurations of a "
-               "level, "
-               "then mean and 95% t interval over seeds; differences are paired over seeds.")
+        how = (f"every combination was measured with the same {sweep.repetition}s: per {sweep.repetition} the mean "
+               f"over all configurations of a level, then mean and {sweep.interval}; differences are paired over "
+               f"{sweep.repetition}s.")
         cannot = ("what a level does at one particular combination (see Interactions). Of several levels one is always "
                   "best and one worst, even where the setting does nothing.")
     else:
-        how = ("the combinations are not complete, so configurations (each the mean of its seeds) are averaged per "
-               "level, "
-               "with 95% t intervals over configurations.")
+        how = (f"the combinations are not complete, so configurations (each the mean of its {sweep.repetition}s) "
+               f"are averaged per level, with 95% t intervals over configurations.")
         cannot = ("whether the setting is the cause: with incomplete combinations levels also differ in the other "
                   "settings, and runs that failed are missing from the means.")
     bins = " Settings with many values are cut into bins with equally many configurations." if any(
@@ -197,7 +196,8 @@ def _figure(sweep: Sweep, found: Sequence[Effect]) -> Figure:
             _panel(area, sweep, item, split)
     return Figure("main_effects", draw.png(canvas), _alt(sweep, found),
                   f"Main effects, largest first. Dots: means over the other settings; bars: 95% t intervals over "
-                  f"{'seeds' if sweep.is_grid else 'configurations'}. Pale dots: single configurations. {_good(sweep)}")
+                  f"{f'{sweep.repetition}s' if sweep.is_grid else 'configurations'}. Pale dots: single configurations. "
+                  f"{_good(sweep)}")
 
 
 def _good(sweep: Sweep) -> str:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dlx.core.intervals import student_t
+from dlx.core.repeats import Overlap, mean_interval
 from dlx.report import words
 
 LEVEL = 0.95
@@ -19,7 +19,7 @@ Array = NDArray[np.float64]
 
 
 class Estimate(NamedTuple):
-    """A mean with its t interval: value is None without data, low and high are None with fewer than two values."""
+    """A mean with its interval: value is None without data, low and high are None with fewer than two values."""
 
     value: float | None
     low: float | None
@@ -47,15 +47,15 @@ class Estimate(NamedTuple):
 NOTHING = Estimate(None, None, None, 0)
 
 
-def estimate(values: Array) -> Estimate:
-    """Return mean and 95% t interval of the finite values."""
+def estimate(values: Array, split: str = "val", overlap: Overlap | None = None) -> Estimate:
+    """Return mean and 95% interval of the finite values; see `dlx.core.repeats.mean_interval`."""
     known = values[np.isfinite(values)]
     if known.size == 0:
         return NOTHING
-    if known.size == 1:
-        return Estimate(float(known[0]), None, None, 1)
-    interval = student_t(known, LEVEL)
-    return Estimate(float(known.mean()), interval.low, interval.high, int(known.size))
+    mean, interval = mean_interval(values, split, LEVEL, overlap)
+    if not math.isfinite(interval.low):
+        return Estimate(mean, None, None, interval.n)
+    return Estimate(mean, interval.low, interval.high, interval.n)
 
 
 def num_seeds_to_decide(mean: float, sd: float) -> int | None:

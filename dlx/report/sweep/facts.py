@@ -20,7 +20,9 @@ def title(sweep: Sweep) -> str:
     keys = " × ".join(axis.key for axis in sweep.axes) or "one configuration"
     if len(sweep.axes) > MAX_NAMED:
         keys = words.count(len(sweep.axes), "setting")
-    seeds = f", {words.count(len(sweep.seeds), 'seed')}" if len(sweep.seeds) > 1 else ""
+    seeds = f", {words.count(len(sweep.seeds), sweep.repetition)}" if len(sweep.seeds) > 1 else ""
+    if sweep.is_cross_validation:
+        return f"Cross-validation{dataset}{seeds}"
     return f"Sweep{dataset}: {keys}{seeds}"
 
 
@@ -34,9 +36,17 @@ def section(sweep: Sweep) -> Section:
                             tuple((axis.key, _range(axis)) for axis in sweep.axes)))
     return Section(key="facts", title="The sweep", tables=tuple(tables), points=(
         *SPLITS, *(f"{words.label(name)}: {METRICS[name]}" for name in names if name in METRICS),
-        "run: one training with one seed; configuration: all runs that differ by seed alone.",
-        "interval: mean ± t s/√n over n seeds (Student's t, 95%), for the same configuration trained again with other "
-        "seeds. One run has none."), values={"facts": facts})
+        *_words(sweep)), values={"facts": facts})
+
+
+def _words(sweep: Sweep) -> tuple[str, str]:
+    if sweep.overlap is None:
+        return ("run: one training with one seed; configuration: all runs that differ by seed alone.",
+                "interval: mean ± t s/√n over n seeds (Student's t, 95%), for the same configuration trained again "
+                "with other seeds. One run has none.")
+    return ("run: one training on one fold; configuration: all runs that differ by fold, or seed, alone.",
+            "interval: mean ± t s √(1/n + r) over n folds, r the held-out examples to one of train (Nadeau and Bengio "
+            "2003, 95%), for the same configuration trained again on other data of this size. One run has none.")
 
 
 def _facts(sweep: Sweep) -> Iterator[tuple[str, str]]:
@@ -46,7 +56,7 @@ def _facts(sweep: Sweep) -> Iterator[tuple[str, str]]:
     yield "configurations", f"{len(sweep.points):,}"
     if len(sweep.seeds) > 1:
         shown = " ".join(sweep.seeds[:MAX_SHOWN])
-        yield "seeds", shown + (f" … ({len(sweep.seeds):,})" if len(sweep.seeds) > MAX_SHOWN else "")
+        yield f"{sweep.repetition}s", shown + (f" … ({len(sweep.seeds):,})" if len(sweep.seeds) > MAX_SHOWN else "")
     yield "ranked by", f"mean {sweep.ranked_by}, {sweep.better} is better (selection {sweep.files.selection})"
     if sweep.files.num_examples:
         yield "examples", ", ".join(f"{split} {size:,}" for split, size in sweep.files.num_examples.items())

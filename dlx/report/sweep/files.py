@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,7 +15,6 @@ from dlx.core.errors import ArtefactError
 from dlx.record import layout
 from dlx.record.safe_yaml import read_json, read_text, read_yaml
 
-SEED = "seed"
 SPLITS = ("train_eval", "val", "test", "gap")
 DONE = "done"
 # A hash names a folder, so nothing else may pass for one.
@@ -30,6 +30,7 @@ class Run:
         overrides: what was typed for it.
         reason: why it is not done, where its status.json says so.
         values: by column, such as val_loss; None where nothing was measured.
+        division: its split, as JSON; runs with the same one differ by seed alone.
     """
 
     hash: str
@@ -38,6 +39,7 @@ class Run:
     status: str
     reason: str
     values: Mapping[str, float | None]
+    division: str = ""
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ def read_sweep(folder: Path) -> SweepFiles:
         planned = {str(item["hash"]): item for item in plan["runs"]}
         rule, dataset = _first(plan, "selection"), plan["common"].get("dataset")
         keys, rows = _table(folder / layout.RUNS_TABLE)
-        runs = tuple(_run(folder, row, keys, planned) for row in rows)
+        runs = tuple(_run(folder, row, keys, planned, plan["common"].get("split")) for row in rows)
     except (KeyError, TypeError, AttributeError) as error:
         raise ArtefactError(f"{folder / layout.SWEEP} is not a plan: {error!r}") from error
     better, sizes = _facts(folder, runs)
@@ -108,14 +110,16 @@ def _table(path: Path) -> tuple[tuple[str, ...], list[dict[str, str]]]:
     return keys, [dict(zip(header, row, strict=True)) for row in rows]
 
 
-def _run(folder: Path, row: Mapping[str, str], keys: Sequence[str], planned: Mapping[str, Any]) -> Run:
+def _run(folder: Path, row: Mapping[str, str], keys: Sequence[str], planned: Mapping[str, Any],
+         split: Any) -> Run:
     name = row["run"]
     if not HASH.fullmatch(name) or name not in planned:
         raise ArtefactError(f"{folder / layout.RUNS_TABLE} refused: {name[:80]!r} is no run of the plan")
     columns = [column for column in row if column not in ("run", "status", *keys)]
     values = {column: _number(folder / layout.RUNS_TABLE, row[column]) for column in columns}
     return Run(name, {key: row[key] for key in keys}, tuple(map(str, planned[name]["overrides"])), row["status"],
-               "" if row["status"] == DONE else _reason(folder / layout.RUNS / name), values)
+               "" if row["status"] == DONE else _reason(folder / layout.RUNS / name), values,
+               json.dumps(planned[name]["values"].get("split", split)))
 
 
 def _number(path: Path, cell: str) -> float | None:

@@ -48,8 +48,8 @@ def section(sweep: Sweep) -> Section | None:
         return None
     seed = seed_share(sweep.val)
     told = [] if seed is None else [
-        f"The seed: {100 * seed:.1f}% of the variance of {sweep.ranked_by} over all runs lies between runs of one "
-        f"configuration, that is, comes from the seed alone."]
+        f"The {sweep.repetition}: {100 * seed:.1f}% of the variance of {sweep.ranked_by} over all runs lies "
+        f"between runs of one configuration, that is, comes from the {sweep.repetition} alone."]
     why = meaningless(sweep)
     if why is not None:
         return Section("importance", TITLE, (f"Skipped: {why}.",), tuple(told), values={"skipped": why, "seed": seed})
@@ -65,7 +65,7 @@ def section(sweep: Sweep) -> Section | None:
 def meaningless(sweep: Sweep) -> str | None:
     """Say why importance cannot be estimated, or None where it can."""
     if len(sweep.axes) < 2:
-        return "one setting varies, so all that is not the seed is its doing"
+        return f"one setting varies, so all that is not the {sweep.repetition} is its doing"
     if len(sweep.order) < MIN_POINTS:
         return f"{words.count(len(sweep.order), 'configuration')} are too few; {MIN_POINTS} are the least"
     for split, values in (("val", sweep.val), ("gap", sweep.gap)):

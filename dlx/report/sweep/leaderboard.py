@@ -23,7 +23,7 @@ ROW_HEIGHT = 0.27
 
 def section(sweep: Sweep) -> Section | None:
     """Write the table and draw its head."""
-    if not sweep.order:
+    if not sweep.order or sweep.is_cross_validation:
         return None
     shown = sweep.order[:MAX_ROWS]
     rest = len(sweep.order) - len(shown)
@@ -36,10 +36,9 @@ def section(sweep: Sweep) -> Section | None:
     return Section(
         key="leaderboard", title="Leaderboard",
         notes=basis(
-            "mean and 95% t interval over seeds. The last column is the mean difference to the best over the seeds "
-            "that "
-            "both have (paired t): seeds share their data split and order, so this is sharper than comparing "
-            "intervals.",
+            f"mean and {sweep.interval}. The last column is the mean difference to the best over the "
+            f"{sweep.repetition}s that both have (paired t): they share their data split and order, so this is sharper "
+            f"than comparing intervals.",
             runs_and_points(sweep),
             "which of two neighbours is better where the interval of their difference includes 0. With many "
             "comparisons, 1 in 20 such intervals misses by chance."),
@@ -89,8 +88,9 @@ def _figure(sweep: Sweep) -> Figure:
     canvas.legend(handles, labels, loc="upper left", ncols=2, borderaxespad=0, borderpad=0,
                   bbox_to_anchor=(0.2 / 8.9, 1 - 0.12 / height))
     return Figure("leaderboard", draw.png(canvas), _alt(sweep),
-                  f"Dots are means over seeds, bars 95% t intervals; the distance between the two dots of a row is its "
-                  f"gap. Right: paired differences to the best; a bar that crosses the line is a tie."
+                  f"Dots are means over {sweep.repetition}s, bars 95% intervals; the distance between the two "
+                  f"dots of a row is its gap. Right: paired differences to the best; a bar that crosses the line is "
+                  f"a tie."
                   f"{'' if len(drawn) == len(sweep.order) else f' The best {len(drawn)} are shown.'}")
 
 

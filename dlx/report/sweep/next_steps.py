@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from dlx.core.repeats import REPEATED, SEED
 from dlx.record.folder import FINAL
 from dlx.report import typed, words
 from dlx.report.section import Command, Section
@@ -13,7 +14,6 @@ from dlx.report.sweep import compare
 from dlx.report.sweep.axes import Axis
 from dlx.report.sweep.basis import basis, runs_and_points
 from dlx.report.sweep.estimates import MAX_SEEDS, num_seeds_to_decide
-from dlx.report.sweep.files import SEED
 from dlx.report.sweep.points import Sweep
 
 COMMAND = "dlx sweep"
@@ -30,6 +30,8 @@ def section(sweep: Sweep) -> Section | None:
         return None
     found = [*_extensions(sweep), *_seeds(sweep)][:MAX_COMMANDS]
     told = (*_remarks(sweep), *_edges(sweep))
+    if not found and not told and sweep.is_cross_validation:
+        return None
     if not found and not told:
         told = ("The best is apart from all others and inside of its ranges: nothing is left to decide here.",)
     return Section(
@@ -54,7 +56,7 @@ def _remarks(sweep: Sweep) -> tuple[str, ...]:
         told.append(f"{words.count(diverged, 'run')} diverged and would again; see what they share under Runs that are "
                     f"not done.")
     tied = compare.tied(sweep)
-    if tied and _num_seeds(sweep, tied[0]) is None:
+    if tied and sweep.overlap is None and _num_seeds(sweep, tied[0]) is None:
         told.append(f"Not even {MAX_SEEDS} seeds would tell the best from {sweep.name(tied[0])}: take the one that is "
                     f"simpler or cheaper.")
     return tuple(told)
@@ -116,6 +118,9 @@ def _allowed(axis: Axis, value: float) -> bool:
 
 def _seeds(sweep: Sweep) -> Iterator[Command]:
     best = sweep.order[0]
+    if sweep.overlap is not None:
+        # How many folds would decide is not known: more of them overlap more.
+        return
     if len(sweep.seeds) < 2 or sweep.points[best].num_done < 2:
         yield Command(_command(_rivals(sweep), f"seed=range({FIRST_SEEDS})"),
                       f"One run of each says nothing about how much the seed does; {FIRST_SEEDS} give the best and its "
@@ -153,11 +158,13 @@ def _rivals(sweep: Sweep, other: int | None = None) -> dict[str, str]:
 
 def _tokens(sweep: Sweep, point: int) -> dict[str, str]:
     overrides = sweep.points[point].runs[0].overrides
-    return {typed.key(token): token for token in overrides if typed.key(token) != SEED}
+    return {typed.key(token): token for token in overrides if typed.key(token) not in REPEATED}
 
 
 def _seed_token(sweep: Sweep) -> str | None:
-    """Return the seeds of the sweep as they are typed, or None where they are not whole numbers."""
+    """Return the seeds or folds of the sweep as they are typed, or None where they are not whole numbers."""
+    if sweep.overlap is not None:
+        return " ".join(token for token in sweep.files.typed if typed.key(token) in REPEATED) or None
     if not all(seed.isdecimal() for seed in sweep.seeds):
         return None
     first, last = int(sweep.seeds[0]), int(sweep.seeds[-1])

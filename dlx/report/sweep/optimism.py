@@ -17,20 +17,18 @@ def section(sweep: Sweep) -> Section | None:
     """Write val minus test of the best and of all, and what a left-out seed says without test."""
     if not sweep.order:
         return None
-    advantage = flattery(sweep)
-    best, everyone = estimate(advantage[sweep.order[0]]), _average(advantage)
-    extra, held_out = _extra(advantage, sweep.order[0]), left_out_seed(sweep)
+    advantage, one = flattery(sweep), sweep.repetition
+    best, everyone = sweep.estimated(advantage[sweep.order[0]], "test"), _average(sweep, advantage)
+    extra, held_out = _extra(sweep, advantage, sweep.order[0]), left_out_seed(sweep)
     if best.value is None and not held_out.n:
         return None
     return Section(
         key="optimism", title="Selection optimism", sentences=tuple(_told(sweep, best, everyone, extra)),
         notes=basis(
-            f"val minus test in the direction of \"better\", at the checkpoint that val chose, mean and 95% t "
-            f"interval over "
-            f"seeds. Left-out seed: the best on all seeds but one is looked at on the one left out; its mean on the "
-            f"others "
-            f"minus that, averaged over seeds, needs no test. Test was opened for this estimate: its mean over "
-            f"{words.count(len(sweep.order), 'configuration')} is shown, and no single other one.",
+            f"val minus test in the direction of \"better\", at the checkpoint that val chose, mean and "
+            f"{sweep.interval}. Left-out {one}: the best on all {one}s but one is looked at on the one left out; its "
+            f"mean on the others minus that, averaged over {one}s, needs no test. Test was opened for this estimate: "
+            f"its mean over {words.count(len(sweep.order), 'configuration')} is shown, and no single other one.",
             runs_and_points(sweep),
             "how far off another choice would have been; nor may it lead to one. If you choose again after reading "
             "test "
@@ -47,21 +45,21 @@ def flattery(sweep: Sweep) -> Array:
     return difference if sweep.greater_is_better else -difference
 
 
-def _average(advantage: Array) -> Estimate:
+def _average(sweep: Sweep, advantage: Array) -> Estimate:
     # Points share their test examples, so only seeds make an interval, where all points have them.
     known = advantage[np.isfinite(advantage).any(axis=1)]
     if known.size and np.isfinite(known).all() and known.shape[1] > 1:
-        return estimate(known.mean(axis=0))
+        return sweep.estimated(known.mean(axis=0), "test")
     means = mean_over_seeds(known)
     return Estimate(float(means.mean()), None, None, len(means)) if known.size else NOTHING
 
 
-def _extra(advantage: Array, best: int) -> Estimate:
+def _extra(sweep: Sweep, advantage: Array, best: int) -> Estimate:
     """Return the flattery of the best minus the mean of all, over the same seeds where all have them."""
     known = advantage[np.isfinite(advantage).any(axis=1)]
     if known.size and np.isfinite(known).all() and known.shape[1] > 1:
-        return estimate(advantage[best] - known.mean(axis=0))
-    means = [estimate(advantage[best]).value, _average(advantage).value]
+        return sweep.estimated(advantage[best] - known.mean(axis=0), "test")
+    means = [estimate(advantage[best]).value, _average(sweep, advantage).value]
     return NOTHING if means[0] is None or means[1] is None else Estimate(means[0] - means[1], None, None, 1)
 
 
@@ -95,13 +93,14 @@ def _told(sweep: Sweep, best: Estimate, everyone: Estimate, extra: Estimate) -> 
 
 def _rows(sweep: Sweep, best: Estimate, everyone: Estimate, extra: Estimate, held_out: Estimate
           ) -> list[tuple[str, ...]]:
-    rows = [("the best: val minus test", best.difference(sweep.metric), words.count(best.n, "seed"))]
+    one = sweep.repetition
+    rows = [("the best: val minus test", best.difference(sweep.metric), words.count(best.n, sweep.repetition))]
     if len(sweep.order) > 1:
         rows.append(("all configurations: val minus test", everyone.difference(sweep.metric),
                      words.count(len(sweep.order), "configuration")))
         rows.append(("what choosing adds: the best minus all", extra.difference(sweep.metric),
-                     words.count(extra.n, "seed") if extra.has_interval else "the means"))
+                     words.count(extra.n, sweep.repetition) if extra.has_interval else "the means"))
     if held_out.n:
-        rows.append(("chosen without a seed: val minus that seed's val", held_out.difference(sweep.metric),
+        rows.append((f"chosen without a {one}: val minus that {one}'s val", held_out.difference(sweep.metric),
                      words.count(held_out.n, "choice")))
     return [row for row in rows if row[1] != "–"]

@@ -1,4 +1,4 @@
-"""A sweep's results as arrays. Shape letters: P points (configurations without their seed), S seeds."""
+"""A sweep's results as arrays. Shape letters: P points (configurations without seed and fold), S seeds or folds."""
 
 from __future__ import annotations
 
@@ -11,17 +11,18 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
+from dlx.core.repeats import FOLDS, REPEATED, SEED, Overlap, overlap
 from dlx.report import words
 from dlx.report.sweep.axes import Axis, make_axis, readable
 from dlx.report.sweep.estimates import Estimate, estimate
-from dlx.report.sweep.files import DONE, SEED, Run, SweepFiles
+from dlx.report.sweep.files import DONE, Run, SweepFiles
 
 Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Point:
-    """A configuration without its seed, and its runs in the plan's order."""
+    """A configuration without its seed and fold, and its runs in the plan's order."""
 
     cells: tuple[str, ...]
     runs: tuple[Run, ...]
@@ -37,12 +38,13 @@ class Sweep:
     """What the sections look at.
 
     Args:
-        axes: what varies beside the seed.
+        axes: what varies beside seed and fold.
         points: in the plan's order.
-        seeds: as written; one unnamed where the seed does not vary.
+        seeds: what repeats each point, as written, folds as "fold 0"; one unnamed where nothing does.
         metric: ranks, by its mean on val.
         greater_is_better: for that metric.
         columns: of runs.csv, each [P, S], NaN where no run is done.
+        overlap: of the seeds [S] where they are folds; None where they are not.
     """
 
     files: SweepFiles
@@ -52,6 +54,7 @@ class Sweep:
     metric: str
     greater_is_better: bool
     columns: Mapping[str, Array]
+    overlap: Overlap | None = None
 
     def values(self, split: str, metric: str | None = None) -> Array:
         """Return a column of runs.csv as [P, S], NaN where no run is done; split "gap" is the gap on val."""
@@ -79,7 +82,7 @@ class Sweep:
     @cached_property
     def to_best(self) -> Mapping[int, Estimate]:
         """By point: its mean difference to the best on val, over the seeds that both have, with its interval."""
-        return {point: estimate(self.val[point] - self.val[self.order[0]]) for point in self.order}
+        return {point: self.estimated(self.val[point] - self.val[self.order[0]]) for point in self.order}
 
     @cached_property
     def is_grid(self) -> bool:
@@ -90,8 +93,28 @@ class Sweep:
         return complete and size == len(self.points) and cells == set(product(*(axis.levels for axis in self.axes)))
 
     def estimate(self, split: str, point: int, metric: str | None = None) -> Estimate:
-        """Return the mean over seeds of a point, with its interval."""
-        return estimate(self.values(split, metric)[point])
+        """Return the mean over seeds or folds of a point, with its interval."""
+        return self.estimated(self.values(split, metric)[point], split)
+
+    def estimated(self, values: Array, split: str = "val") -> Estimate:
+        """Return the mean of values [S] of a split, with its interval."""
+        return estimate(values, split, self.overlap)
+
+    @property
+    def repetition(self) -> str:
+        """What a point is repeated with: seed or fold."""
+        return "seed" if self.overlap is None else "fold"
+
+    @property
+    def is_cross_validation(self) -> bool:
+        """Say whether it is one configuration over folds: then there is nothing to rank."""
+        return self.overlap is not None and not self.axes
+
+    @property
+    def interval(self) -> str:
+        """What intervals are, in words."""
+        return "95% t interval over seeds" if self.overlap is None else (
+            "95% t interval over folds, corrected for their overlap (Nadeau and Bengio 2003)")
 
     def name(self, point: int) -> str:
         """Name a configuration as it is typed."""
@@ -123,8 +146,8 @@ def mean_over_seeds(values: Array) -> Array:
 
 
 def make_sweep(files: SweepFiles) -> Sweep:
-    """Group the runs that differ by seed alone."""
-    keys = [key for key in files.keys if key != SEED]
+    """Group the runs that differ by seed or fold alone."""
+    keys = [key for key in files.keys if key not in REPEATED]
     grouped: dict[tuple[str, ...], list[Run]] = {}
     for run in files.runs:
         grouped.setdefault(tuple(run.cells[key] for key in keys), []).append(run)
@@ -135,7 +158,12 @@ def make_sweep(files: SweepFiles) -> Sweep:
     named = [_seed_names(point.runs) for point in points]
     seeds = tuple(dict.fromkeys(name for names in named for name in names))
     columns = _columns(points, [[seeds.index(name) for name in names] for names in named], len(seeds))
-    return Sweep(files, axes, points, seeds, metric, files.greater_is_better.get(metric, False), columns)
+    shared = None
+    if any(key in FOLDS for key in files.keys):
+        divisions = {name: run.division for point, names in zip(points, named, strict=True)
+                     for name, run in zip(names, point.runs, strict=True)}
+        shared = overlap([divisions[name] for name in seeds], [files.num_examples])
+    return Sweep(files, axes, points, seeds, metric, files.greater_is_better.get(metric, False), columns, shared)
 
 
 def _columns(points: Sequence[Point], places: Sequence[Sequence[int]], num_seeds: int) -> dict[str, Array]:
@@ -154,7 +182,9 @@ def _seed_names(runs: Sequence[Run]) -> list[str]:
     """Name the repetitions of a point; runs that differ by nothing that is shown are told apart by their number."""
     names: list[str] = []
     for run in runs:
-        seed = run.cells.get(SEED, "")
-        repeated = sum(name.partition(" again ")[0] == seed for name in names)
-        names.append(f"{seed} again {repeated}" if repeated else seed)
+        folds = [f"{key.rpartition('.')[2]} {run.cells[key]}" for key in FOLDS if key in run.cells]
+        seed = [f"seed {run.cells[SEED]}" if folds else run.cells[SEED]] if SEED in run.cells else []
+        own = ", ".join([*seed, *folds])
+        repeated = sum(name.partition(" again ")[0] == own for name in names)
+        names.append(f"{own} again {repeated}" if repeated else own)
     return names

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from dlx.report.section import Document, Section
 from dlx.report.sweep import (
+    cross_validation,
     effects,
     facts,
     failures,
@@ -26,8 +27,9 @@ from dlx.report.write import write
 
 # In reading order.
 SECTIONS: tuple[Callable[[Sweep], Section | None], ...] = (
-    verdict.section, next_steps.section, leaderboard.section, effects.section, interactions.section,
-    importance.section, parallel.section, tradeoff.section, optimism.section, failures.section, facts.section)
+    verdict.section, cross_validation.section, next_steps.section, leaderboard.section, effects.section,
+    interactions.section, importance.section, parallel.section, tradeoff.section, optimism.section,
+    failures.section, facts.section)
 
 
 @dataclass(frozen=True)

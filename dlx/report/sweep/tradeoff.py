@@ -35,7 +35,8 @@ def section(sweep: Sweep) -> Section | None:
         sentences=(f"{words.count(len(front), 'configuration')} of {len(sweep.order):,} "
                    f"{'is' if len(front) == 1 else 'are'} on the front: no other is better on val and has a gap closer "
                    f"to 0.", *((f"The table shows {MAX_ROWS}; {rest:,} more.",) if rest > 0 else ())),
-        notes=basis("Pareto front of the means over seeds: val as it ranks, and the distance of the gap from 0.",
+        notes=basis(f"Pareto front of the means over {sweep.repetition}s: val as it ranks, and the distance of "
+                    f"the gap from 0.",
                      runs_and_points(sweep),
                      "whether neighbours on the front really differ: means alone decide who is on it. A small gap is "
                      "no "
@@ -91,9 +92,8 @@ def _figure(sweep: Sweep, val: Array, gap: Array, front: tuple[int, ...]) -> Fig
     canvas.legend(*area.get_legend_handles_labels(), loc="upper left", ncols=2, borderaxespad=0, borderpad=0,
                   bbox_to_anchor=(0.95 / 8.9, 1 - 0.2 / 4.0))
     return Figure("val_against_gap", draw.png(canvas), _alt(sweep, front),
-                  f"Means over seeds; {sweep.better} is better on val, the grey line is no gap. Numbers are ranks in "
-                  f"the "
-                  f"leaderboard.")
+                  f"Means over {sweep.repetition}s; {sweep.better} is better on val, the grey line is no gap. Numbers "
+                  f"are ranks in the leaderboard.")
 
 
 def _ranks(area: Axes, sweep: Sweep, gap: Array, val: Array, front: tuple[int, ...]) -> None:

@@ -31,6 +31,10 @@ def verdict(sweep: Sweep) -> str:
         return f"No run is done: {_statuses(sweep)}." if sweep.points else "The sweep has no runs."
     best = sweep.order[0]
     value = sweep.estimate("val", best).written(sweep.metric)
+    if sweep.is_cross_validation:
+        test = sweep.estimate("test", best)
+        told = "" if test.value is None else f", test {words.label(sweep.metric)} {test.written(sweep.metric)}"
+        return f"Over {words.count(sweep.estimate('val', best).n, 'fold')}: {sweep.ranked_by} {value}{told}."
     count = "The only configuration" if len(sweep.order) == 1 else f"Best of {len(sweep.order):,}"
     named = f"{sweep.name(best)}, with " if sweep.axes else ""
     return (f"{count}: {named}{sweep.ranked_by} {value} over "
@@ -47,7 +51,7 @@ def _standing(sweep: Sweep) -> str:
             return f"; distinguishable from {'the other' if others == 1 else f'all {others:,} others'}"
         case _:
             unknown = words.count(len(compare.unknown(sweep)), "other")
-            return f"; too few seeds to compare it with {unknown}" if others else ""
+            return f"; too few {sweep.repetition}s to compare it with {unknown}" if others else ""
 
 
 def section(sweep: Sweep) -> Section:
@@ -59,20 +63,21 @@ def section(sweep: Sweep) -> Section:
     return Section(
         key="result", title="Result", sentences=(_headline(sweep),),
         points=(*_ties(sweep), *_undone(sweep)), notes=basis(
-            f"configurations are ranked by their mean {sweep.ranked_by}, {sweep.better} is better; brackets hold 95% t "
-            f"intervals over seeds; \"not distinguishable\" means that the paired difference over the same seeds has "
-            f"an "
-            f"interval that includes 0.", runs_and_points(sweep),
+            f"configurations are ranked by their mean {sweep.ranked_by}, {sweep.better} is better; brackets hold "
+            f"the {sweep.interval}; \"not distinguishable\" means that the paired difference over the same "
+            f"{sweep.repetition}s has an interval that includes 0.", runs_and_points(sweep),
             "whether the best stays best on other data: every interval is read alone, and the best of many looks "
             "better "
             "than it is (see Selection optimism)."),
-        tables=(Table("The best configuration: means over its seeds", COLUMNS, _rows(sweep, best)),),
+        tables=(Table(f"The best configuration: means over its {sweep.repetition}s", COLUMNS, _rows(sweep, best)),),
         values=_values(sweep, best),
     )
 
 
 def _headline(sweep: Sweep) -> str:
     test = sweep.estimate("test", sweep.order[0])
+    if sweep.is_cross_validation:
+        return "Every fold was trained on other rows, selected on its val and tested on its test, once."
     told = "It has no test value." if test.value is None else (
         f"Its test {words.label(sweep.metric)} is {test.written(sweep.metric)}; of all configurations, test is shown "
         f"for it alone, after the choice.")
@@ -96,8 +101,8 @@ def _ties(sweep: Sweep) -> list[str]:
         told.append(f"{words.count(len(within), 'other configuration')} of {len(sweep.order) - 1:,} "
                     f"{'has its mean' if len(within) == 1 else 'have their means'} inside its interval.")
     if unknown:
-        told.append(f"{words.count(len(unknown), 'configuration')} shared fewer than two seeds with it and cannot be "
-                    f"compared.")
+        told.append(f"{words.count(len(unknown), 'configuration')} shared fewer than two {sweep.repetition}s with it "
+                    f"and cannot be compared.")
     return told
 
 
