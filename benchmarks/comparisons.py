@@ -131,6 +131,13 @@ OF_ONE_RUN = (
             Peer("… v1, PIL, both bilinear", (augmented("bilinear", kind="v1"),), dlx=augmented("bilinear")),
         ),
     ),
+    Comparison(
+        "table-start",
+        "csv of 1 million rows × 30 columns, from overrides to the first step: read, fingerprint, split, standardize",
+        5,
+        Function("dlx_side", "table_start_seconds"),
+        (Peer("pandas.read_csv alone", (Function("pandas_table", "read_seconds"),), 1.5),),
+    ),
     Comparison("start-help", "dlx -h", 7, Command(("dlx", "-h")), IMPORT_TORCH),
     Comparison("start-list", "dlx list", 7, Command(("dlx", "list")), IMPORT_TORCH),
     Comparison(

@@ -9,6 +9,7 @@ from time import perf_counter
 from typing import Any
 
 import torch
+from large_table import table
 
 from dlx.cli.progress import observe
 from dlx.config.build import ANY_PACKAGE, build
@@ -62,6 +63,17 @@ def step_seconds(num_epochs: int) -> list[float]:
 def mnist_epoch_seconds(num_epochs: int) -> list[float]:
     """Return the seconds of each epoch of training on 50,000 rows of MNIST, nothing measured."""
     return training_seconds(begin(MNIST, num_epochs))
+
+
+def table_start_seconds() -> list[float]:
+    """Return the seconds from overrides to where a run on the large table takes its first step; one thread."""
+    import pandas as pd
+
+    pd.set_option("mode.max_threads", 1)
+    overrides = ("dataset=csv", f"dataset.path={table()}", "dataset.target=y", "preprocessing=[standardize]")
+    start_time = perf_counter()
+    begin((*overrides, "device=cpu", "device.threads=1"), 1)
+    return [perf_counter() - start_time]
 
 
 def epoch_seconds(num_epochs: int) -> list[float]:

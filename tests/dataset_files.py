@@ -72,7 +72,8 @@ def audio_folder(folder: Path) -> list[str]:
             hissing = hiss * draw.normal(size=len(seconds)).clip(-3, 3)
             tone = volume * np.sin(2 * np.pi * 900 * seconds + number) + hissing
             soundfile.write(folder / f"{label}_{'ab'[number % 2]}_{number}.wav", tone, 8000)
-    return [f"dataset.path={folder}", 'dataset.pattern="{label}_{speaker}_{index}"']
+    return [f"dataset.path={folder}", 'dataset.pattern="{label}_{speaker}_{index}"',
+            "preprocessing.trim_pad.seconds=0.2"]
 
 
 # By option: makes files in a folder and returns the overrides that point there. The data can be learnt: a few epochs

@@ -173,12 +173,14 @@ def values_images(num_rows: int = 140) -> InMemory:
 VALUES = values_images()
 
 
-def as_regression(described: Described) -> Described:
-    """The same run on images with values: loss, metrics and preprocessing are those of a regression."""
+def as_regression(described: Described, data: InMemory = VALUES) -> Described:
+    """The same run on data with values: loss, metrics and preprocessing are those of a regression."""
     other = parts("dataset=diabetes", "metric=[rmse,mae]")
     made, config = described
-    return replace(made, dataset=VALUES, loss=other.loss, metrics=other.metrics,
-                   preprocessing=other.preprocessing), config
+    # Tokens have no scale.
+    preprocessing = {name: part for name, part in other.preprocessing.items()
+                     if data.task.layout != "tokens" or name == "scale_target"}
+    return replace(made, dataset=data, loss=other.loss, metrics=other.metrics, preprocessing=preprocessing), config
 
 
 def folder_of(described: Described, path: Path) -> Run:

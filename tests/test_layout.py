@@ -27,7 +27,7 @@ ALLOWED = {
     "run": {"core", "record", "engine", "config", "report", "launch"},
     "sweep": {"core", "record", "engine", "config", "run"},
     "launcher": {"core", "record", "sweep"},
-    "cli": {"core", "record", "engine", "config", "run", "sweep", "report"},
+    "cli": {"core", "record", "engine", "config", "run", "sweep", "report", "hygiene"},
     "__main__": {"cli"},
     "__init__": set(),
 }

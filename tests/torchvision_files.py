@@ -11,7 +11,11 @@ import pickle
 import shutil
 import tarfile
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,6 +30,40 @@ OPTIONS = ("mnist", "fashion_mnist", "kmnist", "emnist", "cifar10", "cifar100", 
 CHECKED = ("cifar10", "cifar100", "svhn", "stl10")
 CLASSES = {"mnist": "MNIST", "fashion_mnist": "FashionMNIST", "kmnist": "KMNIST", "emnist": "EMNIST",
            "cifar10": "CIFAR10", "cifar100": "CIFAR100", "svhn": "SVHN", "stl10": "STL10"}
+
+
+class Served(NamedTuple):
+    """A folder that a web server of this process serves, its address, and the paths that it was asked for."""
+
+    folder: Path
+    url: str
+    asked: list[str]
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[Served]:
+    """Serve a folder inside the block."""
+    asked: list[str] = []
+
+    class Noting(SimpleHTTPRequestHandler):
+        def __init__(self, *arguments: Any) -> None:
+            super().__init__(*arguments, directory=str(folder))
+
+        def log_request(self, *_: Any) -> None:
+            asked.append(self.path)
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Noting)
+    thread = Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield Served(folder, f"http://127.0.0.1:{server.server_address[1]}", asked)
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 class Held(NamedTuple):
@@ -63,7 +101,7 @@ def write(option: str, folder: Path, **changes: Any) -> Held:
     """Write a small data set where torchvision looks for it below a folder."""
     dataset = make("dataset", option, **changes)
     held = draw(dataset.shape, len(dataset.class_names))
-    place = dataset.place(str(folder))
+    place = dataset.paths(str(folder))[0].parent
     place.mkdir(parents=True, exist_ok=True)
     family = {"cifar10": write_cifar, "cifar100": write_cifar, "svhn": write_svhn, "stl10": write_stl}
     family.get(option, write_idx)(place, dataset, held)
@@ -111,7 +149,7 @@ def write_stl(place: Path, dataset: Any, held: Held) -> None:
 def publish(patch: pytest.MonkeyPatch, option: str, folder: Path) -> None:
     """Let torchvision take the MD5 of the files below a folder for the published ones."""
     code = reader(option)
-    place = make("dataset", option).place(str(folder))
+    place = make("dataset", option).paths(str(folder))[0].parent
     if option.startswith("cifar"):
         patch.setattr(code, "meta", {**code.meta, "md5": md5(place / code.meta["filename"])})
     if option in ("cifar10", "cifar100", "stl10"):
@@ -124,10 +162,12 @@ def publish(patch: pytest.MonkeyPatch, option: str, folder: Path) -> None:
             for split, (url, file, known) in code.split_list.items()})
 
 
-def serve(patch: pytest.MonkeyPatch, option: str, folder: Path, archives: Path, url: str) -> None:
-    """Pack the data set below a folder as its publisher does, and let torchvision download it from a URL."""
+def offer(patch: pytest.MonkeyPatch, option: str, folder: Path, served: Served) -> None:
+    """Pack the data set below a folder as its publisher does, and let torchvision download it from the server."""
+    archives, url = served.folder, served.url
+    patch.setenv("no_proxy", "127.0.0.1")
     code = reader(option)
-    place = make("dataset", option).place(str(folder))
+    place = make("dataset", option).paths(str(folder))[0].parent
     if option == "emnist":
         with zipfile.ZipFile(archives / "gzip.zip", "w") as archive:
             for path in place.iterdir():

@@ -16,7 +16,7 @@ ACTIONS = {
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser."""
-    result = command_parser("data", "; ".join(f"{name}: {what}" for name, what in ACTIONS.items()) + ".",
+    result = command_parser("data", "\n".join(f"{name:<9}{what}" for name, what in ACTIONS.items()),
                             overrides=False)
     result.add_argument("action", choices=ACTIONS, help="what to do")
     result.add_argument("overrides", nargs="*", metavar="key=value", help="what to change: dataset=digits")

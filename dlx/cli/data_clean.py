@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlx.core.errors import ConfigError
+
+PATH_KEYS = ("dataset.path", "dataset.test_path")
 
 if TYPE_CHECKING:
     from dlx.core.prepared_copies import Copy
@@ -26,31 +30,40 @@ def run(args: argparse.Namespace) -> int:
                           "bytes": total}))
         return 0
     for copy in removal.removed:
-        print(f"{_shown_size(copy.num_bytes):>9}  {_what(copy)}")
+        print(f"{shown_size(copy.num_bytes):>9}  {_what(copy)}")
     for copy in removal.in_use:
         print(f"   in use  {_what(copy)}; another process is at work on it")
     if removal.abandoned:
         print(f"{len(removal.abandoned)} unfinished copies of processes that were killed")
     count = len(removal.removed)
-    print(f"removed {count} decoded {'copy' if count == 1 else 'copies'}, {_shown_size(total)}, from {cache_folder()}")
+    print(f"removed {count} decoded {'copy' if count == 1 else 'copies'}, {shown_size(total)}, from {cache_folder()}")
     return 0
 
 
 def _chosen(overrides: list[str]) -> tuple[str, frozenset[str]]:
     """Return the dataset and the paths that overrides name."""
-    from dlx.config.compose import compose
-    from dlx.config.saved import PART, to_part
-    from dlx.core.file_tree import candidates
-    from dlx.run import Surroundings
+    from dlx.config.compose import parse, plain, search_folders
+    from dlx.config.names import option_problems
 
-    if not any(text.startswith("dataset=") for text in overrides):
+    values = {override.key_or_group: plain(override.value()) for override in parse(overrides)}
+    others = values.keys() - {"dataset", *PATH_KEYS}
+    if "dataset" not in values or others:
         raise ConfigError("dlx data clean removes all decoded copies, or with dataset=NAME those of one dataset, or "
                           f"with dataset.path=PATH too those of one path; got {' '.join(overrides)}")
-    config = compose("train", overrides)
-    part = to_part("dataset", config["dataset"])
-    data_dir = Surroundings.of(config).data_dir
-    keys = [key for key in ("path", "test_path") if part.get(key) is not None]
-    return str(part[PART]), frozenset(str(path) for key in keys for path in candidates(part[key], data_dir))
+    problems = option_problems("dataset", [str(values["dataset"])], search_folders(None))
+    if problems:
+        raise ConfigError(*problems)
+    return str(values["dataset"]), frozenset(place for key in PATH_KEYS if key in values
+                                             for place in _places(str(values[key])))
+
+
+def _places(path: str) -> list[str]:
+    """Return where a path that is typed may have been, there or not."""
+    from dlx.run import Surroundings
+
+    given = Path(path).expanduser()
+    data_dir = Surroundings.of({"data_dir": "auto", "checkpoint_seconds": 0.0}).data_dir
+    return [os.path.abspath(folder / given) for folder in (Path.cwd(), Path(data_dir))]
 
 
 def _row(copy: Copy) -> dict[str, Any]:
@@ -61,7 +74,8 @@ def _what(copy: Copy) -> str:
     return f"{copy.dataset} of {', '.join(copy.paths)}" if copy.dataset is not None else f"damaged, {copy.folder.name}"
 
 
-def _shown_size(num_bytes: int) -> str:
+def shown_size(num_bytes: int) -> str:
+    """Write a number of bytes with a unit."""
     size, unit = float(num_bytes), "B"
     for larger in ("kB", "MB", "GB", "TB"):
         if size < 1000:

@@ -18,6 +18,7 @@ COMMANDS = {
     "train": "train one configuration with one seed",
     "sweep": "train many: a=1,2  'seed=range(5)'  model=mlp,cnn",
     "evaluate": "measure a saved checkpoint again",
+    "predict": "say what a saved model predicts for new rows",
     "data": "inspect, fetch or clean data",
     "resume": "continue an interrupted run or sweep",
     "report": "write the report of a run or a sweep again",

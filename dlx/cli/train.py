@@ -13,6 +13,7 @@ from dlx.cli.arguments import add_json, command_parser
 def parser() -> argparse.ArgumentParser:
     """Return the parser."""
     result = command_parser("train", "Train one configuration with one seed, and report how well it generalizes.")
+    result.epilog = f"{result.epilog}  split=kfold split.fold=all       every fold of a cross-validation\n"
     result.add_argument("--dry-run", action="store_true", help="show what would run, and stop")
     add_json(result)
     return result

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlx.config import options
-from dlx.config.options import RUNTIME
+from dlx.config.options import OFFERED, RUNTIME
 from dlx.config.saved import PART
 from dlx.config.schema import root_problems
 from dlx.core.errors import ArtefactError, ConfigError
@@ -21,6 +21,7 @@ from dlx.core.ranges import problem
 
 if TYPE_CHECKING:
     from dlx.core.search import Search
+    from dlx.core.types import Dataset
     from dlx.engine.parts import Parts
 
 # Stands for what the user has just typed; no package can have this name.
@@ -84,11 +85,27 @@ def make_search(part: Any, trust: Collection[str]) -> Search:
         ConfigError: values out of range.
         ArtefactError: a part that is neither of dlx nor of a trusted package.
     """
-    problems: list[str] = []
-    search: Search | None = _make("search", "search", part, trust, problems)
-    if problems or search is None:
-        raise ConfigError(*problems)
+    search: Search = _make_alone("search", part, trust)
     return search
+
+
+def make_dataset(part: Mapping[str, Any], trust: Collection[str]) -> Dataset:
+    """Build a dataset by itself, whatever the other parts are for.
+
+    Raises:
+        ConfigError: values out of range.
+        ArtefactError: a part that is neither of dlx nor of a trusted package.
+    """
+    dataset: Dataset = _make_alone("dataset", options.divide_dataset(part)[1], trust)
+    return dataset
+
+
+def _make_alone(group: str, part: Any, trust: Collection[str]) -> Any:
+    problems: list[str] = []
+    made = _make(group, group, part, trust, problems)
+    if problems:
+        raise ConfigError(*problems)
+    return made
 
 
 def structure_problems(saved: Mapping[str, Any], plain_keys: Collection[str]) -> list[str]:
@@ -159,16 +176,27 @@ def argument_problems(where: str, code: Callable[..., Any], values: Mapping[str,
     return problems
 
 
+def runtime_of(group: str, code: Callable[..., Any], arguments: Mapping[str, Any]) -> frozenset[str]:
+    """Return the arguments of a part's code whose values come from the data.
+
+    Code of the user's may have arguments of its own of the names that are offered: those are set.
+    """
+    offered = OFFERED.get(group, frozenset()) & _parameters(code).keys()
+    if not str(code.__module__).startswith("dlx."):
+        offered -= arguments.keys()
+    return RUNTIME.get(group, frozenset()) | offered
+
+
 def _make(group: str, where: str, values: Any, trust: Collection[str], problems: list[str]) -> Any:
     if not isinstance(values, dict) or PART not in values:
         raise ConfigError(f"{where} must be a part, got {values!r}")
     arguments = {name: value for name, value in values.items() if name != PART}
-    runtime = RUNTIME.get(group, frozenset())
     try:
         code = lookup(group, values[PART], trust)
     except ConfigError as error:
         problems += error.problems
         return None
+    runtime = runtime_of(group, code, arguments)
     made = _made(where, code, arguments, runtime, problems)
     lacks = [] if made is None or runtime else [use for use in USES.get(group, ()) if not hasattr(made, use)]
     if lacks:

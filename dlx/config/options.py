@@ -24,6 +24,8 @@ PART_GROUPS = ("dataset", "split", "preprocessing", "model", "loss", "metric", "
 PRESETS = "experiment"
 # Values that come from the data; a configuration may not name them.
 RUNTIME: dict[str, frozenset[str]] = {"model": frozenset({"input_shape", "num_outputs"})}
+# Values of the same kind, for code that takes them.
+OFFERED: dict[str, frozenset[str]] = {"model": frozenset({"layout", "kind", "vocabulary_size"})}
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 

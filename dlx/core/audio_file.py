@@ -15,6 +15,7 @@ SUFFIXES = frozenset({".wav", ".flac"})
 FORMATS = frozenset({"WAV", "WAVEX", "RF64", "FLAC"})
 # Of all channels; silence takes hardly any room in a FLAC file.
 MAX_SAMPLES = 2**28
+UNKNOWN_SIZE = 2**32 - 1
 
 
 class Waveform(NamedTuple):
@@ -46,6 +47,7 @@ def decode_audio(data: bytes, rate: int | None) -> Waveform:
 
     if not data:
         raise UnreadableError("it is an empty file of 0 bytes")
+    _refuse_cut(data)
     try:
         with soundfile.SoundFile(io.BytesIO(data)) as file:
             if file.format not in FORMATS:
@@ -65,6 +67,19 @@ def decode_audio(data: bytes, rate: int | None) -> Waveform:
     _check(samples)
     return Waveform(samples, own_rate) if rate in (None, own_rate) else Waveform(_resampled(samples, own_rate, rate),
                                                                                 rate)
+
+
+def _refuse_cut(data: bytes) -> None:
+    """Refuse a WAV file with fewer bytes of samples than it says: libsndfile takes what is left for all."""
+    place = 12
+    while data[:4] == b"RIFF" and place + 8 <= len(data):
+        name, size = data[place : place + 4], int.from_bytes(data[place + 4 : place + 8], "little")
+        if name == b"data":
+            # What was written to a pipe does not know its length.
+            if size != UNKNOWN_SIZE and size > len(data) - place - 8:
+                raise UnreadableError(f"it is cut short: {len(data) - place - 8:,} of {size:,} bytes of samples")
+            return
+        place += 8 + size + size % 2
 
 
 def _check(samples: np.ndarray) -> None:

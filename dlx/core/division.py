@@ -40,8 +40,43 @@ def cut(rows: np.ndarray, fraction: float, name: str, strata: np.ndarray | None,
         if counts.min() < 2 or min(size, len(rows) - size) < len(counts):
             labels = None
     state = key(seed, f"split-{name}", *position) % 2**32
-    rest, taken = train_test_split(rows, test_size=size, random_state=state, stratify=labels)
+    if labels is not None:
+        return stratified(rows, labels, size, state)
+    rest, taken = train_test_split(rows, test_size=size, random_state=state)
     return rest, taken
+
+
+def stratified(rows: np.ndarray, labels: np.ndarray, size: int, state: int) -> tuple[np.ndarray, np.ndarray]:
+    """Cut off random rows of every class in its proportion.
+
+    They are the rows that train_test_split of scikit-learn cuts off, in its order; it takes three times as long for a
+    million rows, which it keeps in lists.
+
+    Args:
+        rows: row numbers [N].
+        labels: their classes [N].
+        size: how many are cut off.
+        state: of the draw, in [0, 2³²).
+
+    Returns:
+        The rest and what is cut off, shuffled.
+    """
+    from sklearn.utils.extmath import _approximate_mode
+
+    counts = np.bincount(labels)
+    # Sorting small integers takes a tenth of the time.
+    small = labels.astype(np.uint16) if len(counts) < 2**16 else labels
+    members = np.split(np.argsort(small, kind="stable"), np.cumsum(counts)[:-1])
+    members, counts = [own for own in members if len(own)], counts[counts > 0]
+    generator = np.random.RandomState(state)
+    stays = _approximate_mode(counts, len(rows) - size, generator)
+    # What is left of every class is drawn from by the same rule, which takes all of it.
+    leaves = _approximate_mode(counts - stays, size, generator)
+    assert (stays + leaves == counts).all(), "rest and what is cut off are all rows"
+    shuffled = [own[generator.permutation(len(own))] for own in members]
+    rest, taken = (np.concatenate([own[part] for own, part in zip(shuffled, parts, strict=True)])
+                   for parts in ([slice(number) for number in stays], [slice(number, None) for number in stays]))
+    return rows[generator.permutation(rest)], rows[generator.permutation(taken)]
 
 
 def cut_groups(rows: np.ndarray, fraction: float, name: str, groups: np.ndarray, seed: int, *position: int

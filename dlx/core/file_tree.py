@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from dlx.core.archive import ODD_CHARACTERS, Files, opened_archive
-from dlx.core.errors import ConfigError
-from dlx.core.ranges import shown
+from dlx.core.errors import ConfigError, StorageError
 
 # A file that was written just before it was looked at may change again without a new time stamp.
 SETTLED_SECONDS = 2.0
@@ -55,34 +54,13 @@ def is_junk(name: str) -> bool:
     return not JUNK.isdisjoint(parts) or any(part.startswith("._") for part in parts)
 
 
-def find(path: str | None, data_dir: str, key: str) -> Path:
-    """Return where a folder or file of the user's lies: as it is typed, else below data_dir.
-
-    Args:
-        key: that was typed, e.g. dataset.path.
+def stamp(path: Path) -> Stamp:
+    """Look at a folder or file without reading it.
 
     Raises:
-        ConfigError: it is not there.
+        StorageError: that is not allowed.
+        ConfigError: something in it is no file or folder.
     """
-    if not path:
-        raise ConfigError(f"{key} must name a folder or an archive of your own, got {shown(path)}; add {key}=PATH")
-    places = candidates(path, data_dir)
-    for place in places:
-        with _readable(place):
-            if place.exists():
-                return place
-    where = "" if len(places) == 1 else f", neither in {Path.cwd()} nor in {data_dir}"
-    raise ConfigError(f"{key}={path} is not there{where}")
-
-
-def candidates(path: str, data_dir: str) -> list[Path]:
-    """Return where a path that is typed may lie, the likelier first."""
-    typed = Path(path).expanduser()
-    return list(dict.fromkeys(Path(os.path.abspath(place)) for place in (typed, Path(data_dir) / typed)))
-
-
-def stamp(path: Path) -> Stamp:
-    """Look at a folder or file without reading it. Raises ConfigError where that is not allowed."""
     digest, newest = hashlib.sha256(), 0
     started = time.time_ns()
     for name, status in _entries(path):
@@ -93,7 +71,7 @@ def stamp(path: Path) -> Stamp:
 
 
 def content(path: Path) -> str:
-    """Return the SHA-256 of an archive, or of the names and bytes of a folder. Raises ConfigError, see `stamp`."""
+    """Return the SHA-256 of an archive, or of the names and bytes of a folder. Raises as `stamp` does."""
     if not path.is_dir():
         return _file_digest(path)
     digest = hashlib.sha256()
@@ -112,7 +90,8 @@ def opened(path: Path, spool: Path | None, suffixes: Collection[str] = ()) -> It
         suffixes: a file with one of these is not taken for an archive but for a folder that holds it.
 
     Raises:
-        ConfigError: it is damaged, dangerous or cannot be read.
+        ConfigError: it is damaged or dangerous.
+        StorageError: it cannot be read.
     """
     if path.is_dir():
         yield _folder_files(path)
@@ -153,7 +132,7 @@ def _readable(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise ConfigError(f"cannot read {error.filename or path}: {error.strerror or error}") from error
+        raise StorageError(f"cannot read {error.filename or path}: {error.strerror or error}") from error
 
 
 def _entries(path: Path) -> Iterator[_Entry]:

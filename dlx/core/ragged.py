@@ -28,6 +28,13 @@ class Ragged:
         return cls(np.concatenate(items), np.concatenate([[0], lengths.cumsum()]).astype(np.int64))
 
     @classmethod
+    def joined(cls, parts: Sequence[Self]) -> Self:
+        """Put the examples of several one after the other."""
+        lengths = np.concatenate([part.lengths for part in parts])
+        return cls(np.concatenate([part.values for part in parts]),
+                   np.concatenate([[0], lengths.cumsum()]).astype(np.int64))
+
+    @classmethod
     def of_texts(cls, texts: Sequence[str]) -> Self:
         """Encode texts."""
         return cls.of([np.frombuffer(text.encode(), np.uint8) for text in texts])

@@ -15,6 +15,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy as np
     import torch
     from torch import Tensor, nn
@@ -148,6 +150,31 @@ class Dataset(Protocol):
         """
 
 
+@runtime_checkable
+class ReadsMore(Protocol):
+    """A dataset that reads further rows of the same form, to predict."""
+
+    def more(self, path: str, data_dir: str, spec: TaskSpec) -> tuple[Any, Sequence[Any]]:
+        """Return inputs [N, ...] and what names each row [N].
+
+        Args:
+            path: of a file or folder; relative to the current folder, else to data_dir.
+            spec: of the data that the model was trained on.
+
+        Raises:
+            StorageError: it is not there.
+            ConfigError: it is not of this form; says file, row or column.
+        """
+
+
+@runtime_checkable
+class Downloads(Protocol):
+    """A dataset that lies below data_dir, or will once `load` has downloaded it."""
+
+    def paths(self, data_dir: str) -> Sequence[Path]:
+        """Return its files, all in one folder."""
+
+
 class Rows(NamedTuple):
     """What a splitter may know of rows: targets [N] or [N, L], the task's kind, the dataset's own test set, notes."""
 
@@ -230,7 +257,8 @@ class ScalesTarget(Protocol):
 class ModelPart(Protocol):
     """Makes a model that fits the data.
 
-    Whatever its constructor has of the arguments layout, kind and vocabulary_size it is given, too.
+    Whatever its constructor has of the arguments layout, kind and vocabulary_size it is given, too; tokens are given to
+    those that take vocabulary_size, sequences to those that take kind.
     """
 
     def __call__(self, *, input_shape: tuple[int, ...], num_outputs: int) -> nn.Module:

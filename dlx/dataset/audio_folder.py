@@ -16,7 +16,8 @@ from dlx.core.audio_file import SUFFIXES, Waveform, decode_audio, require_soundf
 from dlx.core.class_folders import check_pattern, label, refuse_others
 from dlx.core.decode import decoded
 from dlx.core.errors import ConfigError
-from dlx.core.file_tree import Listing, find, opened
+from dlx.core.file_tree import Listing, opened
+from dlx.core.own_file import find
 from dlx.core.prepared import Recipe, prepared
 from dlx.core.ragged import Ragged
 from dlx.core.ranges import Range
@@ -40,7 +41,7 @@ class AudioFolder:
             for folders. Its other fields become notes of rows, for split=grouped split.column=speaker.
     """
 
-    def __init__(self, path: str | None, test_path: str | None,
+    def __init__(self, path: str, test_path: str | None,
                  sample_rate: Annotated[int, Range("[100, 1000000]")] | None, pattern: str | None) -> None:
         check_pattern(pattern)
         self.path = path
@@ -55,10 +56,10 @@ class AudioFolder:
         """Return inputs, Ragged float32 in [-1, 1], memory-mapped, and targets [N]; rows are in the order of names.
 
         Raises:
-            ConfigError: files that are missing, damaged, dangerous, no recordings or of several rates; says which.
-            StorageError: the prepared cache cannot be written.
+            ConfigError: files that are damaged, dangerous, no recordings or of several rates; says which.
+            StorageError: files cannot be read, or the prepared cache cannot be written.
         """
-        paths = [find(self.path, data_dir, "dataset.path")]
+        paths = [find(self.path, data_dir)]
         if self.test_path is not None:
             paths.append(find(self.test_path, data_dir, "dataset.test_path"))
         copy = prepared(paths, Recipe("audio_folder", {"sample_rate": self.sample_rate, **decoder_versions()},
@@ -69,16 +70,16 @@ class AudioFolder:
         inputs = Ragged(copy.arrays["values"], np.asarray(copy.arrays["offsets"]))
         return Arrays(inputs, found.targets, found.test_ids, found.notes, spec)
 
-    def more(self, path: str, spec: TaskSpec) -> tuple[Ragged, list[str]]:
+    def more(self, path: str, data_dir: str, spec: TaskSpec) -> tuple[Ragged, list[str]]:
         """Read recordings without labels, a file or all of a folder or archive, at the rate of the spec.
 
         Returns:
             inputs and names [N].
 
         Raises:
-            ConfigError: see `load`.
+            ConfigError, StorageError: see `load`.
         """
-        where = find(path, ".", "the path")
+        where = find(path, data_dir, "the path")
         with opened(where, None, SUFFIXES) as files:
             refuse_others(where, Listing.of(files), SUFFIXES, WHAT)
             names, waves = zip(*self._waves([where], [files], spec.sample_rate), strict=True)

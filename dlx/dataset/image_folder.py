@@ -15,8 +15,9 @@ from dlx.core.array_file import ArrayFile
 from dlx.core.class_folders import check_pattern, label, refuse_others
 from dlx.core.decode import decoded
 from dlx.core.errors import ConfigError
-from dlx.core.file_tree import Listing, find, opened
+from dlx.core.file_tree import Listing, opened
 from dlx.core.image_file import SUFFIXES, Mode, decode_image, strict_pillow
+from dlx.core.own_file import find
 from dlx.core.prepared import Recipe, prepared
 from dlx.core.ranges import Length, Width
 from dlx.core.types import Arrays, TaskSpec
@@ -40,7 +41,7 @@ class ImageFolder:
             folders. Its other fields become notes of rows.
     """
 
-    def __init__(self, path: str | None, test_path: str | None, size: Annotated[list[Width], Length(2)] | None,
+    def __init__(self, path: str, test_path: str | None, size: Annotated[list[Width], Length(2)] | None,
                  mode: Mode, pattern: str | None) -> None:
         check_pattern(pattern)
         self.path = path
@@ -56,10 +57,10 @@ class ImageFolder:
         """Return inputs uint8 [N, C, H, W], memory-mapped, and targets [N]; rows are in the order of names.
 
         Raises:
-            ConfigError: files that are missing, damaged, dangerous, no images or of several sizes; says which.
-            StorageError: the prepared cache cannot be written.
+            ConfigError: files that are damaged, dangerous, no images or of several sizes; says which.
+            StorageError: files cannot be read, or the prepared cache cannot be written.
         """
-        paths = [find(self.path, data_dir, "dataset.path")]
+        paths = [find(self.path, data_dir)]
         if self.test_path is not None:
             paths.append(find(self.test_path, data_dir, "dataset.test_path"))
         transform = {"mode": self.mode, "size": self.size, "pillow": version("pillow")}
@@ -70,16 +71,16 @@ class ImageFolder:
         spec = TaskSpec("classification", "image", inputs.shape[1:], len(found.class_names), found.class_names)
         return Arrays(inputs, found.targets, found.test_ids, found.notes, spec)
 
-    def more(self, path: str, spec: TaskSpec) -> tuple[np.ndarray, list[str]]:
+    def more(self, path: str, data_dir: str, spec: TaskSpec) -> tuple[np.ndarray, list[str]]:
         """Read images without labels, a file or all of a folder or archive, as those of the spec.
 
         Returns:
             inputs uint8 [N, C, H, W] and names [N].
 
         Raises:
-            ConfigError: see `load`.
+            ConfigError, StorageError: see `load`.
         """
-        where = find(path, ".", "the path")
+        where = find(path, data_dir, "the path")
         with opened(where, None, SUFFIXES) as files:
             refuse_others(where, Listing.of(files), SUFFIXES, WHAT)
             names, images = zip(*self._images([where], [files], spec.input_shape), strict=True)

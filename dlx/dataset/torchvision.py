@@ -48,9 +48,9 @@ class Downloadable:
         """Describe the images and their classes."""
         return TaskSpec("classification", "image", self.shape, len(self.class_names), self.class_names)
 
-    def place(self, data_dir: str) -> Path:
-        """Return the folder that the files lie in, or will."""
-        return Path(data_dir) / self.folder
+    def paths(self, data_dir: str) -> list[Path]:
+        """Return where the files lie, or will."""
+        return [self._place(data_dir) / name for name in self.files]
 
     def load(self, data_dir: str) -> Arrays:
         """Return inputs uint8 [N, C, H, W], targets [N], and the test set: the last rows.
@@ -65,11 +65,14 @@ class Downloadable:
         num_train, num_rows = len(targets[0]), len(targets[0]) + len(targets[1])
         return Arrays(np.concatenate(images), np.concatenate(targets), np.arange(num_train, num_rows))
 
+    def _place(self, data_dir: str) -> Path:
+        return Path(data_dir) / self.folder
+
     def _present(self, data_dir: str) -> bool:
-        return all((self.place(data_dir) / name).exists() for name in self.files)
+        return all(path.exists() for path in self.paths(data_dir))
 
     def _fetch(self, data_dir: str) -> None:
-        where = f"{self.title} is not in {self.place(data_dir)}"
+        where = f"{self.title} is not in {self._place(data_dir)}"
         advice = f"set data_dir or DLX_DATA_DIR to the folder that holds {self.folder or ' and '.join(self.files)}"
         if not self.download:
             raise StorageError(f"{where} and dataset.download is false; {advice}")
@@ -92,12 +95,12 @@ class Downloadable:
         return np.ascontiguousarray(images), targets
 
     def _damaged(self, data_dir: str, reason: str) -> ArtefactError:
-        return ArtefactError(f"the {self.title} files in {self.place(data_dir)} are damaged ({reason}); remove them to "
-                             f"download them again")
+        return ArtefactError(f"the {self.title} files in {self._place(data_dir)} are damaged ({reason}); remove them "
+                             f"to download them again")
 
     def _wrong_file(self, data_dir: str) -> str | None:
         check = _datasets().utils.check_integrity
-        wrong = [name for name, md5 in self._checksums().items() if not check(str(self.place(data_dir) / name), md5)]
+        wrong = [name for name, md5 in self._checksums().items() if not check(str(self._place(data_dir) / name), md5)]
         return f"{wrong[0]} is not the published file: its MD5 differs" if wrong else None
 
     def _checksums(self) -> Mapping[str, str]:
@@ -132,7 +135,7 @@ class MNIST(Downloadable):
 
     def _read(self, data_dir: str, train: bool) -> tuple[np.ndarray, np.ndarray]:
         idx = _datasets().mnist
-        images, labels = (str(self.place(data_dir) / name) for name in (self.files[:2] if train else self.files[2:]))
+        images, labels = map(str, self.paths(data_dir)[:2] if train else self.paths(data_dir)[2:])
         return idx.read_image_file(images).numpy()[:, None], idx.read_label_file(labels).numpy().astype(np.int64)
 
     def _download(self, folder: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Collection, Mapping
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -61,7 +61,14 @@ def made_for(model: ModelPart, spec: TaskSpec) -> nn.Module:
         raise ConfigError(f"a model cannot take {spec.layout} as it is: add a preprocessing that makes "
                           f"{RAW[spec.layout]}")
     more = {"layout": spec.layout, "kind": spec.kind, "vocabulary_size": spec.vocabulary_size}
-    taken = inspect.signature(model).parameters
+    # An argument of the same name that the user has set is the user's.
+    taken = inspect.signature(model).parameters.keys() - getattr(model, "keywords", {}).keys()
+    if spec.layout == "tokens" and "vocabulary_size" not in taken:
+        raise ConfigError(f"model={_model_name(model)} takes numbers, not tokens: use model=bag, model=window or, of "
+                          f"texts, preprocessing=[tfidf]")
+    if spec.kind == "sequence" and "kind" not in taken:
+        raise ConfigError(f"model={_model_name(model)} gives one answer for a whole input, and here every position "
+                          f"wants one: use model=window")
     return model(input_shape=spec.input_shape, num_outputs=spec.num_outputs,
                  **{name: value for name, value in more.items() if name in taken})
 
@@ -190,6 +197,12 @@ def _fitting(spec: TaskSpec) -> str:
     return {"regression": "use loss=mse metric=[rmse,mae,r2]",
             "classification": "use loss=cross_entropy metric=[accuracy,nll,top_k,macro_f1,roc_auc]",
             "sequence": "use loss=cross_entropy metric=[token_accuracy,exact_match,perplexity]"}[spec.kind]
+
+
+def _model_name(model: ModelPart) -> str:
+    code: Any = getattr(model, "func", model)
+    module, _, name = str(code.__module__).rpartition(".")
+    return name if module == "dlx.model" else str(code.__name__)
 
 
 def _name(part: object) -> str:

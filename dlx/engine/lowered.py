@@ -106,6 +106,24 @@ def grouped(convolve: Callable[..., Tensor], layer: nn.Conv1d | nn.Conv2d, x: Te
     return out.view(len(out), members, -1, *out.shape[2:]).transpose(0, 1).flatten(0, 1)
 
 
+def embedding(layer: nn.Embedding, x: Tensor) -> Tensor:
+    """Look up tokens [R·B, ...] in the table [V, D] of each member; one table holds all, and numbers are shifted."""
+    members, size, width = layer.weight.shape
+    first = torch.arange(members, device=x.device)[:, None] * size
+    places = x.reshape(members, -1) + first
+    found = f.embedding(places, layer.weight.reshape(-1, width)).view(*x.shape, width)
+    if layer.padding_idx is None:
+        return found
+    # Its row gets no gradient.
+    return torch.where((x == layer.padding_idx).unsqueeze(-1), found.detach(), found)
+
+
+def lower_embedding(layer: nn.Module) -> Lowered | None:
+    """Return the function that computes an embedding; None for what is none, or has a gradient of its own."""
+    plain = type(layer) is nn.Embedding and layer.max_norm is None and not (layer.sparse or layer.scale_grad_by_freq)
+    return embedding if plain else None
+
+
 def lower_convolution(layer: nn.Module, form: str) -> Lowered | None:
     """Return the function that computes a convolution in the form "loop" or "grouped"; None for what is none."""
     convolve = CONVOLUTIONS.get(type(layer))

@@ -44,15 +44,15 @@ class Pipeline:
         Raises:
             ArtefactError: the statistics of a checkpoint do not fit.
         """
-        made: np.ndarray = as_floats(self.raw(inputs))
-        return made
+        return as_floats(self.raw(inputs))
 
-    def raw(self, inputs: Any) -> Any:
-        """Transform rows to what a further part would take: images that are bytes may be so still."""
+    def raw(self, inputs: Any) -> np.ndarray:
+        """Transform rows [N, ...] for further parts, to which bytes come as bytes."""
         for name, part in self.parts.items():
             known = self.statistics[name]
             inputs = apply_saved(name, part, inputs, known) if self.is_saved else part.apply(inputs, known)
-        return inputs
+        made: np.ndarray = inputs
+        return made
 
 
 class Fitted(NamedTuple):
@@ -98,30 +98,34 @@ def fit_blocks(preprocessing: Mapping[str, Preprocessing], inputs: np.ndarray, t
         if not isinstance(part, FitsBlocks) or isinstance(part, SelectsRows):
             raise ConfigError(f"preprocessing={name} needs the train rows in memory, and this data stays on disk: set "
                               f"device.data=memory, or leave it out")
-        known = part.fit_blocks((done.raw(block) for block in blocks(inputs, train)), spec) if saved is None else \
-            saved.get(name, {})
+        made = (done.raw(block) for block in blocks(inputs, train))
+        known = part.fit_blocks(made, spec) if saved is None else saved.get(name, {})
         spec = spec_after(part, spec, known)
         done = Pipeline({**done.parts, name: part}, {**done.statistics, name: known}, spec, saved is not None)
     return done
 
 
-def in_blocks(function: Callable[[Any], np.ndarray], inputs: Any, rows: np.ndarray | None = None) -> np.ndarray:
+def in_blocks(function: Callable[[Any], Any], inputs: Any, rows: np.ndarray | None = None) -> Any:
     """Apply a function of rows block by block.
 
     Args:
         rows: which of the inputs; None for all.
     """
     made: np.ndarray | None = None
+    ragged: list[Ragged] = []
     size = len(inputs) if rows is None else len(rows)
     for low, block in zip(range(0, size, block_rows(inputs)), blocks(inputs, rows), strict=True):
         part = function(block)
+        if isinstance(part, Ragged):
+            ragged.append(part)
+            continue
         if made is None:
             if len(part) == size:
                 return part
             made = np.empty((size, *part.shape[1:]), part.dtype)
         made[low : low + len(part)] = part
-    assert made is not None, "no split is empty"
-    return made
+    assert made is not None or ragged, "no split is empty"
+    return Ragged.joined(ragged) if ragged else made
 
 
 def blocks(inputs: Any, rows: np.ndarray | None = None) -> Iterator[Any]:

@@ -19,7 +19,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils import _pytree as pytree
 
 from dlx.core.layers import Dropout
-from dlx.engine.lowered import LOWERED, lower_convolution
+from dlx.engine.lowered import LOWERED, lower_convolution, lower_embedding
 from dlx.engine.step import bind_noise, dropout_rates
 
 # Layers that draw from torch's global generator, which no key reaches.
@@ -57,7 +57,7 @@ def own(tensors: Any) -> list[tuple[str, Any]]:
 
 def lower(module: nn.Module, convolution: str) -> None:
     """Let every module that owns weights compute on all members, in place."""
-    lowered = LOWERED.get(type(module)) or lower_convolution(module, convolution)
+    lowered = LOWERED.get(type(module)) or lower_convolution(module, convolution) or lower_embedding(module)
     if lowered is not None:
         bind(module, functools.partial(lowered, module))
     elif own(module._parameters) or own(module._buffers):

@@ -224,7 +224,7 @@ def stacking_problem(runs: Sequence[Parts]) -> str | None:
 def facts_of(config: Mapping[str, Any], data: Prepared, placement: Placement, form: Form) -> dict[str, Any]:
     """Say what a checkpoint keeps beside tensors."""
     return {"config": config, "threads": placement.threads, "device": placement.device.type, "form": asdict(form),
-            "processes": placement.ranks.size, "data_fingerprint": data.fingerprint}
+            "processes": placement.ranks.size, "data_fingerprint": data.fingerprint, "given": asdict(data.given)}
 
 
 def restore_optimizer(group: Group, resumed: Sequence[Resumed]) -> None:

@@ -116,7 +116,7 @@ def stratified(targets: Mapping[str, np.ndarray], spec: TaskSpec) -> Baseline:
     expect = _expected_accuracy if spec.kind == "classification" else _expected_errors
     expected = {split: expect(train, own) for split, own in held_out.items()}
     places = {split: np.arange(len(own)) for split, own in held_out.items()}
-    return Baseline("stratified", "random, in the proportions of train", len(train), len(train), places, None, expected)
+    return Baseline("stratified", "random, as train", len(train), len(train), places, None, expected)
 
 
 def _expected_accuracy(train: np.ndarray, own: np.ndarray) -> dict[str, float]:
@@ -168,14 +168,15 @@ def _scaled(values: np.ndarray, mean: np.ndarray, deviation: np.ndarray, useful:
 
 
 def _linear_answers(scaled: Mapping[str, np.ndarray], targets: np.ndarray, spec: TaskSpec) -> dict[str, np.ndarray]:
-    held_out = _held_out(scaled)
+    held_out, is_blind = _held_out(scaled), scaled[TRAIN].shape[1] == 0
     if spec.kind == "regression":
         from sklearn.linear_model import Ridge
 
-        return {split: own @ fitted.coef_ + fitted.intercept_ for split, own in held_out.items()
-                for fitted in [Ridge().fit(scaled[TRAIN], targets.astype(np.float64))]}
-    classes = np.unique(targets)
-    if len(classes) == 1 or scaled[TRAIN].shape[1] == 0:
+        if is_blind:
+            return {split: np.full(len(own), targets.mean()) for split, own in held_out.items()}
+        fitted = Ridge().fit(scaled[TRAIN], targets.astype(np.float64))
+        return {split: fitted.predict(own) for split, own in held_out.items()}
+    if is_blind or len(np.unique(targets)) == 1:
         shares = np.bincount(targets, minlength=spec.num_outputs) / len(targets)
         return {split: np.tile(shares, (len(own), 1)) for split, own in held_out.items()}
     from sklearn.exceptions import ConvergenceWarning

@@ -17,6 +17,8 @@ from dlx.hygiene.data import TRAIN, Data, sample
 
 # Larger pictures and longer series are averaged to this size per axis.
 SIDE = 32
+# Whose squares float32 still holds.
+LARGEST = 1e15
 TOKEN_FEATURES = 512
 MAX_CATEGORIES = 32
 # 256 MB of float32, of all splits together.
@@ -69,7 +71,7 @@ def _flattened(inputs: np.ndarray | Ragged, spec: TaskSpec) -> np.ndarray:
         return _one_hot(values, spec).astype(np.float32, copy=False)
     for axis in (2, 3) if spec.layout == "image" else (1,):
         values = _pool(values, axis)
-    return values.reshape(len(values), -1).astype(np.float32, copy=False)
+    return np.asarray(values.reshape(len(values), -1), np.float32)
 
 
 def _pool(values: np.ndarray, axis: int) -> np.ndarray:
@@ -122,8 +124,8 @@ def _one_hot(values: np.ndarray, spec: TaskSpec) -> np.ndarray:
 
 
 def _without_nan(values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Put the mean of train in the place of what is missing or infinite, and add a column that says so."""
-    gaps = {name: ~np.isfinite(own) for name, own in values.items()}
+    """Put the mean of train in the place of what is missing or beyond 1e15, and add a column that says so."""
+    gaps = {name: ~(np.abs(own) < LARGEST) for name, own in values.items()}
     missing = np.any([own.any(axis=0) for own in gaps.values()], axis=0)
     if not missing.any():
         return dict(values)

@@ -27,6 +27,7 @@ SCALE_OPERATIONS = 2e10
 # Numbers that the pairs to be measured in full may have together.
 MAX_MEASURED = 2**28
 PAIRS_AT_ONCE = 8192
+NARROW = 64
 
 
 class Near(NamedTuple):
@@ -148,14 +149,23 @@ def scale_of(values: Tensor, groups: Tensor) -> Scale:
     chosen = torch.from_numpy(sample(num_rows, most, "scale"))
     if num_rows < 3:
         return Scale(0.0, math.inf)
-    distances = torch.cdist(values[chosen], values, compute_mode="use_mm_for_euclid_dist")
+    own = exact_enough(values)
+    distances = torch.cdist(own[chosen], own, compute_mode="use_mm_for_euclid_dist")
     distances[groups[chosen][:, None] == groups[None]] = math.inf
-    nearest = distances.topk(2, largest=False).values.double()
+    closest = distances.topk(min(8, num_rows), largest=False)
+    nearest = (own[chosen][:, None] - own[closest.indices]).square().sum(dim=2).sqrt().double()
+    nearest = torch.where(torch.isfinite(closest.values), nearest, math.inf).sort(dim=1).values[:, :2]
     usable = torch.isfinite(nearest).all(dim=1) & (nearest[:, 0] > 0)
     if not usable.any():
         return Scale(0.0, math.inf)
     growth = float(torch.log(nearest[usable, 1] / nearest[usable, 0]).mean())
     return Scale(float(nearest[torch.isfinite(nearest[:, 0]), 0].median()), 1 / growth if growth > 0 else math.inf)
+
+
+def exact_enough(values: Tensor) -> Tensor:
+    """Centre rows [N, D], in float64 where they are narrow: there distances are small beside what float32 rounds."""
+    values = values.double() if values.shape[1] <= NARROW else values
+    return values - values.mean(dim=0)
 
 
 def close_pairs(values: Tensor, threshold: float) -> Close:
@@ -166,6 +176,7 @@ def close_pairs(values: Tensor, threshold: float) -> Close:
     """
     if threshold <= 0 or len(values) < 2:
         return Close(*(np.empty(0, np.int64),) * 2, np.empty(0), True)
+    values = exact_enough(values)
     places = projected(values)
     order = places[:, 0].argsort()
     found: list[tuple[Tensor, Tensor, Tensor]] = []
@@ -190,7 +201,8 @@ def projected(values: Tensor) -> Tensor:
     centred = values[torch.from_numpy(sample(len(values), 2000, "directions"))]
     centred = centred - centred.mean(dim=0)
     width = values.shape[1]
-    basis = torch.randn(width, min(DIMENSIONS, width), generator=torch_generator(0, "hygiene-directions"))
+    draw = torch_generator(0, "hygiene-directions")
+    basis = torch.randn(width, min(DIMENSIONS, width), generator=draw, dtype=values.dtype)
     for _ in range(3):
         basis = torch.linalg.qr(centred.T @ (centred @ basis) + 1e-6 * basis)[0]
     places = values @ basis
@@ -205,7 +217,7 @@ def _candidates(places: Tensor, threshold: float) -> Iterator[tuple[Tensor, Tens
     right = torch.cat([places, ones, squares], dim=1).T.contiguous()
     along = places[:, 0].contiguous()
     # What rounding may add to a squared distance.
-    limit = threshold**2 + 1e-5 * float(squares.max())
+    limit = threshold**2 + 100 * torch.finfo(places.dtype).eps * float(squares.max())
     for low in range(0, len(places), ROWS):
         high = min(low + ROWS, len(places))
         end = int(torch.searchsorted(along, along[high - 1] + math.sqrt(limit), right=True))

@@ -14,7 +14,7 @@ GROUPS = ("group", "speaker", "subject", "patient", "person", "user", "customer"
           "batch", "device", "writer", "author", "family")
 # A group whose rows are so much more often nearest to each other than by chance can be recognised.
 LIFT = 0.5
-NUM_QUERIES = 256
+NUM_QUERIES, NARROW = 256, 64
 
 
 class Group(NamedTuple):
@@ -116,7 +116,10 @@ def nearest_of(queries: np.ndarray, train: np.ndarray) -> np.ndarray:
     """Return which train row [n, D] is nearest to each query [m, D], [m]."""
     import torch
 
-    distances = torch.cdist(torch.from_numpy(queries), torch.from_numpy(train),
-                            compute_mode="use_mm_for_euclid_dist")
+    centre = train.mean(axis=0)
+    # In float64 where rows are narrow: there distances are small beside what float32 rounds.
+    dtype = torch.float64 if train.shape[1] <= NARROW else torch.float32
+    own, other = (torch.from_numpy(values - centre).to(dtype) for values in (queries, train))
+    distances = torch.cdist(own, other, compute_mode="use_mm_for_euclid_dist")
     nearest: np.ndarray = distances.argmin(dim=1).numpy()
     return nearest

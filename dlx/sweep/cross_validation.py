@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dlx.core.repeats import FOLDS, REPEATED, Overlap, mean_interval
+from dlx.core.overlap import Overlap, mean_interval
+from dlx.core.repeats import FOLDS, REPEATED
 from dlx.record import atomic, layout
 from dlx.sweep.plan import Plan
 from dlx.sweep.tables import LEVEL, Result, flatten, overlap_of, varying

@@ -47,6 +47,7 @@ class Job(NamedTuple):
         run_reports: write the report of each run.
         pause_epoch: train to this epoch, then leave a checkpoint.
         stop_reason: train no further, and finish the runs for this reason.
+        checks_data: check the data of the first run, for the sweep's report.
     """
 
     tasks: tuple[Task, ...]
@@ -58,6 +59,7 @@ class Job(NamedTuple):
     run_reports: bool = False
     pause_epoch: int | None = None
     stop_reason: str | None = None
+    checks_data: bool = False
 
     def plain(self) -> dict[str, Any]:
         """Return the job as JSON can hold it."""
@@ -131,8 +133,10 @@ def _train(job: Job, tasks: Sequence[Task], meter: Meter) -> None:
         for _ in range(len(tasks) - len(runs)):
             meter.over()
         if runs:
-            execute_together(runs, Surroundings(job.data_dir, job.checkpoint_seconds, job.run_reports), meter,
-                             meter.over, job.fused, Limits(job.pause_epoch, job.stop_reason, job.memory_share))
+            checks = job.checks_data and tasks[0] == job.tasks[0]
+            surroundings = Surroundings(job.data_dir, job.checkpoint_seconds, job.run_reports, checks)
+            execute_together(runs, surroundings, meter, meter.over, job.fused,
+                             Limits(job.pause_epoch, job.stop_reason, job.memory_share))
 
 
 def _open(job: Job, task: Task, held: contextlib.ExitStack) -> tuple[Parts, dict[str, Any], RunFolder] | None:

@@ -14,7 +14,8 @@ import numpy as np
 
 from dlx.config import options
 from dlx.core.errors import ArtefactError
-from dlx.core.repeats import FOLDS, REPEATED, SEED, Overlap, mean_interval, overlap
+from dlx.core.overlap import Overlap, mean_interval, overlap
+from dlx.core.repeats import FOLDS, REPEATED, SEED
 from dlx.record import atomic, layout
 from dlx.record.folder import RunFolder
 from dlx.record.safe_yaml import read_json

@@ -12,7 +12,8 @@ from dlx.cli.main import COMMANDS
 
 OPTIONS = {
     "train": ["--config-dir", "--dry-run", "--json"], "sweep": ["--config-dir", "--dry-run", "--json"],
-    "evaluate": ["--trust", "--json"], "resume": ["--trust", "--json"], "report": ["--json"], "runs": ["--json"],
+    "evaluate": ["--trust", "--json"], "predict": ["--trust", "--json", "--output"],
+    "resume": ["--trust", "--json"], "report": ["--json"], "runs": ["--json"],
     "list": ["--config-dir", "--json"], "show": ["--config-dir", "--json"], "validate": ["--config-dir"],
     "completion": ["bash", "zsh", "fish"], "data": ["inspect", "fetch", "clean", "--json"],
 }

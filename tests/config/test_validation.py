@@ -19,12 +19,12 @@ WITHOUT_TORCH = {
     ("foo=1", "bar.baz=2"): "unknown key foo\nunknown key bar.baz",
     ("regularizer=dropout", "regularizer.droput.rate=0.5"):
         "unknown key regularizer.droput.rate; did you mean regularizer.dropout.rate?",
-    ("model=mpl",): "model=mpl does not exist; model is one of cnn, linear, mlp; did you mean mlp?",
+    ("model=mpl",): "model=mpl does not exist; model is one of bag, cnn, linear, mlp, window; did you mean mlp?",
     ("regularizer=[l2,drop]",): "regularizer=drop does not exist; regularizer is one of dropout, early_stopping, "
                                 "gradient_clip, l2, none; did you mean dropout?",
     ("optimzer.lr=1", "model=mpl"):
         "unknown key optimzer.lr; did you mean optimizer.lr?\n"
-        "model=mpl does not exist; model is one of cnn, linear, mlp; did you mean mlp?",
+        "model=mpl does not exist; model is one of bag, cnn, linear, mlp, window; did you mean mlp?",
     ("optimizer.lr=abc",): "optimizer.lr must be a finite number, got 'abc' (its default is 0.001)",
     ("optimizer.lr=nan",): "optimizer.lr must be a finite number, got nan (its default is 0.001)",
     ("optimizer.lr=1e400",): "optimizer.lr must be a finite number, got inf (its default is 0.001)",
@@ -89,7 +89,7 @@ COMBINATIONS = {
     ("model=cnn", "model.width=40000"):
         "model.width · 2^(model.depth - 1) must be at most 65536, got width 40000 and depth 2",
     ("dataset=diabetes", "loss=cross_entropy"):
-        "loss=cross_entropy is for classification, dataset=diabetes is a regression; "
+        "loss=cross_entropy is for classification and sequence, dataset=diabetes is a regression; "
         "use loss=mse metric=[rmse,mae,r2]",
     ("loss=mse",): "loss=mse is for regression, dataset=digits is a classification; "
                    "use loss=cross_entropy metric=[accuracy,nll,top_k,macro_f1,roc_auc]",
@@ -187,7 +187,8 @@ def test_validation_shows_values_as_they_are_typed(dlx):
     assert dlx("validate", "optimizer=sgd", "optimizer.nesterov=maybe").err == said(
         "optimizer.nesterov must be true or false, got 'maybe' (its default is false)")
     assert "got true" in dlx("validate", "model.width=true").err
-    assert dlx("validate", "model=null").err == said("model=null does not exist; model is one of cnn, linear, mlp")
+    assert dlx("validate", "model=null").err == said(
+        "model=null does not exist; model is one of bag, cnn, linear, mlp, window")
 
 
 @pytest.mark.parametrize(("given", "meant"), [("modle=cnn", "model"), ("optimiser=sgd", "optimizer"),

@@ -8,6 +8,7 @@ import random
 import shutil
 import sys
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,12 +16,13 @@ import pytest
 import torch
 import torchvision_files
 from dataset_files import FILES
-from part_files import choice, code_and_arguments, option_names, parts
+from part_files import choice, code_and_arguments, make, option_names, parts
 from promised_data import check_inputs, check_notes, check_spec, check_targets
 from small_runs import metrics, thinned, train
 
 from dlx.core.errors import StorageError
 from dlx.core.types import Arrays, TaskSpec
+from dlx.engine.build import task_problems
 from dlx.engine.data import fingerprint, given_spec
 
 NAMES = option_names("dataset")
@@ -178,8 +180,14 @@ def global_draws():
     return torch.get_rng_state().tolist(), str(np.random.get_state()), random.getstate()
 
 
+def test_dataset_is_called_in_messages_as_it_is_typed(loaded):
+    unfit = make("loss", "cross_entropy" if loaded.spec.kind == "regression" else "mse")
+    problems = task_problems(replace(parts(*loaded.overrides), loss=unfit), loaded.spec)
+    assert any(f"dataset={loaded.option} is a {loaded.spec.kind}" in problem for problem in problems)
+
+
 def test_dataset_trains_with_what_its_yaml_composes(loaded, tmp_path):
-    num_rows = min(max(120, 6 * loaded.spec.num_outputs), len(loaded.arrays.targets))
+    num_rows = min(max(120, 20 * loaded.spec.num_outputs), len(loaded.arrays.targets))
     few = thinned(loaded.spec, loaded.arrays, num_rows)
     folder = train(parts(*loaded.overrides, "epochs=3", "batch_size=16"), tmp_path / "run", few)
     losses = metrics(folder)["train_eval_loss"].tolist()

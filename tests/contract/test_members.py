@@ -5,6 +5,7 @@ R members, B batch, N examples.
 
 import itertools
 from dataclasses import dataclass, field, replace
+from inspect import signature
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ import torch
 from member_runs import (
     DIGITS,
     EVERY_VALUE,
+    VALUES,
     as_regression,
     assert_close,
     assert_equals_solo,
@@ -22,11 +24,12 @@ from member_runs import (
     valid,
     varying,
 )
-from part_files import choice, make, option_names
-from small_runs import digits
+from part_files import choice, code_and_arguments, make, option_names
+from small_runs import InMemory, digits
 
 from dlx.core.errors import ConfigError
 from dlx.core.layers import Dropout
+from dlx.core.types import PADDING, Arrays, TaskSpec
 from dlx.engine.fit import batches
 from dlx.engine.start import start
 
@@ -36,15 +39,38 @@ MODELS = option_names("model")
 OPTIMIZERS = option_names("optimizer")
 REGULARIZERS = option_names("regularizer")
 HAS_WIDTH = [model for model in MODELS if model != "linear"]
+HAS_NORM = [model for model in MODELS if "norm" in code_and_arguments("model", model)[1]]
+# Models that take tokens alone.
+OF_TOKENS = [model for model in MODELS
+             if "vocabulary_size" in signature(code_and_arguments("model", model)[0]).parameters]
 
 
 def steps(model):
     return STEPS if model in HAS_WIDTH else STEPS[:2]
 
 
-def combination(model, optimizer, regularizers, overrides=(), data=DIGITS):
+def texts(num_rows=140):
+    """Texts of one to six tokens; the class is how often token 1 is there, at most 2."""
+    draw = np.random.default_rng(5)
+    tokens = draw.integers(1, 4, (num_rows, 6))
+    tokens[np.arange(6) > draw.integers(0, 6, (num_rows, 1))] = PADDING
+    spec = TaskSpec("classification", "tokens", (6,), 3, tuple("012"), vocabulary_size=4)
+    return InMemory(spec, Arrays(tokens, (tokens == 1).sum(axis=1).clip(max=2), np.arange(112, num_rows)))
+
+
+TEXTS = texts()
+
+
+def of_kind(model):
+    """The data that a model takes, and the override with which its configuration is one."""
+    return (TEXTS, ["dataset=modular_addition"]) if model in OF_TOKENS else (DIGITS, [])
+
+
+def combination(model, optimizer, regularizers, overrides=(), data=None):
     """Four runs that differ in all that their parts let members vary; None where the parts do not go together."""
-    common = [*steps(model), f"model={model}", f"optimizer={optimizer}",
+    own_data, dataset = of_kind(model)
+    data = data or own_data
+    common = [*dataset, *steps(model), f"model={model}", f"optimizer={optimizer}",
               choice("regularizer", *regularizers or ("none",)), *overrides]
     names = [("loss", "cross_entropy"), ("model", model), ("optimizer", optimizer),
              *(("regularizer", name) for name in regularizers)]
@@ -66,7 +92,7 @@ def test_member_equals_the_run_alone_after_55_steps(model, optimizer, regularize
     assert len({own.rows[-1]["val_loss"] for own in kept}) == 4
 
 
-LAYERED = list(itertools.product(HAS_WIDTH, ("none", "batch", "layer"), (1, 2)))
+LAYERED = list(itertools.product(HAS_NORM, ("none", "batch", "layer"), (1, 2)))
 
 
 @pytest.mark.parametrize("kind", ["classification", "regression"])
@@ -82,7 +108,9 @@ def test_member_equals_the_run_alone_whatever_the_layers(model, norm, depth, kin
 @pytest.mark.parametrize("model", MODELS)
 def test_member_of_a_regression_equals_the_run_alone(model, optimizer):
     runs = combination(model, optimizer, ["l2", "gradient_clip"])
-    assert_equals_solo([as_regression(described) for described in runs])
+    values = TEXTS.with_arrays(targets=TEXTS.arrays.targets.astype(np.float32))
+    values = replace(values, task=replace(TEXTS.task, kind="regression", num_outputs=1, class_names=()))
+    assert_equals_solo([as_regression(described, values if model in OF_TOKENS else VALUES) for described in runs])
 
 
 # Folds and groups of equal size, so that whatever a split varies, members have splits of one size.
@@ -96,6 +124,9 @@ def test_member_has_its_own_value_of_everything_declared(group, option, key):
     texts = [str(value).lower() if isinstance(value, bool) else str(value).replace(" ", "") for value in values]
     # One seed: what differs between members is this value alone.
     data = THREES if group == "split" and option != "predefined" else DIGITS
+    if group == "model":
+        data, dataset = of_kind(option)
+        common = [*dataset, *common]
     runs = [one(*common, "seed=3", f"{key}={text}", data=data) for text in texts]
     kept = assert_equals_solo(runs)
     rows = [own.rows for own in kept]
@@ -122,7 +153,8 @@ def test_member_whose_dropout_is_off_is_beside_those_whose_is_on():
 
 @pytest.mark.parametrize("model", MODELS)
 def test_members_begin_at_the_weights_of_the_runs_alone_bit_for_bit(model):
-    runs = several(4, f"model={model}", "device.precision=float32")
+    data, dataset = of_kind(model)
+    runs = several(4, *dataset, f"model={model}", "device.precision=float32", data=data)
     together = start(runs, "", [None] * 4, fused=True).group
     for number, described in enumerate(runs):
         alone = start([described], "", [None], fused=False).group
@@ -163,8 +195,9 @@ def taken(runs, fused, num_steps, lr=0.1):
 
 @pytest.mark.parametrize("model", HAS_WIDTH)
 def test_members_draw_the_dropout_masks_of_the_runs_alone(model):
-    overrides = (f"model={model}", "model.depth=2", "model.activation=identity", "regularizer=[dropout]")
-    runs = [one(*overrides, f"seed={seed}", f"regularizer.dropout.rate={rate}")
+    data, dataset = of_kind(model)
+    overrides = (*dataset, f"model={model}", "model.depth=2", "model.activation=identity", "regularizer=[dropout]")
+    runs = [one(*overrides, f"seed={seed}", f"regularizer.dropout.rate={rate}", data=data)
             for seed, rate in enumerate((0.5, 0.2, 0.0, 0.8))]
     together, _ = taken(runs, True, 3)
     for number, described in enumerate(runs):
@@ -173,11 +206,13 @@ def test_members_draw_the_dropout_masks_of_the_runs_alone(model):
         assert all(torch.equal(mask.chunk(4)[number], own) for mask, own in zip(together, alone, strict=True))
 
 
-@pytest.mark.parametrize("norm", ["none", "batch", "layer"])
-@pytest.mark.parametrize("model", HAS_WIDTH)
+@pytest.mark.parametrize(("model", "norm"), [*itertools.product(HAS_NORM, [["model.norm=none"], ["model.norm=batch"],
+                                                                           ["model.norm=layer"]]),
+                                             *((model, []) for model in HAS_WIDTH if model not in HAS_NORM)], ids=str)
 def test_members_have_the_gradients_of_the_runs_alone_in_float32(model, norm):
-    runs = several(4, f"model={model}", f"model.norm={norm}", "model.width=16", "device.precision=float32",
-                   "regularizer=[l2,dropout]")
+    data, dataset = of_kind(model)
+    runs = several(4, *dataset, f"model={model}", *norm, "model.width=16", "device.precision=float32",
+                   "regularizer=[l2,dropout]", data=data)
     _, together = taken(runs, True, 1)
     for number, described in enumerate(runs):
         _, alone = taken([described], False, 1)
@@ -325,8 +360,8 @@ def distance(found, expected):
 
 
 @pytest.mark.parametrize("overrides", [
-    *([f"model={model}"] for model in MODELS),
-    *([f"model={model}", "model.norm=batch"] for model in HAS_WIDTH),
+    *([f"model={model}"] for model in MODELS if model not in OF_TOKENS),
+    *([f"model={model}", "model.norm=batch"] for model in HAS_NORM),
     ["model=mlp", "model.norm=layer"]], ids=" ".join)
 def test_member_in_bfloat16_has_the_gradient_of_the_run_alone_and_of_float32_within_its_rounding(overrides):
     rounding = torch.finfo(torch.bfloat16).eps

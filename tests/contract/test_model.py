@@ -16,95 +16,124 @@ from torch import nn
 from dlx.core.errors import ConfigError
 from dlx.core.layers import Dropout
 from dlx.core.random import keyed_global
-from dlx.core.types import Arrays, Batch, TaskSpec
-from dlx.engine.build import build_model, flops_per_step, meta_model
+from dlx.core.types import PADDING, Arrays, Batch, TaskSpec
+from dlx.engine.build import build_model, flops_per_step, made_for, meta_model
 from dlx.engine.evaluate import dead_units, eval_mode
 from dlx.engine.step import bind_noise, dropout_rates
 from dlx.record.checkpoint import Checkpoint, decode, encode
 
-SHAPES = [(10,), (30,), (1, 8, 8), (1, 28, 28), (3, 32, 32), (1, 64, 101)]
 NAMES = option_names("model")
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 LOSSES = option_names("loss")
+CLASSES = tuple(map(str, range(10)))
 
 
 def spec_of(shape, num_outputs=10):
-    return TaskSpec("classification", "image" if len(shape) == 3 else "table", shape, num_outputs,
-                    tuple(map(str, range(num_outputs))))
+    layout = {1: "table", 2: "series", 3: "image"}[len(shape)]
+    return TaskSpec("classification", layout, shape, num_outputs, CLASSES[:num_outputs])
 
 
-def accepts(option, shape):
+SPECS = [
+    *map(spec_of, [(10,), (30,), (7, 3), (1, 8, 8), (1, 28, 28), (3, 32, 32), (1, 64, 101)]),
+    TaskSpec("classification", "tokens", (6,), 10, CLASSES, vocabulary_size=30),
+    TaskSpec("classification", "tokens", (200,), 10, CLASSES, vocabulary_size=1000),
+    TaskSpec("sequence", "tokens", (6,), 10, vocabulary_size=30),
+    TaskSpec("sequence", "series", (7, 3), 10)]
+
+
+def called(spec):
+    return f"{spec.kind} {spec.layout} {spec.input_shape}"
+
+
+def accepts(option, spec):
     try:
         with torch.device("meta"):
-            make("model", option, input_shape=shape, num_outputs=3)
+            made_for(with_defaults(option), spec)
     except ConfigError:
         return False
     return True
 
 
-ACCEPTED = [(option, shape) for option in NAMES for shape in SHAPES if accepts(option, shape)]
-SMALLEST = {option: min((shape for name, shape in ACCEPTED if name == option), key=math.prod, default=None)
-            for option in NAMES}
+def with_defaults(option, **changes):
+    code, arguments = code_and_arguments("model", option)
+    return partial(code, **{**arguments, **changes})
+
+
+ACCEPTED = [(option, spec) for option in NAMES for spec in SPECS if accepts(option, spec)]
+SMALLEST = {option: min((spec for name, spec in ACCEPTED if name == option and spec.kind == "classification"),
+                        key=lambda spec: math.prod(spec.input_shape), default=None) for option in NAMES}
 every_model = pytest.mark.parametrize("option", NAMES)
-every_shape = pytest.mark.parametrize(("option", "shape"), ACCEPTED, ids=str)
+every_spec = pytest.mark.parametrize(("option", "spec"), ACCEPTED,
+                                     ids=lambda value: value if isinstance(value, str) else called(value))
 
 
-def build(option, shape=None, seed=0, num_outputs=10, **changes):
+def build(option, spec=None, seed=0, num_outputs=10, **changes):
     """A model with weights that follow from the seed, its dropout layers bound to a generator."""
-    shape = SMALLEST[option] if shape is None else shape
+    spec = replace(spec or SMALLEST[option], num_outputs=num_outputs)
     with keyed_global(seed, "init"):
-        model = make("model", option, input_shape=shape, num_outputs=num_outputs, **changes)
+        model = made_for(with_defaults(option, **changes), spec)
     for noise in bind_noise(model, [dropout_rates(model)], torch.device("cpu")):
         noise.manual_seed(0)
     return model
 
 
-def inputs(shape, num_rows=5, dtype=torch.float32, seed=0):
-    return torch.randn(num_rows, *shape, dtype=dtype, generator=torch.Generator().manual_seed(seed))
+def inputs(spec, num_rows=5, dtype=torch.float32, seed=0, scale=1):
+    """Random inputs; texts of tokens end early."""
+    draw = torch.Generator().manual_seed(seed)
+    if spec.layout != "tokens":
+        return torch.randn(num_rows, *spec.input_shape, dtype=dtype, generator=draw) * scale
+    tokens = torch.randint(1, spec.vocabulary_size, (num_rows, *spec.input_shape), generator=draw)
+    ends = torch.randint(1, spec.input_shape[0], (num_rows, 1), generator=draw)
+    return tokens.masked_fill(torch.arange(spec.input_shape[0]) > ends, PADDING)
 
 
-def parts_with(option, shape, *overrides):
-    """Parts whose dataset has the shape."""
+def shape_of(spec, num_rows=5, num_outputs=10):
+    return (num_rows, *(spec.input_shape[:1] if spec.kind == "sequence" else ()), num_outputs)
+
+
+def parts_with(option, spec, *overrides):
+    """Parts whose dataset is of the spec."""
     targets = np.arange(60) % 10
-    arrays = Arrays(inputs(shape, 60).numpy(), targets, np.arange(50, 60))
-    made = replace(parts(*overrides), dataset=InMemory(spec_of(shape), arrays))
-    code, arguments = code_and_arguments("model", option)
-    return replace(made, model=partial(code, **arguments))
+    if spec.kind == "sequence":
+        targets = np.repeat(targets[:, None], spec.input_shape[0], axis=1)
+    arrays = Arrays(inputs(spec, 60).numpy(), targets, np.arange(50, 60))
+    made = replace(parts("preprocessing=[none]", *overrides), dataset=InMemory(spec, arrays))
+    return replace(made, model=with_defaults(option))
 
 
 @pytest.mark.parametrize("option", NAMES)
-@pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_model_maps_inputs_to_outputs_or_says_what_to_use_instead(option, shape):
-    if not accepts(option, shape):
+@pytest.mark.parametrize("spec", SPECS, ids=called)
+def test_model_maps_inputs_to_outputs_or_says_what_to_use_instead(option, spec):
+    if not accepts(option, spec):
         with pytest.raises(ConfigError, match=rf"^model={option} .*use model=\w+"):
-            build(option, shape)
+            build(option, spec)
         return
-    model = build(option, shape)
-    assert model(inputs(shape)).shape == (5, 10)
-    assert model.eval()(inputs(shape, 1)).shape == (1, 10)
-    assert build(option, shape, num_outputs=1).eval()(inputs(shape, 1)).shape == (1, 1)
+    model = build(option, spec)
+    assert model(inputs(spec)).shape == shape_of(spec)
+    assert model.eval()(inputs(spec, 1)).shape == shape_of(spec, 1)
+    assert build(option, spec, num_outputs=1).eval()(inputs(spec, 1)).shape == shape_of(spec, 1, 1)
 
 
 def test_model_accepts_one_of_the_shapes_at_least():
-    assert [option for option, shape in SMALLEST.items() if shape is None] == []
+    assert [option for option, spec in SMALLEST.items() if spec is None] == []
 
 
-@every_shape
-def test_model_on_the_meta_device_allocates_nothing_and_has_the_same_shapes(option, shape):
-    made = parts_with(option, shape)
+@every_spec
+def test_model_on_the_meta_device_allocates_nothing_and_has_the_same_shapes(option, spec):
+    made = parts_with(option, spec)
     before = torch.get_rng_state()
     meta = meta_model(made, made.dataset.spec())
     assert torch.equal(torch.get_rng_state(), before)
     assert all(tensor.is_meta for tensor in meta.state_dict().values())
-    real = build(option, shape)
+    real = build(option, spec)
     assert {name: (tensor.shape, tensor.dtype) for name, tensor in meta.state_dict().items()} == {
         name: (tensor.shape, tensor.dtype) for name, tensor in real.state_dict().items()}
-    assert meta(torch.empty(5, *shape, device="meta")).shape == (5, 10)
+    assert meta(inputs(spec).to("meta")).shape == shape_of(spec)
 
 
-@every_shape
-def test_model_work_of_a_step_is_counted_and_grows_with_the_batch(option, shape):
-    model, spec = build(option, shape), spec_of(shape)
+@every_spec
+def test_model_work_of_a_step_is_counted_and_grows_with_the_batch(option, spec):
+    model = build(option, spec)
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     one, two = (flops_per_step(model, spec, size) for size in (8, 16))
     assert 0 < one < math.inf
@@ -138,32 +167,32 @@ def test_model_initial_weights_are_the_same_bits_in_float64(option):
         assert other.dtype == (torch.float64 if other.is_floating_point() else other.dtype)
 
 
-@every_shape
-def test_model_gradient_reaches_every_parameter(option, shape):
-    model = build(option, shape)
-    model(inputs(shape)).logsumexp(dim=1).sum().backward()
+@every_spec
+def test_model_gradient_reaches_every_parameter(option, spec):
+    model = build(option, spec)
+    model(inputs(spec)).logsumexp(dim=-1).sum().backward()
     missing = [name for name, param in model.named_parameters() if param.grad is None or not param.grad.any()]
     # The bias before a normalization over the batch is cancelled by it.
     assert [name for name in missing if not name.endswith("bias")] == []
     assert [name for name, param in model.named_parameters() if param.grad is None] == []
 
 
-@every_shape
-def test_model_eval_output_is_deterministic_and_changes_nothing(option, shape):
-    model = build(option, shape).eval()
-    x, before = inputs(shape), {name: tensor.clone() for name, tensor in model.state_dict().items()}
+@every_spec
+def test_model_eval_output_is_deterministic_and_changes_nothing(option, spec):
+    model = build(option, spec).eval()
+    x, before = inputs(spec), {name: tensor.clone() for name, tensor in model.state_dict().items()}
     torch.manual_seed(1)
     first = model(x)
     torch.manual_seed(2)
     assert torch.equal(model(x), first)
-    assert torch.equal(x, inputs(shape))
+    assert torch.equal(x, inputs(spec))
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
 
 
-@every_shape
-def test_model_eval_output_of_a_row_does_not_depend_on_the_other_rows(option, shape):
-    model = build(option, shape).double().eval()
-    x, others = inputs(shape, dtype=torch.float64), inputs(shape, dtype=torch.float64, seed=1) * 100
+@every_spec
+def test_model_eval_output_of_a_row_does_not_depend_on_the_other_rows(option, spec):
+    model = build(option, spec).double().eval()
+    x, others = inputs(spec, dtype=torch.float64), inputs(spec, dtype=torch.float64, seed=1, scale=100)
     others[2] = x[2]
     together = model(x)
     torch.testing.assert_close(model(others)[2], together[2], rtol=1e-12, atol=1e-12)
@@ -174,13 +203,13 @@ def test_model_eval_output_of_a_row_does_not_depend_on_the_other_rows(option, sh
 
 @every_model
 def test_model_training_mode_differs_by_dropout_and_batch_normalization_alone(option):
-    model, shape = build(option), SMALLEST[option]
-    expected = model.eval()(inputs(shape))
+    model, spec = build(option), SMALLEST[option]
+    expected = model.eval()(inputs(spec))
     model.train()
     for module in model.modules():
         if isinstance(module, (Dropout, *BATCH_NORMS)):
             module.eval()
-    assert torch.equal(model(inputs(shape)), expected)
+    assert torch.equal(model(inputs(spec)), expected)
 
 
 @every_model
@@ -198,21 +227,29 @@ def test_model_draws_dropout_from_the_engine_alone(option):
 
 @every_model
 def test_model_sees_every_input(option):
-    model, shape = build(option).double().eval(), SMALLEST[option]
-    x = inputs(shape, 3, torch.float64).requires_grad_()
+    model, spec = build(option).double().eval(), SMALLEST[option]
+    x = inputs(spec, 3, torch.float64)
+    if spec.layout == "tokens":
+        x = inputs(spec, 3).clamp(min=1)
+        for place in range(spec.input_shape[0]):
+            other = x.clone()
+            other[:, place] = x[:, place] % (spec.vocabulary_size - 1) + 1
+            assert (model(other) != model(x)).any(dim=1).all()
+        return
+    x.requires_grad_()
     model(x).square().sum().backward()
     assert (x.grad.abs().sum(dim=0) > 0).all()
 
 
 @every_model
 def test_model_survives_a_checkpoint_bit_for_bit(option):
-    model, shape = build(option), SMALLEST[option]
-    model(inputs(shape))
+    model, spec = build(option), SMALLEST[option]
+    model(inputs(spec))
     saved = decode(encode(Checkpoint(model.state_dict(), {})), "memory").tensors
     other = build(option, seed=1)
-    assert not torch.equal(other.eval()(inputs(shape)), model.eval()(inputs(shape)))
+    assert not torch.equal(other.eval()(inputs(spec)), model.eval()(inputs(spec)))
     other.load_state_dict(saved)
-    assert torch.equal(other(inputs(shape)), model(inputs(shape)))
+    assert torch.equal(other(inputs(spec)), model(inputs(spec)))
     assert all(torch.equal(tensor, model.state_dict()[name]) for name, tensor in other.state_dict().items())
 
 
@@ -228,9 +265,9 @@ def test_model_biases_and_scales_of_norms_have_one_axis(option):
 
 @every_model
 def test_model_dead_units_are_watched(option):
-    model, shape = build(option), SMALLEST[option]
+    model, spec = build(option), SMALLEST[option]
     with dead_units(model, 1) as dead, eval_mode(model), torch.inference_mode():
-        model(inputs(shape, 64))
+        model(inputs(spec, 64))
     if any(isinstance(module, nn.ReLU) for module in model.modules()):
         assert 0 <= dead[0].item() < 1
     else:
@@ -239,11 +276,12 @@ def test_model_dead_units_are_watched(option):
 
 @every_model
 def test_model_in_float64_agrees_with_float32(option):
-    single, shape = build(option).eval(), SMALLEST[option]
+    single, spec = build(option).eval(), SMALLEST[option]
     double = build(option).double().eval()
-    out = double(inputs(shape, dtype=torch.float64))
+    x = inputs(spec, dtype=torch.float64)
+    out = double(x)
     assert out.dtype == torch.float64
-    torch.testing.assert_close(single(inputs(shape, dtype=torch.float64).float()).double(), out, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(single(x.float() if x.is_floating_point() else x).double(), out, rtol=1e-4, atol=1e-5)
 
 
 def variants(option, name):

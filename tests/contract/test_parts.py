@@ -14,14 +14,16 @@ import yaml
 from argument_values import accepts, candidates, ranges, unbounded_numbers
 from part_files import CONF, annotations, choice, code_and_arguments, option_names, saved
 
-from dlx.config.build import RUNTIME, argument_problems
+from dlx.config.build import argument_problems, runtime_of
 from dlx.config.options import LIST_GROUPS, PART_GROUPS, describe_option
 from dlx.core.ranges import problem
 from dlx.record.safe_yaml import read_yaml
 
 OPTIONS = [(group, option) for group in PART_GROUPS for option in option_names(group)]
 INTERVAL = re.compile(r"in ([\[(][^,()\[\]]+, ?[^,()\[\]]+[\])])")
-EXAMPLE_RUNTIME = {"model": {"input_shape": (1, 28, 28), "num_outputs": 10}}
+EXAMPLE_RUNTIME = {"input_shape": (1, 28, 28), "num_outputs": 10}
+EXAMPLE_TOKENS = {"input_shape": (28,), "num_outputs": 10, "layout": "tokens", "kind": "classification",
+                  "vocabulary_size": 20}
 
 every_part = pytest.mark.parametrize(("group", "option"), OPTIONS, ids=lambda value: value)
 
@@ -42,7 +44,7 @@ def documented_arguments(code):
 def test_part_yaml_and_runtime_give_exactly_the_arguments_of_the_code(group, option):
     code, arguments = code_and_arguments(group, option)
     parameters = inspect.signature(code).parameters.values()
-    runtime = RUNTIME.get(group, frozenset())
+    runtime = runtime_of(group, code, arguments)
     assert not {parameter.name for parameter in parameters if parameter.default is not parameter.empty}
     assert all(parameter.kind is parameter.POSITIONAL_OR_KEYWORD or parameter.kind is parameter.KEYWORD_ONLY
                for parameter in parameters)
@@ -56,7 +58,7 @@ def test_part_defaults_fit_their_annotations(group, option):
     hints = annotations(code)
     assert arguments.keys() <= hints.keys()
     assert {name: problem(hints[name], value) for name, value in arguments.items()} == dict.fromkeys(arguments)
-    assert argument_problems(option, code, arguments, RUNTIME.get(group, ())) == []
+    assert argument_problems(option, code, arguments, runtime_of(group, code, arguments)) == []
 
 
 @every_part
@@ -69,7 +71,7 @@ def test_part_numbers_have_ranges(group, option):
 @every_part
 def test_part_values_are_refused_exactly_where_the_annotation_forbids_them(group, option):
     code, arguments = code_and_arguments(group, option)
-    hints, runtime = annotations(code), RUNTIME.get(group, ())
+    hints, runtime = annotations(code), runtime_of(group, code, arguments)
     for name, default in arguments.items():
         for value in candidates(hints[name], default):
             problems = argument_problems("here", code, {**arguments, name: value}, runtime)
@@ -86,7 +88,7 @@ def test_part_values_are_refused_exactly_where_the_annotation_forbids_them(group
 @every_part
 def test_part_arguments_missing_unknown_or_of_runtime_are_named(group, option):
     code, arguments = code_and_arguments(group, option)
-    runtime = RUNTIME.get(group, frozenset())
+    runtime = runtime_of(group, code, arguments)
     wrong = {"no_such_argument": 1, **dict.fromkeys(sorted(runtime), 1)}
     problems = argument_problems("here", code, wrong, runtime)
     assert problems[0].startswith("here.no_such_argument is not an argument of ")
@@ -116,7 +118,9 @@ def test_part_docstring_states_the_ranges_that_are_checked(group, option):
 @every_part
 def test_part_construction_changes_neither_arguments_nor_global_state(group, option):
     code, arguments = code_and_arguments(group, option)
-    given = {**copy.deepcopy(arguments), **EXAMPLE_RUNTIME.get(group, {})}
+    runtime = runtime_of(group, code, arguments)
+    example = EXAMPLE_TOKENS if "vocabulary_size" in runtime else EXAMPLE_RUNTIME
+    given = {**copy.deepcopy(arguments), **{name: example[name] for name in runtime}}
     before = global_state()
     made = code(**given)
     if group == "model":

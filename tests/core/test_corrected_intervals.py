@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from dlx.core.intervals import corrected_t, student_t
-from dlx.core.repeats import mean_interval, overlap
+from dlx.core.overlap import mean_interval, overlap
 
 RESULTS = [0.91, 0.94, 0.90, 0.93, 0.92]
 

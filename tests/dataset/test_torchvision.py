@@ -1,16 +1,14 @@
 """Data sets that torchvision reads: in their formats, absent, damaged, hostile, downloaded and without network."""
 
-import functools
-import http.server
 import pickle
-import threading
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torchvision_files
 from part_files import make
-from torchvision_files import CHECKED, OPTIONS, idx, publish, reader, write
+from torchvision_files import CHECKED, OPTIONS, idx, offer, publish, reader, serving, write
 
 from dlx.core.errors import ArtefactError, DlxError, StorageError
 from dlx.dataset.torchvision import CIFAR10, CIFAR100, EMNIST, MNIST
@@ -46,22 +44,11 @@ def no_network(monkeypatch):
 
 
 @pytest.fixture
-def archives(tmp_path, monkeypatch):
-    """A folder that a web server of this process serves, and its address."""
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *_):
-            pass
-
-    folder = tmp_path / "served"
-    folder.mkdir()
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(folder)))
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield folder, f"http://127.0.0.1:{server.server_address[1]}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+def served(tmp_path):
+    """A web server on an empty folder."""
+    (tmp_path / "served").mkdir()
+    with serving(tmp_path / "served") as server:
+        yield server
 
 
 @pytest.fixture
@@ -158,7 +145,7 @@ def test_torchvision_set_absent_without_download_says_where_it_looked_and_what_t
 @pytest.mark.parametrize(("option", "missing"), FILES)
 def test_torchvision_set_with_one_file_missing_is_absent(small, option, missing):
     folder, _ = small(option)
-    (make("dataset", option).place(str(folder)) / missing).unlink()
+    (make("dataset", option).paths(str(folder))[0].parent / missing).unlink()
     with pytest.raises(StorageError, match=r"dataset\.download is false"):
         load(option, folder)
 
@@ -189,23 +176,34 @@ def test_mnist_in_a_folder_that_cannot_be_made_is_a_storage_error(tmp_path, no_n
 
 
 @every_option
-def test_torchvision_set_is_downloaded_from_its_archives_and_they_are_not_kept(option, small, archives, monkeypatch,
+def test_torchvision_set_is_downloaded_from_its_archives_and_they_are_not_kept(option, small, served, monkeypatch,
                                                                                tmp_path):
     folder, held = small(option)
-    torchvision_files.serve(monkeypatch, option, folder, *archives)
+    offer(monkeypatch, option, folder, served)
     assert_holds(load(option, tmp_path / "new", download=True), held)
     assert data_files(tmp_path / "new") == data_files(folder)
 
 
 @every_option
-def test_torchvision_set_whose_archive_was_exchanged_is_not_taken(option, small, archives, monkeypatch, tmp_path):
+def test_torchvision_set_whose_archive_was_exchanged_is_not_taken(option, small, served, monkeypatch, tmp_path):
     folder, _ = small(option)
-    torchvision_files.serve(monkeypatch, option, folder, *archives)
-    for path in archives[0].iterdir():
+    offer(monkeypatch, option, folder, served)
+    for path in served.folder.iterdir():
         path.write_bytes(path.read_bytes() + b"more")
     with pytest.raises(StorageError, match="could not be downloaded"):
         load(option, tmp_path / "new", download=True)
     assert data_files(tmp_path / "new") == []
+
+
+@every_option
+def test_torchvision_set_is_downloaded_once_for_all_who_want_it(option, small, served, monkeypatch, tmp_path):
+    folder, held = small(option)
+    offer(monkeypatch, option, folder, served)
+    with ThreadPoolExecutor(3) as workers:
+        for arrays in workers.map(lambda _: load(option, tmp_path / "new", download=True), range(3)):
+            assert_holds(arrays, held)
+    # torchvision asks twice for each file, first where it is redirected to.
+    assert set(Counter(served.asked).values()) == {2}
 
 
 def damage_cut(raw):
@@ -247,7 +245,7 @@ def test_mnist_damaged_files_are_refused_and_not_called_absent(small, no_network
 @pytest.mark.parametrize(("option", "name"), [(option, name) for option, name in FILES if option in CHECKED])
 def test_torchvision_set_with_one_bit_changed_is_refused_and_the_file_named(small, option, name, no_network):
     folder, _ = small(option)
-    path = make("dataset", option).place(str(folder)) / name
+    path = make("dataset", option).paths(str(folder))[0].parent / name
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
@@ -271,7 +269,7 @@ class Hostile:
 def test_hostile_cifar_file_is_refused_before_it_can_do_anything(small, option, name, tmp_path):
     folder, _ = small(option)
     hostile = pickle.dumps(Hostile(tmp_path / "executed"))
-    (make("dataset", option).place(str(folder)) / name).write_bytes(hostile)
+    (make("dataset", option).paths(str(folder))[0].parent / name).write_bytes(hostile)
     with pytest.raises(ArtefactError, match="is not the published file"):
         load(option, folder)
     assert not (tmp_path / "executed").exists()

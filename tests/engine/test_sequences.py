@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import csv
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
 from member_runs import assert_equals_solo, one
-from part_files import make, parts
+from part_files import code_and_arguments, make, parts
 from small_runs import InMemory, session, train
 from torch import nn
 
@@ -20,6 +21,7 @@ from dlx.core.errors import ConfigError
 from dlx.core.ragged import Ragged
 from dlx.core.types import IGNORED, PADDING, Arrays, SplitIds, TaskSpec
 from dlx.engine import evaluate
+from dlx.engine.build import made_for
 from dlx.engine.data import next_tokens, prepare
 from dlx.engine.start import start
 from dlx.record import layout
@@ -34,7 +36,7 @@ VOCABULARY, LENGTH = 7, 6
 class EachToken(nn.Module):
     """Logits of a position from its own token."""
 
-    def __init__(self, input_shape, num_outputs, vocabulary_size):
+    def __init__(self, input_shape, num_outputs, vocabulary_size, kind):
         super().__init__()
         self.words = nn.Embedding(vocabulary_size, 5)
         self.head = nn.Linear(5, num_outputs)
@@ -168,3 +170,38 @@ def test_sequence_run_leaves_a_row_for_each_sequence_and_a_report(next_token, tm
         summary["loss", "test"], rel=1e-7)
     lengths = [bound for group in found for bound in group["length"]]
     assert lengths == sorted(lengths)
+
+
+@pytest.mark.parametrize("option", ["window", "bag"])
+def test_sequence_models_of_tokens_train_as_members_as_alone(option):
+    data = doubled()
+    if option == "bag":
+        labels = (data.arrays.inputs == 3).any(axis=1).astype(np.int64)
+        spec = TaskSpec("classification", "tokens", (LENGTH,), 2, ("no", "yes"), vocabulary_size=VOCABULARY)
+        data = InMemory(spec, Arrays(data.arrays.inputs, labels, data.arrays.test_ids))
+    metrics = METRICS if option == "window" else {"accuracy": make("metric", "accuracy")}
+    code, arguments = code_and_arguments("model", option)
+    small = {"width": 8, "depth": 1} | ({"context": 3, "embedding_width": 5} if option == "window" else {})
+    runs = [one(*OVERRIDES, f"seed={seed}", f"optimizer.lr={0.05 / (seed + 1)}", data=data, metrics=metrics,
+                model=partial(code, **{**arguments, **small, "dropout_rate": seed / 10})) for seed in range(3)]
+    kept = assert_equals_solo(runs)
+    assert kept[0].rows[-1]["train_eval_loss"] < kept[0].rows[0]["train_eval_loss"]
+
+
+@pytest.mark.parametrize("option", ["mlp", "linear", "cnn"])
+def test_sequence_and_tokens_are_refused_by_models_that_do_not_know_them(option):
+    code, arguments = code_and_arguments("model", option)
+    tokens = TaskSpec("classification", "tokens", (6,), 2, ("no", "yes"), vocabulary_size=9)
+    with pytest.raises(ConfigError, match=rf"model={option} takes numbers, not tokens: use model=bag.*\[tfidf\]"):
+        made_for(partial(code, **arguments), tokens)
+    with pytest.raises(ConfigError, match=rf"model={option} gives one answer for a whole input"):
+        made_for(partial(code, **arguments), TaskSpec("sequence", "series", (6, 3), 2))
+
+
+def test_models_of_a_users_keep_their_own_arguments_of_names_that_are_offered():
+    class Own(nn.Linear):
+        def __init__(self, input_shape, num_outputs, kind, layout):
+            super().__init__(*input_shape, num_outputs)
+            self.told = kind, layout
+
+    assert made_for(partial(Own, kind="mine"), TaskSpec("regression", "table", (3,), 1)).told == ("mine", "table")

@@ -402,6 +402,22 @@ def test_stack_convolves_in_both_forms_as_alone(form, model, training):
             torch.testing.assert_close(dict(stacked.named_buffers())[name][number], buffer)
 
 
+@pytest.mark.parametrize("options", [{}, {"padding_idx": 0}, {"scale_grad_by_freq": True}], ids=str)
+@pytest.mark.parametrize("shape", [(4,), (4, 6), (4, 2, 3)])
+def test_stack_looks_tokens_up_in_the_table_of_each_member(shape, options):
+    draw = torch.Generator().manual_seed(0)
+    tables = [nn.Embedding(7, 5, **options).double() for _ in range(3)]
+    tokens = torch.randint(7, (3 * shape[0], *shape[1:]), generator=draw)
+    scale = torch.randn(3 * shape[0], *shape[1:], 5, generator=draw, dtype=torch.float64)
+    stacked = stack(tables)
+    (stacked(tokens) * scale).sum().backward()
+    for number, (own, own_tokens, own_scale) in enumerate(zip(tables, tokens.chunk(3), scale.chunk(3), strict=True)):
+        expected = own(own_tokens)
+        assert torch.equal(stacked(tokens).chunk(3)[number], expected)
+        (expected * own_scale).sum().backward()
+        torch.testing.assert_close(stacked.weight.grad[number], own.weight.grad, rtol=1e-12, atol=1e-12)
+
+
 @pytest.mark.parametrize("model", [RawParameters, WithOwnNorm])
 def test_stack_counts_dead_units_of_each_member(model):
     kept = fitted(runs_of(model))

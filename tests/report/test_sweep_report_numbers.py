@@ -5,17 +5,20 @@ import itertools
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from report_sweeps import grid, load, measured, noisy_grid, sampled, write_sweep
 from scipy import stats
 from statsmodels.formula.api import ols
 from statsmodels.stats.anova import anova_lm
 from statsmodels.stats.power import TTestPower
 
+from dlx.core.intervals import corrected_t
 from dlx.report.sweep import compare, effects, importance, interactions, optimism, tradeoff
 from dlx.report.sweep.complete import complete_part
 from dlx.report.sweep.decompose import decompose, to_grid
 from dlx.report.sweep.estimates import estimate, num_seeds_to_decide, paired_power
 from dlx.report.sweep.points import mean_over_seeds
+from dlx.report.sweep.render import compose_sweep
 
 AXES = {"model": ["mlp", "cnn"], "optimizer.lr": ["0.001", "0.01", "0.1"], "regularizer": ["none", "l2"]}
 
@@ -281,3 +284,31 @@ def test_left_out_seed_equals_a_loop(tmp_path):
         chosen = min(range(6), key=lambda point: np.mean(others[point]))
         losses.append(sweep.val[chosen][seed] - np.mean(others[chosen]))
     assert optimism.left_out_seed(sweep).value == pytest.approx(np.mean(losses))
+
+
+def test_means_over_folds_have_the_corrected_interval_and_differences_too(tmp_path):
+    draw = np.random.default_rng(5)
+    settings = grid({"optimizer.lr": ["0.01", "0.1"], "split.fold": list("01234")})
+    values = {(setting["optimizer.lr"], setting["split.fold"]): measured(float(draw.normal(1, 0.1)), test=0.7)
+              for setting in settings}
+    folder = write_sweep(tmp_path, settings, lambda setting: values[setting["optimizer.lr"], setting["split.fold"]],
+                         "best_val_loss")
+    # The folds of a sweep differ in their configuration.
+    plan = yaml.safe_load((folder / "sweep.yaml").read_text())
+    for run, setting in zip(plan["runs"], settings, strict=True):
+        run["values"] = {"split": {"fold": int(setting["split.fold"])}}
+    (folder / "sweep.yaml").write_text(yaml.safe_dump(plan))
+    sweep = load(folder)
+    assert [axis.key for axis in sweep.axes] == ["optimizer.lr"]
+    assert sweep.seeds == tuple(f"fold {number}" for number in range(5))
+    val = np.array([[values[lr, fold]["val_loss"] for fold in "01234"] for lr in ("0.01", "0.1")])
+    for point in (0, 1):
+        found, expected = sweep.estimate("val", point), corrected_t(val[point], 360 / 1078, 0.95)
+        assert (found.low, found.high) == pytest.approx(expected[:2], rel=1e-7)
+    best, other = sweep.order
+    expected = corrected_t(val[other] - val[best], 360 / 1078, 0.95)
+    assert (sweep.to_best[other].low, sweep.to_best[other].high) == pytest.approx(expected[:2], rel=1e-6)
+    document = compose_sweep(sweep)
+    assert "corrected for their overlap (Nadeau and Bengio 2003)" in str(document)
+    assert "split.fold" not in [axis.key for axis in sweep.axes]
+    assert not any("seed=range" in command.text for section in document.sections for command in section.commands)

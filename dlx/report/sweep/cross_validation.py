@@ -9,6 +9,8 @@ from dlx.report.section import Section, Table
 from dlx.report.sweep.basis import basis
 from dlx.report.sweep.points import Array, Sweep
 
+LEAK = ("how the chosen configuration does on rows that played no part in the choice: what one fold tests on is val of "
+        "others (split=nested keeps them apart); nor ")
 COLUMNS = ("fold", "train_eval", "val", "test", "gap on test")
 
 
@@ -35,6 +37,7 @@ def section(sweep: Sweep) -> Section | None:
             f"examples, so s/√J alone would be too narrow.",
             f"{words.count(mean['test'].n, 'fold')}, each trained on other rows; {words.label(sweep.metric)} is "
             f"measured at the checkpoint that val chose.",
+            f"{LEAK if sweep.axes and any(name.startswith('fold ') for name in sweep.seeds) else ''}"
             "how one of the models does on new data: the mean is of the way to train, on train sets of this size. The "
             "correction is itself approximate; no unbiased estimate of this variance is known."),
         values={"folds": list(sweep.seeds), "ratios": dict(sweep.overlap.ratios),

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dlx.core.repeats import Overlap, mean_interval
+from dlx.core.overlap import Overlap, mean_interval
 from dlx.report import words
 
 LEVEL = 0.95
@@ -48,7 +48,7 @@ NOTHING = Estimate(None, None, None, 0)
 
 
 def estimate(values: Array, split: str = "val", overlap: Overlap | None = None) -> Estimate:
-    """Return mean and 95% interval of the finite values; see `dlx.core.repeats.mean_interval`."""
+    """Return mean and 95% interval of the finite values; see `dlx.core.overlap.mean_interval`."""
     known = values[np.isfinite(values)]
     if known.size == 0:
         return NOTHING

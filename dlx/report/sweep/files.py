@@ -14,6 +14,7 @@ from typing import Any
 from dlx.core.errors import ArtefactError
 from dlx.record import layout
 from dlx.record.safe_yaml import read_json, read_text, read_yaml
+from dlx.report.checks import Checks, parse_checks
 
 SPLITS = ("train_eval", "val", "test", "gap")
 DONE = "done"
@@ -53,6 +54,7 @@ class SweepFiles:
         runs: in the order of the plan.
         greater_is_better: by metric.
         num_examples: by split, of the first run that is done.
+        checks: of data, and the run that it is of: the first that left any.
     """
 
     dataset: str | None
@@ -62,6 +64,7 @@ class SweepFiles:
     keys: tuple[str, ...]
     greater_is_better: Mapping[str, bool]
     num_examples: Mapping[str, int]
+    checks: tuple[str, Checks] | None = None
 
 
 def read_sweep(folder: Path) -> SweepFiles:
@@ -85,7 +88,12 @@ def read_sweep(folder: Path) -> SweepFiles:
     return SweepFiles(
         dataset=None if not isinstance(dataset, Mapping) else str(dataset.get("part")),
         selection=str(rule), typed=tuple(_lines(typed)), runs=runs, keys=keys, greater_is_better=better,
-        num_examples=sizes)
+        num_examples=sizes, checks=_checks(folder, runs))
+
+
+def _checks(folder: Path, runs: Sequence[Run]) -> tuple[str, Checks] | None:
+    paths = ((run.hash, folder / layout.RUNS / run.hash / layout.HYGIENE) for run in runs)
+    return next(((name, parse_checks(read_json(path))) for name, path in paths if path.is_file()), None)
 
 
 def _first(plan: Mapping[str, Any], key: str) -> Any:

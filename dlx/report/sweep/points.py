@@ -11,7 +11,8 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from dlx.core.repeats import FOLDS, REPEATED, SEED, Overlap, overlap
+from dlx.core.overlap import Overlap, overlap
+from dlx.core.repeats import FOLDS, REPEATED, SEED
 from dlx.report import words
 from dlx.report.sweep.axes import Axis, make_axis, readable
 from dlx.report.sweep.estimates import Estimate, estimate

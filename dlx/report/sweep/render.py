@@ -12,6 +12,7 @@ from dlx.report.sweep import (
     effects,
     facts,
     failures,
+    hygiene,
     importance,
     interactions,
     leaderboard,
@@ -29,7 +30,7 @@ from dlx.report.write import write
 SECTIONS: tuple[Callable[[Sweep], Section | None], ...] = (
     verdict.section, cross_validation.section, next_steps.section, leaderboard.section, effects.section,
     interactions.section, importance.section, parallel.section, tradeoff.section, optimism.section,
-    failures.section, facts.section)
+    failures.section, hygiene.section, facts.section)
 
 
 @dataclass(frozen=True)
