@@ -75,15 +75,15 @@ def test_user_part_is_checked_like_any_other(dlx, mine):
     assert (wide.code, wide.err) == (2, "dlx: model.width must be a whole number in [1, 65536], got 0\n")
     unknown = dlx("validate", "--config-dir", folder, "model=bottlenek")
     assert unknown.err == ("dlx: model=bottlenek does not exist; model is one of bag, bottleneck, cnn, linear, mlp, "
-                           "window; did you mean bottleneck?\n")
+                           "resnet, window; did you mean bottleneck?\n")
     alone = dlx("validate", "model=bottleneck")
-    assert alone.err == "dlx: model=bottleneck does not exist; model is one of bag, cnn, linear, mlp, window\n"
+    assert alone.err == "dlx: model=bottleneck does not exist; model is one of bag, cnn, linear, mlp, resnet, window\n"
 
 
 def test_user_part_is_listed_and_shown(dlx, mine):
     folder, _ = mine
     listed = json.loads(dlx("list", "model", "--config-dir", folder, "--json").out)
-    assert list(listed) == ["bag", "bottleneck", "cnn", "linear", "mlp", "window"]
+    assert list(listed) == ["bag", "bottleneck", "cnn", "linear", "mlp", "resnet", "window"]
     assert listed["bottleneck"] == {"about": "Narrow in the middle.", "defaults": {"width": 5}}
     shown = json.loads(dlx("show", "--config-dir", folder, "model=bottleneck", "--json").out)
     assert shown["num_parameters"] == 64 * 5 + 5 + 5 * 10 + 10

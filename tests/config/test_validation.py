@@ -190,7 +190,7 @@ def test_validation_shows_values_as_they_are_typed(dlx):
         "optimizer.nesterov must be true or false, got 'maybe' (its default is false)")
     assert "got true" in dlx("validate", "model.width=true").err
     assert dlx("validate", "model=null").err == said(
-        "model=null does not exist; model is one of bag, cnn, linear, mlp, window")
+        "model=null does not exist; model is one of bag, cnn, linear, mlp, resnet, window")
 
 
 @pytest.mark.parametrize(("given", "meant"), [("modle=cnn", "model"), ("optimiser=sgd", "optimizer"),
