@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from dlx.core.errors import ConfigError, StorageError
-from dlx.core.own_file import listed
+from dlx.core.errors import ConfigError
+from dlx.core.wording import listed
 
 UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 SEPARATORS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|", "space": " "}
@@ -38,15 +38,10 @@ def read_text(path: Path, encoding: str) -> str:
     """Return what a text file says, without the mark that may stand before it, lines ending in a line feed.
 
     Raises:
-        StorageError: it may not be read.
+        OSError: it may not be read.
         ConfigError: it is empty, or no text of the encoding; says the line.
     """
-    if path.is_dir():
-        raise ConfigError(f"dataset.path={path} is a folder; name a file in it")
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise StorageError(f"{path} cannot be read: {error.strerror or error}") from error
+    data = path.read_bytes()
     if not data.strip():
         raise ConfigError(f"{path} is empty ({len(data)} bytes); name a file with text")
     is_utf_8 = codecs.lookup(encoding).name in ("utf-8", "utf-8-sig")

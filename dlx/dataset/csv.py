@@ -10,11 +10,11 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, TextIO
 
-from dlx.core.errors import ConfigError, StorageError
+from dlx.core.errors import ConfigError
 from dlx.core.frame import Role, Table, TableFile, Wishes
-from dlx.core.own_file import SHOWN, listed
 from dlx.core.ranges import Range
 from dlx.core.target import Task
+from dlx.core.wording import SHOWN, listed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -91,8 +91,6 @@ class CSV(TableFile):
             return Table(frame, lines)
         except UnicodeError as error:
             raise ConfigError(_undecodable(path, self.form.encoding)) from error
-        except OSError as error:
-            raise StorageError(f"{path} cannot be read: {error.strerror or error}") from error
 
 
 class Lines(NamedTuple):
@@ -141,8 +139,6 @@ def opened(path: Path, form: Form) -> TextIO:
 
 def refuse_others(path: Path, form: Form) -> None:
     """Raise ConfigError where a file is no text in the encoding, by its first bytes."""
-    if path.is_dir():
-        raise ConfigError(f"dataset.path={path} is a folder; name a file in it")
     with open(path, "rb") as file:
         head = file.read(HEAD_BYTES)
     if not head.strip():
@@ -257,5 +253,3 @@ def _undecodable(path: Path, encoding: str) -> str:
         line, byte = data[: error.start].count(b"\n") + 1, f" (byte 0x{data[error.start]:02x})"
     advice = "dataset.encoding=latin-1 or cp1252 reads most others" if encoding == "utf-8" else "name its encoding"
     return f"{path}, line {line} is not {encoding} text{byte}; {advice}, or save the file as UTF-8"
-
-

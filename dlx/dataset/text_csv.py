@@ -12,17 +12,18 @@ import numpy as np
 
 from dlx.core.errors import ConfigError
 from dlx.core.frame import note
-from dlx.core.own_file import Kept, find, near
+from dlx.core.own_file import OwnFile
 from dlx.core.ragged import Ragged
 from dlx.core.target import Task, read_target
 from dlx.core.text_file import SEPARATORS, TextRows, check_encoding, read_text, refuse_empty
 from dlx.core.types import Arrays, TaskSpec
+from dlx.core.wording import near
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-class TextCSV:
+class TextCSV(OwnFile):
     """A table in a text file, of which one column holds texts and another what is to be told of them.
 
     Args:
@@ -42,33 +43,16 @@ class TextCSV:
     def __init__(self, path: str, text: str, target: str | None, task: Task, notes: list[str],
                  separator: Literal["comma", "semicolon", "tab", "pipe"], encoding: str) -> None:
         check_encoding(encoding)
-        self.path = path
+        super().__init__(path)
         self.text = text
         self.target = target
         self.task: Task = task
         self.notes = notes
         self.separator = separator
         self.encoding = encoding
-        self._kept = Kept()
 
-    def spec(self) -> TaskSpec | None:
-        """Say nothing: classes are in the file."""
-        return None
-
-    def load(self, data_dir: str) -> Arrays:
-        """Return texts, targets [N], notes, and the spec that the target makes.
-
-        Args:
-            data_dir: a folder in which a path that is not absolute is looked for, after the current one.
-
-        Raises:
-            StorageError: there is no such file, or it may not be read.
-            ConfigError: it is no such table, or cannot be learnt from; says line or column.
-        """
-        path = find(self.path, data_dir)
-        return self._kept.arrays([path], lambda: self._arrays(path))
-
-    def _arrays(self, path: Path) -> Arrays:
+    def arrays(self, path: Path, data_dir: str) -> Arrays:
+        """Return texts, targets [N], notes, and the spec that the target makes."""
         content, sign = read_text(path, self.encoding), SEPARATORS[self.separator]
         (_, names), *rows = self._rows(content, path)
         self._check_columns(names, path)

@@ -204,7 +204,7 @@ def test_table_that_is_absent_says_where_it_was_looked_for(tmp_path, monkeypatch
 def test_table_that_may_not_be_read_says_so(tmp_path):
     (tmp_path / "t.csv").write_text(ROWS)
     (tmp_path / "t.csv").chmod(0)
-    with pytest.raises(StorageError, match=r"t\.csv cannot be read: Permission denied"):
+    with pytest.raises(StorageError, match=r"cannot read .*t\.csv: Permission denied"):
         make("dataset", "csv", path=str(tmp_path / "t.csv"), target="y").load("")
 
 
