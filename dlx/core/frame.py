@@ -167,9 +167,7 @@ def input_names(names: Sequence[str], wishes: Wishes, place: Place) -> list[str]
         ConfigError: the user named columns that do not exist, or the target twice, or none is left.
     """
     said = {"dataset.target": [wishes.target], "dataset.types": list(wishes.types), "dataset.notes": wishes.notes}
-    problems = [f"{key} names {column}, and {place.name} has no such column"
-                f"{near(column, names) or _columns(names)}"
-                for key, given in said.items() for column in given if column not in names]
+    problems = unknown_columns(said, names, place)
     problems += [f"{key} names {wishes.target}, which is the target" for key, given in list(said.items())[1:]
                  if wishes.target in given]
     if problems:
@@ -180,6 +178,17 @@ def input_names(names: Sequence[str], wishes: Wishes, place: Place) -> list[str]
         raise ConfigError(f"{place.name}: no column is left as an input; beside the target {wishes.target} there "
                           f"are {', '.join(names)}")
     return inputs
+
+
+def unknown_columns(said: Mapping[str, Sequence[str]], names: Sequence[str], place: Place) -> list[str]:
+    """Say which columns do not exist.
+
+    Args:
+        said: columns by the key that names them.
+        names: of the columns that there are.
+    """
+    return [f"{key} names {column}, and {place.name} has no such column{near(column, names) or _columns(names)}"
+            for key, given in said.items() for column in given if column not in names]
 
 
 def _columns(names: Sequence[str]) -> str:

@@ -12,7 +12,7 @@ from dlx.core.own_file import OwnFile
 from dlx.core.ragged import Ragged
 from dlx.core.ranges import Range
 from dlx.core.target import Target, read_target
-from dlx.core.text_file import SEPARATORS, TextRows, check_encoding, read_text, refuse_empty
+from dlx.core.text_file import SEPARATORS, TextRows, codec, read_text, refuse_empty
 from dlx.core.types import Arrays, TaskSpec
 
 
@@ -36,13 +36,12 @@ class TextLines(OwnFile):
     def __init__(self, path: str, task: Literal["classification", "regression", "next_token"],
                  label: Literal["before", "after"], separator: Literal["tab", "comma", "semicolon", "pipe", "space"],
                  characters: Annotated[int, Range("[16, 1000000]")], encoding: str) -> None:
-        check_encoding(encoding)
         super().__init__(path)
         self.task: Literal["classification", "regression", "next_token"] = task
         self.label = label
         self.separator = separator
         self.characters = characters
-        self.encoding = encoding
+        self.encoding = codec(encoding)
 
     def arrays(self, path: Path, data_dir: str) -> Arrays:
         """Return texts, targets [N], the spec that the labels make, and the line of each text."""
