@@ -87,7 +87,7 @@ class TableFile(ABC):
             StorageError: there is no such file.
             ConfigError: it lacks a column, or one holds something else.
         """
-        inputs = inputs_of(self.read(find(path, data_dir)), spec.columns)
+        inputs = inputs_of(self.read(find(path, data_dir, "")), spec.columns)
         return inputs, np.arange(len(inputs))
 
 

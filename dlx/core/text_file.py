@@ -42,7 +42,7 @@ def read_text(path: Path, encoding: str) -> str:
         ConfigError: it is empty, or no text of the encoding; says the line.
     """
     if path.is_dir():
-        raise ConfigError(f"dataset.path={path} is a folder; name a file in it")
+        raise ConfigError(f"{path} is a folder; name a file in it")
     try:
         data = path.read_bytes()
     except OSError as error:

@@ -142,7 +142,7 @@ def opened(path: Path, form: Form) -> TextIO:
 def refuse_others(path: Path, form: Form) -> None:
     """Raise ConfigError where a file is no text in the encoding, by its first bytes."""
     if path.is_dir():
-        raise ConfigError(f"dataset.path={path} is a folder; name a file in it")
+        raise ConfigError(f"{path} is a folder; name a file in it")
     with open(path, "rb") as file:
         head = file.read(HEAD_BYTES)
     if not head.strip():

@@ -68,13 +68,35 @@ class TextCSV:
         path = find(self.path, data_dir)
         return self._kept.arrays([path], lambda: self._arrays(path))
 
+    def more(self, path: str, data_dir: str, spec: TaskSpec) -> tuple[Ragged, np.ndarray]:
+        """Read the texts of another table, without need of a target.
+
+        Returns:
+            texts, and ids [N], the rows.
+
+        Raises:
+            StorageError, ConfigError: see `load`.
+        """
+        where = find(path, data_dir, "")
+        content = read_text(where, self.encoding)
+        (_, names), *rows = self._rows(content, where)
+        if self.text not in names:
+            raise ConfigError(f"{where} has no column {self.text}, the run's column of texts"
+                              f"{near(self.text, names) or '; there are ' + ', '.join(names[:30])}")
+        texts, _ = self._texts(names, rows, where)
+        return Ragged.of_texts(texts), np.arange(len(texts))
+
+    def _texts(self, names: list[str], rows: list[tuple[int, list[str]]], path: Path) -> tuple[list[str], TextRows]:
+        place = TextRows(str(path), [line for line, _ in rows])
+        texts = [cells[names.index(self.text)] for _, cells in rows]
+        refuse_empty(texts, f"{path}: column {self.text}", place)
+        return texts, place
+
     def _arrays(self, path: Path) -> Arrays:
         content, sign = read_text(path, self.encoding), SEPARATORS[self.separator]
         (_, names), *rows = self._rows(content, path)
         self._check_columns(names, path)
-        place = TextRows(str(path), [line for line, _ in rows])
-        texts = [cells[names.index(self.text)] for _, cells in rows]
-        refuse_empty(texts, f"{path}: column {self.text}", place)
+        texts, place = self._texts(names, rows, path)
         wanted = [*self.notes, *([] if self.target is None else [self.target])]
         frame = _frame(content, sign, wanted)
         notes = {name: note(frame[name]) for name in self.notes}
