@@ -77,7 +77,7 @@ def find(path: str, data_dir: str, key: str = "dataset.path") -> Path:
     """Return a file or folder that was named by an absolute path, or one under the current folder or data_dir.
 
     Args:
-        key: that names it, for messages.
+        key: that names it, for messages; empty where it was named by itself.
 
     Raises:
         StorageError: it is in none of them.
@@ -89,7 +89,8 @@ def find(path: str, data_dir: str, key: str = "dataset.path") -> Path:
             return place
     advice = "" if given.is_absolute() else ("; write a path from the current folder or an absolute one, or set "
                                              "data_dir or DLX_DATA_DIR to the folder that holds it")
-    raise StorageError(f"{key}={path} is not there: looked for {' and '.join(map(str, places))}{advice}")
+    named = f"{key}={path}" if key else path
+    raise StorageError(f"{named} is not there: looked for {' and '.join(map(str, places))}{advice}")
 
 
 @contextlib.contextmanager

@@ -79,7 +79,7 @@ class AudioFolder:
         Raises:
             ConfigError, StorageError: see `load`.
         """
-        where = find(path, data_dir, "the path")
+        where = find(path, data_dir, "")
         with opened(where, None, SUFFIXES) as files:
             refuse_others(where, Listing.of(files), SUFFIXES, WHAT)
             names, waves = zip(*self._waves([where], [files], spec.sample_rate), strict=True)

@@ -80,7 +80,7 @@ class ImageFolder:
         Raises:
             ConfigError, StorageError: see `load`.
         """
-        where = find(path, data_dir, "the path")
+        where = find(path, data_dir, "")
         with opened(where, None, SUFFIXES) as files:
             refuse_others(where, Listing.of(files), SUFFIXES, WHAT)
             names, images = zip(*self._images([where], [files], spec.input_shape), strict=True)

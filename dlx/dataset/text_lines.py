@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
 
+from dlx.core.column import is_number
 from dlx.core.errors import ConfigError
-from dlx.core.own_file import OwnFile
+from dlx.core.own_file import OwnFile, find
 from dlx.core.ragged import Ragged
 from dlx.core.ranges import Range
 from dlx.core.target import Target, read_target
 from dlx.core.text_file import SEPARATORS, TextRows, codec, read_text, refuse_empty
 from dlx.core.types import Arrays, TaskSpec
 
+log = logging.getLogger("dlx")
 
 class TextLines(OwnFile):
     """Documents with labels, one in each line: "good<tab>I liked it"; or a text of which to tell the next token.
@@ -42,6 +45,28 @@ class TextLines(OwnFile):
         self.separator = separator
         self.characters = characters
         self.encoding = codec(encoding)
+
+    def more(self, path: str, data_dir: str, spec: TaskSpec) -> tuple[Ragged, np.ndarray]:
+        """Read texts, one in each line. Where every line begins (or ends) with a label, labels are left out.
+
+        Returns:
+            texts, and ids [N], the rows without blank lines.
+
+        Raises:
+            StorageError, ConfigError: see `load`.
+        """
+        where = find(path, data_dir, "the path")
+        lines = [line for line in read_text(where, self.encoding).split("\n") if line.strip()]
+        if all(self._has_label(line, spec) for line in lines):
+            log.warning("%s has labels before or after every text; they are left out", where)
+            lines = self._divided(lines, TextRows(str(where), range(1, len(lines) + 1)))[1]
+        return Ragged.of_texts([line.strip() for line in lines]), np.arange(len(lines))
+
+    def _has_label(self, line: str, spec: TaskSpec) -> bool:
+        parts = line.partition(SEPARATORS[self.separator]) if self.label == "before" else line.rpartition(
+            SEPARATORS[self.separator])[::-1]
+        label = parts[0].strip()
+        return bool(parts[1]) and (label in spec.class_names if spec.class_names else is_number(label))
 
     def arrays(self, path: Path, data_dir: str) -> Arrays:
         """Return texts, targets [N], the spec that the labels make, and the line of each text."""
