@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dlx.core.blocks import blocks, in_blocks
 from dlx.core.device import Device, Placement
 from dlx.core.errors import ConfigError
 from dlx.core.memory import free_bytes
@@ -28,8 +29,8 @@ from dlx.core.types import (
 )
 from dlx.engine.learnable import check_classes, check_finite
 from dlx.engine.parts import Parts
-from dlx.engine.pipeline import Statistics, blocks, fit, fit_blocks, in_blocks
-from dlx.engine.stored import Source, Stored, forget
+from dlx.engine.pipeline import Statistics, fit, fit_blocks
+from dlx.engine.stored import Source, Stored
 
 # Of the free memory that the prepared inputs of mapped data may take before they stay on disk.
 MEMORY_SHARE = 0.25
@@ -223,5 +224,4 @@ def fingerprint(arrays: Arrays) -> str:
         digest.update(f"{array.shape}{array.dtype}".encode())
         for block in blocks(array):
             digest.update(np.ascontiguousarray(block).data)
-            forget(array)
     return digest.hexdigest()
