@@ -25,7 +25,7 @@ def run(args: argparse.Namespace) -> int:
     from dlx.config.build import ANY_PACKAGE, build
     from dlx.config.compose import compose
     from dlx.config.saved import to_saved
-    from dlx.engine.data import fingerprint, given_spec, prepare_arrays
+    from dlx.engine.data import begin_fingerprint, given_spec, prepare_arrays
     from dlx.engine.hygiene import hygiene
     from dlx.hygiene.data import plain
     from dlx.hygiene.profile import profile
@@ -39,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
     arrays = parts.dataset.load(Surroundings.of(config).data_dir)
     placement = parts.device.place(0.0)
     placement.enter()
-    data = prepare_arrays(parts, arrays, fingerprint(arrays), placement, None)._replace(arrays=lambda: arrays)
+    data = prepare_arrays(parts, arrays, begin_fingerprint(arrays), placement, None)._replace(arrays=lambda: arrays)
     rows = {name: split.ids.numpy() for name, split in data.splits.items()}
     spec = given_spec(parts.dataset, arrays)
     described = profile(arrays.inputs, arrays.targets, arrays.notes, spec, rows)
