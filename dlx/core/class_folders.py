@@ -38,13 +38,13 @@ class Labelled(NamedTuple):
 class ClassFolders(ABC):
     """A dataset of files that are decoded once, into the prepared cache.
 
-    option: as typed; what: a file is; suffixes: of their names.
+    OPTION: as typed; what: a file is; suffixes: of their names.
 
     Raises:
         ConfigError: a pattern of names that is none.
     """
 
-    option: ClassVar[str]
+    OPTION: ClassVar[str]
     what: ClassVar[str]
     suffixes: ClassVar[frozenset[str]]
 
@@ -75,13 +75,13 @@ class ClassFolders(ABC):
         paths = [find(self.path, data_dir)]
         if self.test_path is not None:
             paths.append(find(self.test_path, data_dir, "dataset.test_path"))
-        copy = prepared(paths, Recipe(self.option, transform, partial(self._check, paths), partial(self.decode, paths)))
+        copy = prepared(paths, Recipe(self.OPTION, transform, partial(self._check, paths), partial(self.decode, paths)))
         return copy, label(paths, copy.listings, self.pattern)
 
     @contextlib.contextmanager
     def unlabelled(self, path: str, data_dir: str) -> Iterator[tuple[list[Path], list[Files]]]:
         """Open a file, or all of a folder or archive, of which no class is known."""
-        where = find(path, data_dir, "the path")
+        where = find(path, data_dir, None)
         with opened(where, None, self.suffixes) as files:
             self._refuse_others(where, Listing.of(files))
             yield [where], [files]

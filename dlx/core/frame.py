@@ -74,7 +74,7 @@ class TableFile(OwnFile):
             StorageError: there is no such file.
             ConfigError: it lacks a column, or one holds something else.
         """
-        place = find(path, data_dir, "the path")
+        place = find(path, data_dir, None)
         with readable(place):
             inputs = inputs_of(self.read(place), spec.columns)
         return inputs, np.arange(len(inputs))

@@ -35,7 +35,7 @@ class AudioFolder(ClassFolders):
             for folders. Its other fields become notes of rows, for split=grouped split.column=speaker.
     """
 
-    option = "audio_folder"
+    OPTION = "audio_folder"
     what = "recording"
     suffixes = SUFFIXES
 

@@ -34,7 +34,7 @@ class ImageFolder(ClassFolders):
             folders. Its other fields become notes of rows.
     """
 
-    option = "image_folder"
+    OPTION = "image_folder"
     what = "image"
     suffixes = SUFFIXES
 
