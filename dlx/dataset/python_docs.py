@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterator
-from typing import Annotated, NamedTuple
+from typing import Annotated, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -53,7 +53,7 @@ class PythonDocs:
         characters: of a passage, at least, in [40, 100000]: paragraphs of a topic are joined up to this.
     """
 
-    OPTION = "python_docs"
+    OPTION: ClassVar[str] = "python_docs"
 
     def __init__(self, characters: Annotated[int, Range("[40, 100000]")]) -> None:
         self.characters = characters
@@ -65,27 +65,27 @@ class PythonDocs:
     def load(self, data_dir: str) -> Arrays:
         """Return texts, targets [N] and the topic of each; nothing is read from data_dir."""
         found = list(passages(self.characters))
-        targets = np.array([passage.chapter for passage in found], np.int64)
         notes = {"topic": np.array([passage.topic for passage in found]),
                  "python": np.full(len(found), "{}.{}.{}".format(*sys.version_info))}
-        return Arrays(Ragged.of_texts([passage.text for passage in found]), targets, notes=notes)
+        return Arrays(Ragged.of_texts([passage.text for passage in found]),
+                      np.array([passage.chapter for passage in found], np.int64), notes=notes)
 
 
 class PythonDocsLM(PythonDocs):
-    """The same passages for a language model: what comes next?
+    """The same passages for a language model: what token comes next?
 
     Args:
-        characters: of a passage, at least, in [40, 100000]: paragraphs of a topic are joined up to this.
+        characters: see `PythonDocs`.
     """
 
-    OPTION = "python_docs_lm"
+    OPTION: ClassVar[str] = "python_docs_lm"
 
     def spec(self) -> TaskSpec:
         """Describe texts whose targets are their own tokens."""
         return TaskSpec("sequence", "text", (), 0, next_token=True)
 
     def load(self, data_dir: str) -> Arrays:
-        """Return texts, targets [N] of which nothing is read, and the topic of each."""
+        """Return texts and their topics; the targets are zeros [N]."""
         arrays = super().load(data_dir)
         return arrays._replace(targets=np.zeros_like(arrays.targets))
 
@@ -116,3 +116,4 @@ def joined(paragraphs: list[str], characters: int) -> Iterator[str]:
             open_ = []
     if open_:
         yield "\n\n".join(open_)
+
