@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dlx.core.decode import UnreadableError
 from dlx.core.errors import ConfigError
 from dlx.core.frame import Role, Table, Wishes, arrays_of, input_names, note, noted
+from dlx.core.image_file import converted
 from dlx.core.own_file import OwnFile, Place, RowNumbers
 from dlx.core.ragged import Ragged
 from dlx.core.target import Task, read_target
@@ -171,13 +173,14 @@ def _image(data: Any, row: int, name: str, place: Place) -> np.ndarray:
                           f"({error})") from error
     if image is None:
         raise ConfigError(f"{place.name}: column {name} has no image in {place.rows([row])}; leave the row out")
-    if image.mode.startswith(("I", "F")):
-        raise ConfigError(f"{place.name}: column {name} has an image of more than 8 bits a pixel in "
-                          f"{place.rows([row])} (mode {image.mode}); bring it to 8 bits, and save it again")
-    pixels = np.asarray(image if image.mode in ("L", "RGB") else image.convert("L" if image.mode == "1" else "RGB"))
+    try:
+        pixels = np.asarray(converted(image, "grey" if image.mode.startswith(("1", "L", "I")) else "rgb"))
+    except UnreadableError as error:
+        raise ConfigError(f"{place.name}: the image of column {name} in {place.rows([row])} cannot be used: {error}"
+                          ) from error
     return pixels[None] if pixels.ndim == 2 else np.moveaxis(pixels, -1, 0)
 
 
 def _size(pixels: np.ndarray) -> str:
     channels, height, width = pixels.shape
-    return f"{width}×{height} in {'colour' if channels > 1 else 'grey'}"
+    return f"{height}×{width} (height × width) in {'colour' if channels > 1 else 'grey'}"
