@@ -94,6 +94,14 @@ def find(path: str, data_dir: str, key: str | None = "dataset.path") -> Path:
 
 
 @contextlib.contextmanager
+def found(path: str, data_dir: str) -> Iterator[Path]:
+    """Find a file or folder that was named by itself, and read it in the block. Raises as `find` and `readable` do."""
+    where = find(path, data_dir, None)
+    with readable(where):
+        yield where
+
+
+@contextlib.contextmanager
 def readable(path: Path) -> Iterator[None]:
     """Raise StorageError where the block cannot read a file or folder, and ConfigError where it is a folder."""
     try:

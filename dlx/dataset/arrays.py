@@ -13,7 +13,7 @@ import numpy as np
 
 from dlx.core.errors import ConfigError
 from dlx.core.layouts import Axes, Named, as_layout
-from dlx.core.own_file import OwnFile, RowNumbers, find
+from dlx.core.own_file import OwnFile, RowNumbers, find, found
 from dlx.core.target import Target, Task, read_target
 from dlx.core.types import IGNORED, Arrays, Layout, TaskSpec
 from dlx.core.wording import near, reason
@@ -62,6 +62,33 @@ class ArrayFiles(OwnFile):
         self.axes = Axes(layout, channels)
         self.task: Task = task
 
+    def more(self, path: str, data_dir: str, spec: TaskSpec) -> tuple[np.ndarray, np.ndarray]:
+        """Read inputs without targets, from an .npz or .npy file.
+
+        Returns:
+            inputs [N, ...], and ids [N], the rows.
+
+        Raises:
+            StorageError: there is no such file, or it may not be read.
+            ConfigError: it is none, or its rows are not as those of the spec.
+        """
+        with found(path, data_dir) as where:
+            named = self._inputs(where)
+        layout, inputs = as_layout(named, self.axes)
+        if (layout, inputs.shape[1:]) != (spec.layout, spec.input_shape):
+            raise ConfigError(f"{named.name} has rows of layout {layout} and shape {inputs.shape[1:]}, and the run's "
+                              f"are {spec.layout} of {spec.input_shape}")
+        if spec.layout == "tokens" and inputs.max() >= spec.vocabulary_size:
+            row = int(inputs.max(axis=1).argmax())
+            raise ConfigError(f"{named.name} has token {inputs.max()} in row {row} (from 0), and the run's are below "
+                              f"{spec.vocabulary_size}")
+        return inputs, np.arange(len(inputs))
+
+    def _inputs(self, path: Path) -> Named:
+        if is_npy(path):
+            return Named(str(path), read_npy(path))
+        return read_npz(path, [self.inputs], f"save the inputs as {self.inputs}, as the run's were")[0]
+
     def arrays(self, path: Path, data_dir: str) -> Arrays:
         """Return inputs [N, ...], targets and the spec that their shapes make."""
         pairs = list(self._pairs(path, data_dir))
@@ -75,21 +102,28 @@ class ArrayFiles(OwnFile):
         return _arrays(layout, inputs, targets, test_ids, self.task)
 
     def _pairs(self, path: Path, data_dir: str) -> Iterator[Pair]:
-        with open(path, "rb") as file:
-            begin = file.read(len(MAGIC))
-        if begin == MAGIC:
+        if is_npy(path):
             if self.test is not None:
                 raise ConfigError("dataset.test_inputs names an array of an .npz file, and "
                                   f"{path} is an .npy file; save all four arrays with np.savez")
             yield Pair(Named(str(path), read_npy(path)), _beside(self.targets, path, data_dir))
-        elif begin.startswith(b"PK"):
+        else:
             held = read_npz(path, [self.inputs, self.targets, *(self.test or ())])
             yield Pair(held[0], held[1])
             if self.test is not None:
                 yield Pair(held[2], held[3])
-        else:
-            what = "is empty" if not begin else "is neither an .npz nor an .npy file"
-            raise ConfigError(f"{path} {what}; save arrays with np.savez(path, inputs=..., targets=...)")
+
+
+def is_npy(path: Path) -> bool:
+    """Say whether a file is an .npy file; else it is an .npz file. Raises ConfigError where it is neither."""
+    with open(path, "rb") as file:
+        begin = file.read(len(MAGIC))
+    if begin == MAGIC:
+        return True
+    if not begin.startswith(b"PK"):
+        what = "is empty" if not begin else "is neither an .npz nor an .npy file"
+        raise ConfigError(f"{path} {what}; save arrays with np.savez(path, inputs=..., targets=...)")
+    return False
 
 
 def _beside(targets: str, path: Path, data_dir: str) -> Named:
@@ -110,8 +144,12 @@ def read_npy(path: Path) -> np.ndarray:
     return found
 
 
-def read_npz(path: Path, names: list[str]) -> list[Named]:
+def read_npz(path: Path, names: list[str], advice: str = "dataset.inputs=NAME dataset.targets=NAME choose among them"
+             ) -> list[Named]:
     """Read arrays of an .npz file.
+
+    Args:
+        advice: where one is lacking.
 
     Raises:
         ConfigError: it lacks one, is damaged, holds objects, or unpacks to more than the machine's memory.
@@ -128,8 +166,7 @@ def read_npz(path: Path, names: list[str]) -> list[Named]:
             lacking = [name for name in names if name not in held.files]
             if lacking:
                 raise ConfigError(*(f"{path} has no array {name}{near(name, held.files)}; it has "
-                                    f"{', '.join(held.files)}: dataset.inputs=NAME dataset.targets=NAME choose among "
-                                    f"them" for name in lacking))
+                                    f"{', '.join(held.files)}: {advice}" for name in lacking))
             return [Named(f"{path}, array {name}", held[name]) for name in names]
     except (zipfile.BadZipFile, zlib.error, ValueError, EOFError, KeyError, NotImplementedError) as error:
         raise ConfigError(_unreadable(str(path), error)) from error

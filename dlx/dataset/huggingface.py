@@ -9,9 +9,9 @@ import numpy as np
 
 from dlx.core.decode import UnreadableError
 from dlx.core.errors import ConfigError
-from dlx.core.frame import Role, Table, Wishes, arrays_of, input_names, note, noted
+from dlx.core.frame import Role, Table, Wishes, arrays_of, input_names, inputs_of, note, noted
 from dlx.core.image_file import converted
-from dlx.core.own_file import OwnFile, Place, RowNumbers
+from dlx.core.own_file import OwnFile, Place, RowNumbers, found
 from dlx.core.ragged import Ragged
 from dlx.core.target import Task, read_target
 from dlx.core.types import Arrays, TaskSpec
@@ -49,11 +49,25 @@ class HuggingFace(OwnFile):
         self.wishes = Wishes(target, task, types or {}, tuple(notes))
         self.splits = splits
 
+    def more(self, path: str, data_dir: str, spec: TaskSpec) -> tuple[np.ndarray | Ragged, np.ndarray]:
+        """Read all rows of another folder, without need of a target.
+
+        Returns:
+            inputs [N, ...], and ids [N], the rows.
+
+        Raises:
+            StorageError, ConfigError: see `load`.
+        """
+        with found(path, data_dir) as where:
+            place = RowNumbers(str(where), 0)
+            whole = _whole(read_folder(where, None), place).with_format(None)
+        return _inputs(whole, self.wishes, spec, place), np.arange(len(whole))
+
     def arrays(self, path: Path, data_dir: str) -> Arrays:
         """Return inputs, targets, the rows of the test split, notes, and the spec that the columns make."""
         parts = read_folder(path, self.splits)
         place = RowNumbers(str(path), 0)
-        whole = next(iter(parts.values())) if len(parts) == 1 else _concatenated(parts, place)
+        whole = _whole(parts, place)
         sizes = [len(part) for part in parts.values()]
         of_row = np.repeat(np.array(list(parts)), sizes)
         arrays = _arrays(whole, self.wishes, place)
@@ -85,9 +99,11 @@ def read_folder(path: Path, wanted: list[str] | None) -> dict[str, Any]:
     return parts if wanted is None else {name: parts[name] for name in wanted}
 
 
-def _concatenated(parts: dict[str, Any], place: Place) -> Any:
+def _whole(parts: dict[str, Any], place: Place) -> Any:
     import datasets
 
+    if len(parts) == 1:
+        return next(iter(parts.values()))
     try:
         return datasets.concatenate_datasets(list(parts.values()))
     except ValueError as error:
@@ -112,6 +128,30 @@ def _arrays(data: Any, wishes: Wishes, place: Place) -> Arrays:
     if len(names) == 1 and texts:
         return _beside(_texts(table.frame[texts[0]], texts[0], place), "text", table, wishes, texts[0])
     return arrays_of(table, wishes)
+
+
+def _inputs(data: Any, wishes: Wishes, spec: TaskSpec, place: Place) -> np.ndarray | Ragged:
+    """Return what of a folder is the input of a run whose data had this spec."""
+    import datasets
+
+    images = [name for name, feature in data.features.items() if isinstance(feature, datasets.Image)]
+    if spec.layout == "table":
+        return inputs_of(Table(named(data.remove_columns(images)), place), spec.columns)
+    left = [name for name in data.column_names if name != wishes.target and name not in noted(wishes)
+            and wishes.types.get(name) != "ignore"]
+    is_image = spec.layout == "image"
+    shown = [name for name in left if (name in images if is_image else _is_text(data.features[name]))]
+    if len(shown) != 1:
+        raise ConfigError(f"{place.name} must have one column of {'images' if is_image else 'texts'} as the run's data "
+                          f"had, beside notes and what is left out; it has {', '.join(shown) or 'none'}")
+    if not is_image:
+        return _texts(data.to_pandas()[shown[0]], shown[0], place)
+    pixels = _pixels(data, shown[0], place)
+    if pixels.shape[1:] != spec.input_shape:
+        raise ConfigError(f"{place.name}: column {shown[0]} has images of {_size(pixels[0])}, and the run's are "
+                          f"{spec.input_shape[2]}×{spec.input_shape[1]} in "
+                          f"{'colour' if spec.input_shape[0] > 1 else 'grey'}")
+    return pixels
 
 
 def named(data: Any) -> pd.DataFrame:

@@ -10,11 +10,12 @@ import numpy as np
 
 from dlx.core.errors import ConfigError
 from dlx.core.frame import note, unknown_columns
-from dlx.core.own_file import OwnFile
+from dlx.core.own_file import OwnFile, found
 from dlx.core.ragged import Ragged
 from dlx.core.target import Task, read_target
 from dlx.core.text_file import SEPARATORS, TextRows, codec, read_text, records, refuse_empty, uneven
 from dlx.core.types import Arrays, TaskSpec
+from dlx.core.wording import near
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,14 +48,36 @@ class TextCSV(OwnFile):
         self.separator = separator
         self.encoding = codec(encoding)
 
+    def more(self, path: str, data_dir: str, spec: TaskSpec) -> tuple[Ragged, np.ndarray]:
+        """Read the texts of another table, without need of a target.
+
+        Returns:
+            texts, and ids [N], the rows.
+
+        Raises:
+            StorageError, ConfigError: see `load`.
+        """
+        with found(path, data_dir) as where:
+            content = read_text(where, self.encoding)
+        (_, names), *rows = self._rows(content, where)
+        if self.text not in names:
+            raise ConfigError(f"{where} has no column {self.text}, the run's column of texts"
+                              f"{near(self.text, names) or '; there are ' + ', '.join(names[:30])}")
+        texts = self._texts(names, rows, TextRows(str(where), [line for line, _ in rows]))
+        return Ragged.of_texts(texts), np.arange(len(texts))
+
+    def _texts(self, names: list[str], rows: list[tuple[int, list[str]]], place: TextRows) -> list[str]:
+        texts = [cells[names.index(self.text)] for _, cells in rows]
+        refuse_empty(texts, f"{place.name}: column {self.text}", place)
+        return texts
+
     def arrays(self, path: Path, data_dir: str) -> Arrays:
         """Return texts, targets [N], notes, and the spec that the target makes."""
         content, sign = read_text(path, self.encoding), SEPARATORS[self.separator]
         (_, names), *rows = self._rows(content, path)
         place = TextRows(str(path), [line for line, _ in rows])
         self._check_columns(names, place)
-        texts = [cells[names.index(self.text)] for _, cells in rows]
-        refuse_empty(texts, f"{path}: column {self.text}", place)
+        texts = self._texts(names, rows, place)
         wanted = [*self.notes, *([] if self.target is None else [self.target])]
         frame = _frame(content, sign, wanted)
         notes = {name: note(frame[name]) for name in self.notes}

@@ -50,7 +50,8 @@ class OneHot:
         """Transform inputs [N, D] to float32 with as many columns as there are numbers and categories."""
         require_width(inputs, statistics["width"])
         codes = Codes.from_statistics(statistics).by_column()
-        own = dict(zip(codes, zip(statistics["unseen"].tolist(), statistics["missing"].tolist(), strict=True),
+        own = dict(zip(codes, zip(*(statistics[name].astype(bool).tolist() for name in ("unseen", "missing")),
+                                  strict=True),
                        strict=True))
 
         def block(rows: np.ndarray) -> np.ndarray:
@@ -76,7 +77,7 @@ class OneHot:
         return replace(spec, input_shape=(len(columns),), columns=columns)
 
 
-def _hot(values: np.ndarray, codes: np.ndarray, unseen: int, missing: int) -> np.ndarray:
+def _hot(values: np.ndarray, codes: np.ndarray, unseen: bool, missing: bool) -> np.ndarray:
     """Return [n, categories + unseen + missing] of zeros and ones."""
     found = places(values, codes)
     hot = [np.arange(len(codes)) == found[:, None]]
