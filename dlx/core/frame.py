@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
-from dlx.core.column import codes_of, form_of, numbers, read
+from dlx.core.column import codes_of, form_of, is_number, numbers, read
 from dlx.core.errors import ConfigError
 from dlx.core.own_file import OwnFile, Place, found
 from dlx.core.target import Target, Task, read_target
@@ -197,6 +197,4 @@ def _columns(names: Sequence[str]) -> str:
 
 
 def _look_like_data(names: Sequence[str]) -> bool:
-    from dlx.core.column import is_number
-
     return sum(map(is_number, names)) > len(names) / 2 and names[0] != "0"
