@@ -158,7 +158,8 @@ def test_read_yaml_takes_plain_text(text, tmp_path):
 
 @pytest.mark.parametrize("path", [
     "/data/t.csv", "~/t.csv", "~", "../t.csv", "a/../t.csv", "C:\\t.csv", "\\\\host\\t.csv", "$HOME/t.csv",
-    "a b/ü,[1]{2}.csv", "100%: #1 'x' \"y\".csv", "-", "!x", "&x", "*x", "{b}", "a:b", "null", "1.0", "\u2028.csv", "%s", "a\tb\n"])
+    "a b/ü,[1]{2}.csv", "100%: #1 'x' \"y\".csv", "-", "!x", "&x", "*x", "{b}", "a:b", "null", "1.0", "\u2028.csv",
+    "%s", "a\tb\n"])
 def test_read_yaml_takes_any_path_of_data_and_of_data_alone(path, tmp_path):
     file = tmp_path / "config.yaml"
     file.write_text(yaml.safe_dump({"dataset": {"path": path, "types": {path: "ignore"}, "notes": [path]}}))
