@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from dlx.core.decode import UnreadableError
+from dlx.core.wording import reason
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -75,7 +76,7 @@ def decode_image(data: bytes, mode: Mode, size: tuple[int, int] | None) -> np.nd
 
 
 def _reason(error: BaseException) -> str:
-    text = " ".join(str(error).split())
+    text = reason(error)
     return "it is no image" if "cannot identify image file" in text else text or type(error).__name__
 
 

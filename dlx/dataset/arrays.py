@@ -11,11 +11,12 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from dlx.core.errors import ConfigError, StorageError
+from dlx.core.errors import ConfigError
 from dlx.core.layouts import Axes, Named, as_layout
-from dlx.core.own_file import Kept, RowNumbers, find, near
+from dlx.core.own_file import OwnFile, RowNumbers, find, readable
 from dlx.core.target import Target, Task, read_target
 from dlx.core.types import IGNORED, Arrays, Layout, TaskSpec
+from dlx.core.wording import near, reason
 
 MAGIC = b"\x93NUMPY"
 
@@ -27,7 +28,7 @@ class Pair(NamedTuple):
     targets: Named
 
 
-class ArrayFiles:
+class ArrayFiles(OwnFile):
     """Inputs and targets in an .npz file, or in two .npy files; no pickled objects.
 
     Inputs of 2 axes are a table [N, D], of 4 axes images, of 3 axes of bytes images of one channel; a series [N, L, D]
@@ -55,29 +56,11 @@ class ArrayFiles:
                  channels: Literal["auto", "first", "last"], task: Task) -> None:
         if (test_inputs is None) != (test_targets is None):
             raise ConfigError("dataset.test_inputs and dataset.test_targets belong together: name both or none")
-        self.path = path
+        super().__init__(path)
         self.inputs, self.targets = inputs, targets
         self.test = None if test_inputs is None or test_targets is None else (test_inputs, test_targets)
         self.axes = Axes(layout, channels)
         self.task: Task = task
-        self._kept = Kept()
-
-    def spec(self) -> TaskSpec | None:
-        """Say nothing: shapes are in the file."""
-        return None
-
-    def load(self, data_dir: str) -> Arrays:
-        """Return inputs [N, ...], targets and the spec that their shapes make.
-
-        Args:
-            data_dir: a folder in which a path that is not absolute is looked for, after the current one.
-
-        Raises:
-            StorageError: there is no such file, or it may not be read.
-            ConfigError: a file or array is not what was said, or cannot be learnt from.
-        """
-        path = find(self.path, data_dir)
-        return self._kept.arrays([path], lambda: self._read(path, data_dir))
 
     def more(self, path: str, data_dir: str, spec: TaskSpec) -> tuple[np.ndarray, np.ndarray]:
         """Read inputs without targets, from an .npz or .npy file.
@@ -90,10 +73,8 @@ class ArrayFiles:
             ConfigError: it is none, or its rows are not as those of the spec.
         """
         where = find(path, data_dir, "")
-        try:
+        with readable(where):
             named = self._inputs(where)
-        except OSError as error:
-            raise StorageError(f"{where} cannot be read: {error.strerror or error}") from error
         layout, inputs = as_layout(named, self.axes)
         if (layout, inputs.shape[1:]) != (spec.layout, spec.input_shape):
             raise ConfigError(f"{named.name} has rows of layout {layout} and shape {inputs.shape[1:]}, and the run's "
@@ -109,11 +90,9 @@ class ArrayFiles:
             return Named(str(path), read_npy(path))
         return read_npz(path, [self.inputs], f"save the inputs as {self.inputs}, as the run's were")[0]
 
-    def _read(self, path: Path, data_dir: str) -> Arrays:
-        try:
-            pairs = list(self._pairs(path, data_dir))
-        except OSError as error:
-            raise StorageError(f"{path} cannot be read: {error.strerror or error}") from error
+    def arrays(self, path: Path, data_dir: str) -> Arrays:
+        """Return inputs [N, ...], targets and the spec that their shapes make."""
+        pairs = list(self._pairs(path, data_dir))
         layouts = [as_layout(pair.inputs, self.axes) for pair in pairs]
         for pair, (_, inputs) in zip(pairs, layouts, strict=True):
             _refuse_lengths(pair, inputs)
@@ -138,8 +117,6 @@ class ArrayFiles:
 
 def is_npy(path: Path) -> bool:
     """Say whether a file is an .npy file; else it is an .npz file. Raises ConfigError where it is neither."""
-    if path.is_dir():
-        raise ConfigError(f"{path} is a folder; name an .npz or .npy file in it")
     with open(path, "rb") as file:
         begin = file.read(len(MAGIC))
     if begin == MAGIC:
@@ -200,7 +177,7 @@ def _unreadable(name: str, error: Exception) -> str:
     if "allow_pickle" in str(error):
         return (f"{name} holds pickled Python objects, which can run code and are not read; save arrays of numbers or "
                 f"text, such as np.array(values, dtype=float)")
-    return f"{name} is damaged ({' '.join(str(error).split())[:200]}); save it again"
+    return f"{name} is damaged ({reason(error)}); save it again"
 
 
 def _refuse_lengths(pair: Pair, inputs: np.ndarray) -> None:

@@ -9,10 +9,11 @@ import numpy as np
 
 from dlx.core.errors import ConfigError
 from dlx.core.frame import Role, Table, Wishes, arrays_of, input_names, inputs_of, note, noted
-from dlx.core.own_file import Kept, Place, RowNumbers, find, near
+from dlx.core.own_file import OwnFile, Place, RowNumbers, find, readable
 from dlx.core.ragged import Ragged
 from dlx.core.target import Task, read_target
 from dlx.core.types import Arrays, TaskSpec
+from dlx.core.wording import near, reason
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,7 +23,7 @@ TEST = "test"
 SPLIT = "split"
 
 
-class HuggingFace:
+class HuggingFace(OwnFile):
     """A folder that `save_to_disk` of the `datasets` library wrote: a table, images, or texts.
 
     One column of images, or one of text alone beside the target, is the input, and what else there is is kept as notes;
@@ -42,27 +43,9 @@ class HuggingFace:
 
     def __init__(self, path: str, target: str, task: Task, types: dict[str, Role] | None, notes: list[str],
                  splits: list[str] | None) -> None:
-        self.path = path
+        super().__init__(path)
         self.wishes = Wishes(target, task, types or {}, tuple(notes))
         self.splits = splits
-        self._kept = Kept()
-
-    def spec(self) -> TaskSpec | None:
-        """Say nothing: columns and classes are in the folder."""
-        return None
-
-    def load(self, data_dir: str) -> Arrays:
-        """Return inputs, targets, the rows of the test split, notes, and the spec that the columns make.
-
-        Args:
-            data_dir: a folder in which a path that is not absolute is looked for, after the current one.
-
-        Raises:
-            StorageError: there is no such folder.
-            ConfigError: it is none of `datasets`, or cannot be learnt from; says row or column.
-        """
-        path = find(self.path, data_dir)
-        return self._kept.arrays([path], lambda: self._read(path))
 
     def more(self, path: str, data_dir: str, spec: TaskSpec) -> tuple[np.ndarray | Ragged, np.ndarray]:
         """Read all rows of another folder, without need of a target.
@@ -75,10 +58,12 @@ class HuggingFace:
         """
         where = find(path, data_dir, "")
         place = RowNumbers(str(where), 0)
-        whole = _whole(read_folder(where, None), place).with_format(None)
+        with readable(where):
+            whole = _whole(read_folder(where, None), place).with_format(None)
         return _inputs(whole, self.wishes, spec, place), np.arange(len(whole))
 
-    def _read(self, path: Path) -> Arrays:
+    def arrays(self, path: Path, data_dir: str) -> Arrays:
+        """Return inputs, targets, the rows of the test split, notes, and the spec that the columns make."""
         parts = read_folder(path, self.splits)
         place = RowNumbers(str(path), 0)
         whole = _whole(parts, place)
@@ -103,9 +88,8 @@ def read_folder(path: Path, wanted: list[str] | None) -> dict[str, Any]:
     try:
         found = datasets.load_from_disk(str(path))
     except (ArrowException, OSError, ValueError, KeyError, TypeError) as error:
-        reason = " ".join(str(error).split())[:200]
         raise ConfigError(f"dataset.path={path} is no folder that save_to_disk of datasets wrote, or is damaged "
-                          f"({reason}); load the data with datasets and save it with save_to_disk") from error
+                          f"({reason(error)}); load the data with datasets and save it with save_to_disk") from error
     parts = dict(found) if isinstance(found, datasets.DatasetDict) else {"all": found}
     lacking = [name for name in wanted or () if name not in parts]
     if lacking:

@@ -10,16 +10,16 @@ import numpy as np
 
 from dlx.core.column import is_number
 from dlx.core.errors import ConfigError
-from dlx.core.own_file import Kept, find
+from dlx.core.own_file import OwnFile, find, readable
 from dlx.core.ragged import Ragged
 from dlx.core.ranges import Range
 from dlx.core.target import Target, read_target
-from dlx.core.text_file import SEPARATORS, TextRows, check_encoding, read_text, refuse_empty
+from dlx.core.text_file import SEPARATORS, TextRows, codec, read_text, refuse_empty
 from dlx.core.types import Arrays, TaskSpec
 
 log = logging.getLogger("dlx")
 
-class TextLines:
+class TextLines(OwnFile):
     """Documents with labels, one in each line: "good<tab>I liked it"; or a text of which to tell the next token.
 
     Blank lines are none. For the next token the whole file is one text, cut at white space into pieces.
@@ -39,31 +39,12 @@ class TextLines:
     def __init__(self, path: str, task: Literal["classification", "regression", "next_token"],
                  label: Literal["before", "after"], separator: Literal["tab", "comma", "semicolon", "pipe", "space"],
                  characters: Annotated[int, Range("[16, 1000000]")], encoding: str) -> None:
-        check_encoding(encoding)
-        self.path = path
+        super().__init__(path)
         self.task: Literal["classification", "regression", "next_token"] = task
         self.label = label
         self.separator = separator
         self.characters = characters
-        self.encoding = encoding
-        self._kept = Kept()
-
-    def spec(self) -> TaskSpec | None:
-        """Say nothing: classes are in the file."""
-        return None
-
-    def load(self, data_dir: str) -> Arrays:
-        """Return texts, targets [N], the spec that the labels make, and the line of each text.
-
-        Args:
-            data_dir: a folder in which a path that is not absolute is looked for, after the current one.
-
-        Raises:
-            StorageError: there is no such file, or it may not be read.
-            ConfigError: it is no text, or cannot be learnt from; says the line.
-        """
-        path = find(self.path, data_dir)
-        return self._kept.arrays([path], lambda: self._arrays(path))
+        self.encoding = codec(encoding)
 
     def more(self, path: str, data_dir: str, spec: TaskSpec) -> tuple[Ragged, np.ndarray]:
         """Read texts, one in each line. Where every line begins (or ends) with a label, labels are left out.
@@ -75,7 +56,8 @@ class TextLines:
             StorageError, ConfigError: see `load`.
         """
         where = find(path, data_dir, "")
-        lines = [line for line in read_text(where, self.encoding).split("\n") if line.strip()]
+        with readable(where):
+            lines = [line for line in read_text(where, self.encoding).split("\n") if line.strip()]
         if all(self._has_label(line, spec) for line in lines):
             log.warning("%s has labels before or after every text; they are left out", where)
             lines = self._divided(lines, TextRows(str(where), range(1, len(lines) + 1)))[1]
@@ -87,7 +69,8 @@ class TextLines:
         label = parts[0].strip()
         return bool(parts[1]) and (label in spec.class_names if spec.class_names else is_number(label))
 
-    def _arrays(self, path: Path) -> Arrays:
+    def arrays(self, path: Path, data_dir: str) -> Arrays:
+        """Return texts, targets [N], the spec that the labels make, and the line of each text."""
         text = read_text(path, self.encoding)
         if self.task == "next_token":
             found = pieces(text, self.characters)

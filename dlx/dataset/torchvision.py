@@ -12,6 +12,7 @@ import numpy as np
 from dlx.core.download import fetch
 from dlx.core.errors import ArtefactError, StorageError
 from dlx.core.types import Arrays, TaskSpec
+from dlx.core.wording import reason
 
 DIGITS = tuple("0123456789")
 CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -79,7 +80,7 @@ class Downloadable:
         try:
             fetch(Path(data_dir), self.OPTION, lambda: self._present(data_dir), self._download)
         except (RuntimeError, OSError, http.client.HTTPException) as error:
-            raise StorageError(f"{where} and could not be downloaded ({' '.join(str(error).split())}); copy its files "
+            raise StorageError(f"{where} and could not be downloaded ({reason(error)}); copy its files "
                                f"there, or {advice}") from error
 
     def _part(self, data_dir: str, train: bool) -> tuple[np.ndarray, np.ndarray]:
@@ -94,8 +95,8 @@ class Downloadable:
                                           f"classes")
         return np.ascontiguousarray(images), targets
 
-    def _damaged(self, data_dir: str, reason: str) -> ArtefactError:
-        return ArtefactError(f"the {self.title} files in {self._place(data_dir)} are damaged ({reason}); remove them "
+    def _damaged(self, data_dir: str, why: str) -> ArtefactError:
+        return ArtefactError(f"the {self.title} files in {self._place(data_dir)} are damaged ({why}); remove them "
                              f"to download them again")
 
     def _wrong_file(self, data_dir: str) -> str | None:
