@@ -30,6 +30,8 @@ from dlx.core.errors import ConfigError
     (["data_dir='a=b,c'"], "data_dir", "a=b,c"),
     (["data_dir=/a/b-c_d/e.f"], "data_dir", "/a/b-c_d/e.f"),
     (["data_dir='ünï'"], "data_dir", "ünï"),
+    (["data_dir=ünï/数 據"], "data_dir", "ünï/数 據"),
+    (["data_dir=~/data"], "data_dir", "~/data"),
     (["model.width=int(12.7)"], "model.width", 12),
     (["seed=7"], "split.seed", 7),
     (["seed=7", "split.seed=8"], "split.seed", 8),
