@@ -158,7 +158,7 @@ def test_preprocessing_leaves_inputs_targets_and_statistics_as_they_were(names, 
         statistics = part.fit(inputs, targets, spec)
         for value in statistics.values():
             freeze(value)
-        inputs, spec = part.apply(inputs, statistics), spec_after(part, spec, statistics)
+        inputs, spec = part.apply(inputs, statistics), spec_after(name, part, spec, statistics)
 
 
 @alone
@@ -230,7 +230,7 @@ def test_preprocessing_is_fitted_on_what_the_one_before_left(names, data):
             train = train[part.select(arrays.inputs[train], arrays.targets[train], spec)]
         one_by_one[name] = part.fit(arrays.inputs[train], arrays.targets[train], spec)
         arrays = arrays._replace(inputs=part.apply(arrays.inputs, one_by_one[name]))
-        spec = spec_after(part, spec, one_by_one[name])
+        spec = spec_after(name, part, spec, one_by_one[name])
     assert list(found.statistics) == list(names)
     assert bytes_of(found.statistics) == bytes_of(one_by_one)
     assert found.train.tolist() == train.tolist()
