@@ -150,7 +150,7 @@ def test_preprocessing_of_the_engine_knows_nothing_of_val_and_test(names, data):
 def test_preprocessing_leaves_inputs_targets_and_statistics_as_they_were(names, data):
     given, spec = DATA[data].arrays, DATA[data].task
     inputs, targets = given.inputs[np.arange(NUM_ROWS)], given.targets.copy()
-    for part in chain(names).values():
+    for name, part in chain(names).items():
         freeze(inputs)
         freeze(targets)
         if isinstance(part, SelectsRows):
