@@ -124,6 +124,10 @@ def execute_in_processes(parts: Parts, saved: dict[str, Any], folder: RunFolder,
         if count > 1:
             from dlx.launch import train_in_processes
 
+            if shelf is not None:
+                # Each process reads the data for itself.
+                shelf.clear()
+
             train_in_processes(count, parts, saved, folder, surroundings.data_dir, observe, log)
             conclude(folder)
             _refuse_diverged(folder)

@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps(table) if args.json else "\n".join(f"{name:<15}{', '.join(table[name])}" for name in table))
         return 0
     described = describe(args.group, folders)
-    print(json.dumps(described) if args.json else text(described))
+    print(json.dumps(described) if args.json else text(described) + shared_text(args.group))
     return 0
 
 
@@ -62,3 +62,11 @@ def text(described: dict[str, dict[str, object]]) -> str:
         assert isinstance(defaults, dict), name
         lines += [f"{'':<{width + 2}}{key}: {json.dumps(value)}" for key, value in defaults.items()]
     return "\n".join(lines)
+
+
+def shared_text(group: str) -> str:
+    """Lay out the keys that every option of a group has, or nothing."""
+    keys = {key.partition(".")[2]: value for key, value in options.read_root("train")[1].items()
+            if key.startswith(f"{group}.")}
+    lines = [f"{'':<17}{key}: {json.dumps(value)}" for key, value in keys.items()]
+    return "\n".join(["", f"of every {group}", *lines]) if keys else ""

@@ -55,6 +55,7 @@ def run_sweep(args: argparse.Namespace, overrides: Sequence[str]) -> int:
     from dlx.record.folder import RunFolder
     from dlx.run import Surroundings
     from dlx.sweep.cross_validation import is_cross_validation
+    from dlx.sweep.data_check import refuse_data
     from dlx.sweep.drive import Policy
     from dlx.sweep.frozen import write_plan
     from dlx.sweep.launch import launcher_factory
@@ -71,6 +72,8 @@ def run_sweep(args: argparse.Namespace, overrides: Sequence[str]) -> int:
 
         print_plan(plan, args.json)
         return 0
+    surroundings = Surroundings.of(config)
+    refuse_data(plan, surroundings.data_dir, [ANY_PACKAGE])
     kind = "cv" if is_cross_validation(plan) else "sweep"
     name = kind if config["name"] == "auto" else f"{config['name']}-{kind}"
     folder = RunFolder.create(Path(config["runs_dir"]), name, plan_hash(plan))
@@ -78,7 +81,7 @@ def run_sweep(args: argparse.Namespace, overrides: Sequence[str]) -> int:
         atomic.write_text(folder.path / layout.OVERRIDES, "".join(f"{line}\n" for line in args.overrides))
         write_plan(folder.path, plan)
         launcher = make_launcher(folder.path, config["workers"])
-        return run_and_print(folder.path, plan, Surroundings.of(config), Policy.of(config), launcher, [ANY_PACKAGE],
+        return run_and_print(folder.path, plan, surroundings, Policy.of(config), launcher, [ANY_PACKAGE],
                              args.json)
 
 
@@ -90,8 +93,9 @@ def check(plan: Plan, trust: list[str]) -> None:
     problems: dict[str, None] = {}
     seen: set[str] = set()
     for planned in plan.runs:
-        # Runs that differ by seed alone are checked once; a split's seed follows that of the run.
-        key = json.dumps({**planned.saved, "seed": None, "split": {**planned.saved["split"], "seed": None}})
+        # Runs that differ by seed alone are checked once; the seeds of split and train rows follow that of the run.
+        key = json.dumps({**planned.saved, "seed": None, "split": {**planned.saved["split"], "seed": None},
+                          "dataset": {**planned.saved["dataset"], "train_seed": None}})
         if key not in seen:
             seen.add(key)
             try:

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 Nested = dict[str, Any]
 MAX_LENGTH = 4000
+# Signs that mean something in the value of an override, and what stands in none without quotes.
+_GRAMMAR = re.compile(r"""[,=\[\]{}()'"\\$#]""")
+_UNLISTED = re.compile(r"[~\u0080-\U0010ffff]")
 # What a YAML file writes for a value that has no default.
 MISSING = "???"
 # An interpolation that is another key, and no more.
@@ -67,17 +70,25 @@ def parse(overrides: Sequence[str]) -> list[Override]:
             problems.append(f"the override {text[:40]!r}… is longer than {MAX_LENGTH} characters")
             continue
         try:
-            parsed.append(parser.parse_override(text))
+            parsed.append(parser.parse_override(_quoted(text)))
             if not parsed[-1].key_or_group:
                 problems.append(f"cannot read the override {text!r}: it has no key; write key=value")
         except (HydraException, RecursionError) as error:
             reason = " ".join(str(error).split("\n")[0].split())
-            call = "(" in text.partition("=")[2]
-            advice = "quote text with parentheses, key='\"a(b)\"', or close them" if call else "write key=value"
+            key, sign, value = text.partition("=")
+            advice = "quote text with parentheses, key='\"a(b)\"', or close them" if "(" in value else (
+                f"quote text with signs in it, \"{key}='…'\", and close brackets" if sign else "write key=value")
             problems.append(f"cannot read the override {text!r}: {reason or 'nested too deep'}; {advice}")
     if problems:
         raise ConfigError(*problems)
     return parsed
+
+
+def _quoted(text: str) -> str:
+    """Put quotes around a value that can be nothing but text, with letters or a ~ that the grammar wants quoted."""
+    key, sign, value = text.partition("=")
+    plain = sign and not _GRAMMAR.search(value) and _UNLISTED.search(value)
+    return f"{key}='{value}'" if plain else text
 
 
 @lru_cache(maxsize=1)

@@ -6,7 +6,6 @@ Neither torch nor Hydra is imported, so that listing, completion and most errors
 from __future__ import annotations
 
 import ast
-import difflib
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 import yaml
 
 from dlx.core.errors import ConfigError
+from dlx.core.wording import closest
 
 # Groups whose choice is a list; their options live in the package <group>.<option>.
 LIST_GROUPS = ("preprocessing", "metric", "regularizer")
@@ -129,10 +129,10 @@ def targets(group: str) -> dict[str, str]:
 
 
 def near(name: str, known: Iterable[str]) -> str:
-    """Return "; did you mean a or b?" with the names most like one that is not known, or nothing."""
+    """Return "; did you mean a?" with the key most like one that is not known, by its last word if need be."""
     known = list(known)
-    last = {key.rsplit(".", 1)[-1]: key for key in known}
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
-    close = close or [last[match] for match
-                      in difflib.get_close_matches(name.rsplit(".", 1)[-1], last, n=1, cutoff=0.7)]
-    return f"; did you mean {' or '.join(dict.fromkeys(close))}?" if close else ""
+    meant = closest(name, known)
+    if meant is None:
+        last = {key.rsplit(".", 1)[-1]: key for key in known}
+        meant = last.get(closest(name.rsplit(".", 1)[-1], last, 0.7) or "")
+    return "" if meant is None else f"; did you mean {meant}?"

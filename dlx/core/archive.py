@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple, Self
 
 from dlx.core.errors import ConfigError
+from dlx.core.wording import reason
 
 MAX_MEMBERS = 10_000_000
 MAX_MEMBER_BYTES = 2**30
@@ -67,7 +68,7 @@ def opened_archive(path: Path, spool: Path | None) -> Iterator[Files]:
         try:
             files = _opened(path, file, spool, stack)
         except BROKEN as error:
-            raise ConfigError(f"the archive {path} is damaged or cut short ({' '.join(str(error).split())}); "
+            raise ConfigError(f"the archive {path} is damaged or cut short ({reason(error)}); "
                               f"make or fetch it again") from error
         yield files
 
@@ -94,8 +95,8 @@ def safe_name(path: Path, name: str) -> str:
     parts = [part for part in name.split("/") if part not in ("", ".")]
     outside = name.startswith("/") or ".." in parts or re.match(r"[A-Za-z]:", name) is not None
     if outside or ODD_CHARACTERS.search(name):
-        reason = "points outside it" if outside else "holds characters that a name of a file must not have"
-        raise ConfigError(f"the archive {path} is refused: the name of its member {name[:200]!r} {reason}")
+        why = "points outside it" if outside else "holds characters that a name of a file must not have"
+        raise ConfigError(f"the archive {path} is refused: the name of its member {name[:200]!r} {why}")
     return "/".join(parts)
 
 

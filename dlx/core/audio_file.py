@@ -10,6 +10,7 @@ import numpy as np
 
 from dlx.core.decode import UnreadableError
 from dlx.core.errors import ConfigError
+from dlx.core.wording import reason
 
 SUFFIXES = frozenset({".wav", ".flac"})
 FORMATS = frozenset({"WAV", "WAVEX", "RF64", "FLAC"})
@@ -98,5 +99,5 @@ def _resampled(samples: np.ndarray, rate: int, wanted: int) -> np.ndarray:
 
 
 def _reason(error: Exception) -> str:
-    text = " ".join(str(error).split())
+    text = reason(error)
     return "it is no WAV or FLAC file" if "Format not recognised" in text else text.partition(": ")[2] or text

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from dlx.core.errors import ConfigError
+from dlx.core.features import require_layout
 from dlx.core.ragged import Ragged
 from dlx.core.types import TaskSpec
 
@@ -19,8 +20,7 @@ def check_audio(name: str, spec: TaskSpec, statistics: Mapping[str, np.ndarray] 
         spec: of what comes in.
         statistics: of train, with its sample_rate.
     """
-    if spec.layout != "audio":
-        raise ConfigError(f"preprocessing={name} needs audio, and its inputs are of layout {spec.layout}; leave it out")
+    require_layout(name, spec, "audio")
     trained = spec.sample_rate if statistics is None else int(statistics["sample_rate"][0])
     if spec.sample_rate != trained:
         raise ConfigError(f"preprocessing={name} was fitted on audio of {trained} samples per second, and this audio "

@@ -14,7 +14,7 @@ from dlx.core.pixels import as_floats
 from dlx.core.types import Layout, TaskSpec
 
 PLURALS: dict[Layout, str] = {"image": "images", "table": "tables", "tokens": "tokens", "series": "series",
-                              "text": "text", "audio": "audio"}
+                              "text": "texts", "audio": "audio"}
 NUMBERS: tuple[Layout, ...] = ("image", "table", "series")
 
 
@@ -24,7 +24,13 @@ def require_layout(part: str, spec: TaskSpec, *layouts: Layout) -> None:
         *others, last = (PLURALS[layout] for layout in layouts)
         known = f"{', '.join(others)} and {last}" if others else last
         raise ConfigError(f"preprocessing={part} is for {known}, not for {PLURALS[spec.layout]}: leave it out, or put "
-                          f"it after a preprocessing that makes {last}")
+                          f"it {_place(spec.layout, last)}")
+
+
+def _place(given: Layout, wanted: str) -> str:
+    # Nothing makes texts or audio, and what was made of them is something else.
+    return f"before the preprocessing that makes {PLURALS[given]}" if wanted in ("texts", "audio") else (
+        f"after a preprocessing that makes {wanted}")
 
 
 def require_numbers(part: str, spec: TaskSpec, *layouts: Layout) -> None:

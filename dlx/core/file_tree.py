@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from dlx.core.archive import ODD_CHARACTERS, Files, opened_archive
-from dlx.core.errors import ConfigError, StorageError
+from dlx.core.errors import ConfigError
+from dlx.core.own_file import readable
 
 # A file that was written just before it was looked at may change again without a new time stamp.
 SETTLED_SECONDS = 2.0
@@ -100,7 +101,7 @@ def opened(path: Path, spool: Path | None, suffixes: Collection[str] = ()) -> It
         yield Files({path.name: _status(path).st_size}, (), lambda name: _read(path))
     else:
         with contextlib.ExitStack() as stack:
-            with _readable(path):
+            with readable(path):
                 files = stack.enter_context(opened_archive(path, spool))
             yield files._replace(sizes={name: size for name, size in files.sizes.items() if not is_junk(name)},
                                  folders=tuple(name for name in files.folders if not is_junk(name)))
@@ -114,31 +115,23 @@ def _folder_files(path: Path) -> Files:
 
 
 def _status(path: Path) -> os.stat_result:
-    with _readable(path):
+    with readable(path):
         return path.stat()
 
 
 def _read(path: Path) -> bytes:
-    with _readable(path):
+    with readable(path):
         return path.read_bytes()
 
 
 def _file_digest(path: Path) -> str:
-    with _readable(path), open(path, "rb") as file:
+    with readable(path), open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-@contextlib.contextmanager
-def _readable(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise StorageError(f"cannot read {error.filename or path}: {error.strerror or error}") from error
 
 
 def _entries(path: Path) -> list[_Entry]:
     """List files, and folders with "/" after their names, ascending by name; of a file itself, without a name."""
-    with _readable(path):
+    with readable(path):
         if not path.is_dir():
             return [_Entry("", _status(path))]
         found: list[_Entry] = []

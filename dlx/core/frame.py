@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import logging
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
-from dlx.core.column import codes_of, form_of, numbers, read
+from dlx.core.column import codes_of, form_of, is_number, numbers, read
 from dlx.core.errors import ConfigError
-from dlx.core.own_file import Kept, Place, find, near
+from dlx.core.own_file import OwnFile, Place, found
 from dlx.core.target import Target, Task, read_target
 from dlx.core.types import Arrays, Column, TaskSpec
+from dlx.core.wording import near
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,34 +46,20 @@ class Wishes(NamedTuple):
     notes: Sequence[str]
 
 
-class TableFile(ABC):
-    """A table of the user's in a file, read once as long as the file stays as it is."""
+class TableFile(OwnFile):
+    """A table of the user's in a file."""
 
     def __init__(self, path: str, wishes: Wishes) -> None:
-        self.path = path
+        super().__init__(path)
         self.wishes = wishes
-        self._kept = Kept()
 
     @abstractmethod
     def read(self, path: Path) -> Table:
-        """Read a file. Raises ConfigError where it cannot be read as a table."""
+        """Read a file. Raises ConfigError where it cannot be read as a table, and OSError."""
 
-    def spec(self) -> TaskSpec | None:
-        """Say nothing: columns and classes are in the file."""
-        return None
-
-    def load(self, data_dir: str) -> Arrays:
-        """Return inputs, float64 [N, D], targets, notes, and the spec that the file's columns make.
-
-        Args:
-            data_dir: a folder in which a path that is not absolute is looked for, after the current one.
-
-        Raises:
-            StorageError: there is no such file, or it may not be read.
-            ConfigError: it is no table, or cannot be learnt from; says line or column.
-        """
-        path = find(self.path, data_dir)
-        return self._kept.arrays([path], lambda: arrays_of(self.read(path), self.wishes))
+    def arrays(self, path: Path, data_dir: str) -> Arrays:
+        """Return inputs, float64 [N, D], targets, notes, and the spec that the file's columns make."""
+        return arrays_of(self.read(path), self.wishes)
 
     def more(self, path: str, data_dir: str, spec: TaskSpec) -> tuple[np.ndarray, np.ndarray]:
         """Read rows of another file of the same form, without need of a target.
@@ -87,7 +74,8 @@ class TableFile(ABC):
             StorageError: there is no such file.
             ConfigError: it lacks a column, or one holds something else.
         """
-        inputs = inputs_of(self.read(find(path, data_dir)), spec.columns)
+        with found(path, data_dir) as where:
+            inputs = inputs_of(self.read(where), spec.columns)
         return inputs, np.arange(len(inputs))
 
 
@@ -178,9 +166,7 @@ def input_names(names: Sequence[str], wishes: Wishes, place: Place) -> list[str]
         ConfigError: the user named columns that do not exist, or the target twice, or none is left.
     """
     said = {"dataset.target": [wishes.target], "dataset.types": list(wishes.types), "dataset.notes": wishes.notes}
-    problems = [f"{key} names {column}, and {place.name} has no such column"
-                f"{near(column, names) or _columns(names)}"
-                for key, given in said.items() for column in given if column not in names]
+    problems = unknown_columns(said, names, place)
     problems += [f"{key} names {wishes.target}, which is the target" for key, given in list(said.items())[1:]
                  if wishes.target in given]
     if problems:
@@ -193,6 +179,17 @@ def input_names(names: Sequence[str], wishes: Wishes, place: Place) -> list[str]
     return inputs
 
 
+def unknown_columns(said: Mapping[str, Sequence[str]], names: Sequence[str], place: Place) -> list[str]:
+    """Say which columns do not exist.
+
+    Args:
+        said: columns by the key that names them.
+        names: of the columns that there are.
+    """
+    return [f"{key} names {column}, and {place.name} has no such column{near(column, names) or _columns(names)}"
+            for key, given in said.items() for column in given if column not in names]
+
+
 def _columns(names: Sequence[str]) -> str:
     advice = "; if its first line is data, dataset.header=false" if _look_like_data(names) else ""
     shown = ", ".join(names[:30]) + (f" and {len(names) - 30} more" if len(names) > 30 else "")
@@ -200,6 +197,4 @@ def _columns(names: Sequence[str]) -> str:
 
 
 def _look_like_data(names: Sequence[str]) -> bool:
-    from dlx.core.column import is_number
-
     return sum(map(is_number, names)) > len(names) / 2 and names[0] != "0"

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
-
 import numpy as np
 
 from dlx.core.errors import ConfigError
 from dlx.core.types import Rows
+from dlx.core.wording import near
 
 
 def note(rows: Rows, key: str, column: str) -> np.ndarray:
@@ -34,9 +33,7 @@ def _known(rows: Rows, column: str) -> str:
     if not rows.notes:
         return ("the dataset has no columns beside its inputs and target; of a table of your own, name those to split "
                 "by: dataset=csv dataset.notes=[patient]")
-    near = difflib.get_close_matches(column, list(rows.notes), 1)
-    meant = f"; did you mean {near[0]}?" if near else ""
-    return f"no such column to split by; there are {', '.join(rows.notes)}{meant}"
+    return f"no such column to split by; there are {', '.join(rows.notes)}{near(column, rows.notes)}"
 
 
 def missing(values: np.ndarray) -> np.ndarray:

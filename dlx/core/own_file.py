@@ -1,17 +1,17 @@
-"""Where a file or folder of the user's lies, and how its rows are named."""
+"""Where a file or folder of the user's lies, that it is read once, and how its rows are named."""
 
 from __future__ import annotations
 
-import difflib
+import contextlib
 import os
-from collections.abc import Callable, Iterable, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from dlx.core.errors import StorageError
-from dlx.core.types import Arrays
-
-SHOWN = 5
+from dlx.core.errors import ConfigError, StorageError
+from dlx.core.types import Arrays, TaskSpec
+from dlx.core.wording import listed
 
 
 class Place(Protocol):
@@ -39,26 +39,45 @@ class RowNumbers(NamedTuple):
         return listed("row", [row + self.first for row in rows]) + (" (from 0)" if self.first == 0 else "")
 
 
-class Kept:
-    """What was read of files, as long as they stay as they are."""
+class OwnFile(ABC):
+    """A dataset in a file or folder of the user's, which is read once as long as it stays as it is."""
 
-    def __init__(self) -> None:
-        self._arrays: dict[tuple[tuple[str, int, int], ...], Arrays] = {}
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._kept: tuple[tuple[Path, int, int], Arrays] | None = None
 
-    def arrays(self, paths: Sequence[Path], read: Callable[[], Arrays]) -> Arrays:
-        """Return the arrays of files, read the first time."""
-        facts = [path.stat() for path in paths]
-        key = tuple((str(path), own.st_mtime_ns, own.st_size) for path, own in zip(paths, facts, strict=True))
-        if key not in self._arrays:
-            self._arrays = {key: read()}
-        return self._arrays[key]
+    def spec(self) -> TaskSpec | None:
+        """Say nothing: only the file tells."""
+        return None
+
+    def load(self, data_dir: str) -> Arrays:
+        """Return inputs, targets, notes, and the spec that they make.
+
+        Args:
+            data_dir: a folder in which a path that is not absolute is looked for, after the current one.
+
+        Raises:
+            StorageError: there is no such file, or it may not be read.
+            ConfigError: it is not what was said, or cannot be learnt from; says line, row or column.
+        """
+        path = find(self.path, data_dir)
+        with readable(path):
+            own = path.stat()
+            key = (path, own.st_mtime_ns, own.st_size)
+            if self._kept is None or self._kept[0] != key:
+                self._kept = key, self.arrays(path, data_dir)
+        return self._kept[1]
+
+    @abstractmethod
+    def arrays(self, path: Path, data_dir: str) -> Arrays:
+        """Read the file. Raises as `load` does, or OSError."""
 
 
-def find(path: str, data_dir: str, key: str = "dataset.path") -> Path:
+def find(path: str, data_dir: str, key: str | None = "dataset.path") -> Path:
     """Return a file or folder that was named by an absolute path, or one under the current folder or data_dir.
 
     Args:
-        key: that names it, for messages.
+        key: that names it, for messages; None for an argument of its own.
 
     Raises:
         StorageError: it is in none of them.
@@ -70,19 +89,24 @@ def find(path: str, data_dir: str, key: str = "dataset.path") -> Path:
             return place
     advice = "" if given.is_absolute() else ("; write a path from the current folder or an absolute one, or set "
                                              "data_dir or DLX_DATA_DIR to the folder that holds it")
-    raise StorageError(f"{key}={path} is not there: looked for {' and '.join(map(str, places))}{advice}")
+    named = path if key is None else f"{key}={path}"
+    raise StorageError(f"{named} is not there: looked for {' and '.join(map(str, places))}{advice}")
 
 
-def listed(word: str, numbers: Sequence[int]) -> str:
-    """Write numbers of rows or lines, the first few of many: "line 3", "rows 3, 4 and 5"."""
-    shown = [str(number) for number in numbers[:SHOWN]]
-    if len(numbers) > SHOWN:
-        return f"{word}s {', '.join(shown)} and {len(numbers) - SHOWN} more"
-    return f"{word} {shown[0]}" if len(shown) == 1 else f"{word}s {', '.join(shown[:-1])} and {shown[-1]}"
+@contextlib.contextmanager
+def found(path: str, data_dir: str) -> Iterator[Path]:
+    """Find a file or folder that was named by itself, and read it in the block. Raises as `find` and `readable` do."""
+    where = find(path, data_dir, None)
+    with readable(where):
+        yield where
 
 
-def near(name: str, known: Iterable[str]) -> str:
-    """Return "; did you mean a?" with the name most like one that is not known, or nothing."""
-    lower = {item.lower(): item for item in known}
-    close = difflib.get_close_matches(name.lower(), lower, 1, 0.6)
-    return f"; did you mean {lower[close[0]]}?" if close else ""
+@contextlib.contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """Raise StorageError where the block cannot read a file or folder, and ConfigError where it is a folder."""
+    try:
+        yield
+    except IsADirectoryError as error:
+        raise ConfigError(f"{error.filename or path} is a folder; name a file in it") from error
+    except OSError as error:
+        raise StorageError(f"cannot read {error.filename or path}: {error.strerror or error}") from error

@@ -9,7 +9,11 @@ from typing import Literal
 import numpy as np
 
 from dlx.core.errors import ConfigError
-from dlx.core.mel import MelScale, mel_edges, mel_filters
+
+MelScale = Literal["slaney", "htk"]
+# Slaney: linear up to here, with this many hertz a mel; above, 27 mels for each factor of 6.4.
+_CORNER_HZ, _HZ_PER_MEL, _LOG_STEP = 1000.0, 200.0 / 3.0, np.log(6.4) / 27.0
+_CORNER_MEL = _CORNER_HZ / _HZ_PER_MEL
 
 
 @dataclass(frozen=True)
@@ -18,7 +22,7 @@ class MelSpectrogram:
 
     Frame f is centred on sample f · hop; beyond its ends a clip is silent. A periodic Hann window lies in the middle of
     the next power of two of samples, of which the Fourier transform is taken: `librosa.stft` with center=True and
-    pad_mode="constant". Mels are as `dlx.core.mel.mel_filters` says, decibels those of `librosa.power_to_db` or
+    pad_mode="constant". Mels are as `mel_filters` says, decibels those of `librosa.power_to_db` or
     `amplitude_to_db` with ref=1, amin=floor, top_db=None.
 
     Args:
@@ -101,3 +105,45 @@ class MelSpectrogram:
             raise ConfigError(f"preprocessing.{self.name}.{setting} must be at least {least / rate:g} at {rate} "
                               f"samples per second, got {seconds:g}")
         return count
+
+
+def to_mel(hertz: np.ndarray, scale: MelScale) -> np.ndarray:
+    """Map frequencies to mels.
+
+    Args:
+        hertz: of any shape.
+        scale: "htk" is 2595 · log10(1 + f/700) (O'Shaughnessy, Speech communication, 1987), "slaney" the one of the
+            Auditory Toolbox (Slaney, 1998), which is linear below 1 kHz.
+    """
+    hertz = np.asarray(hertz, np.float64)
+    if scale == "htk":
+        return np.asarray(2595.0 * np.log10(1.0 + hertz / 700.0))
+    above = _CORNER_MEL + np.log(np.maximum(hertz, _CORNER_HZ) / _CORNER_HZ) / _LOG_STEP
+    return np.where(hertz < _CORNER_HZ, hertz / _HZ_PER_MEL, above)
+
+
+def to_hertz(mels: np.ndarray, scale: MelScale) -> np.ndarray:
+    """Map mels to frequencies, the inverse of `to_mel`."""
+    mels = np.asarray(mels, np.float64)
+    if scale == "htk":
+        return np.asarray(700.0 * (10.0 ** (mels / 2595.0) - 1.0))
+    above = _CORNER_HZ * np.exp(_LOG_STEP * np.maximum(mels - _CORNER_MEL, 0.0))
+    return np.where(mels < _CORNER_MEL, mels * _HZ_PER_MEL, above)
+
+
+def mel_edges(num_mels: int, fmin: float, fmax: float, scale: MelScale) -> np.ndarray:
+    """Return frequencies [M + 2] at equal distances in mels; filter m rises from edge m to m + 1, falls to m + 2."""
+    low, high = to_mel(np.array([fmin, fmax]), scale)
+    return to_hertz(np.linspace(low, high, num_mels + 2), scale)
+
+
+def mel_filters(frequencies: np.ndarray, edges: np.ndarray, scale: MelScale) -> np.ndarray:
+    """Return the weights [M, K] of frequencies in each mel.
+
+    The numbers are those of librosa's `filters.mel` with its defaults for "slaney", whose triangles have area 1 in
+    hertz, and with htk=True, norm=None for "htk", as in torchaudio, whose triangles have height 1.
+    """
+    low, middle, high = edges[:-2, None], edges[1:-1, None], edges[2:, None]
+    rising, falling = (frequencies - low) / (middle - low), (high - frequencies) / (high - middle)
+    weights = np.maximum(0.0, np.minimum(rising, falling))
+    return np.asarray(weights * (2.0 / (high - low))) if scale == "slaney" else weights

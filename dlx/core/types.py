@@ -181,6 +181,11 @@ class Rows(NamedTuple):
     test_ids: np.ndarray | None = None
     notes: Mapping[str, np.ndarray] = MappingProxyType({})
 
+    @property
+    def strata(self) -> np.ndarray | None:
+        """The classes [N] whose proportions splits keep; None where there are none."""
+        return self.targets if self.kind == "classification" else None
+
 
 class Splitter(Protocol):
     """Divides row numbers into train, val and test."""
@@ -327,7 +332,10 @@ class OnModel(Protocol):
 
 @runtime_checkable
 class OnBatch(Protocol):
-    """A regularizer that changes training batches. It is asked for each member by itself: R is 1."""
+    """A regularizer that changes training batches. It is asked for each member by itself: R is 1.
+
+    Where it has an attribute `layouts`, a tuple of layouts, it is for these alone.
+    """
 
     def on_batch(self, batch: Batch, generator: torch.Generator) -> Batch:
         """Return the batch to train on; draws come from the generator of this member and step alone."""

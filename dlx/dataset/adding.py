@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from dlx.core.lengths import Length, NumExamples, NumTest, check_lengths, draw_lengths
-from dlx.core.random import numpy_generator
-from dlx.core.ranges import Seed
+from dlx.core.lengths import LongerTest
 from dlx.core.types import Arrays, TaskSpec
 
 
-class Adding:
+class Adding(LongerTest):
     """A series of numbers of which two are marked: what is their sum?
 
     Source: Hochreiter and Schmidhuber, Long short-term memory, 1997, section 5.4, with numbers drawn evenly from [0, 1]
@@ -28,23 +26,13 @@ class Adding:
         ConfigError: test_length is not greater than length.
     """
 
-    def __init__(self, num_examples: NumExamples, num_test: NumTest, length: Length, test_length: Length, seed: Seed
-                 ) -> None:
-        check_lengths(length, test_length)
-        self.num_examples = num_examples
-        self.num_test = num_test
-        self.length = length
-        self.test_length = test_length
-        self.seed = seed
-
     def spec(self) -> TaskSpec:
         """Describe series of two channels and the mask with one real target."""
         return TaskSpec("regression", "series", (self.test_length, 3), 1)
 
     def load(self, data_dir: str) -> Arrays:
         """Return inputs [N, test_length, 3], targets [N] and the test set; nothing is read from data_dir."""
-        draw = numpy_generator(self.seed, "adding")
-        lengths, test_ids = draw_lengths(draw, self.num_examples, self.num_test, self.length, self.test_length)
+        lengths, test_ids, draw = self.draw("adding")
         # A series of one step has no two halves.
         lengths = np.maximum(lengths, 2)
         is_step = np.arange(self.test_length) < lengths[:, None]

@@ -11,11 +11,12 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from dlx.core.errors import ConfigError, StorageError
+from dlx.core.errors import ConfigError
 from dlx.core.layouts import Axes, Named, as_layout
-from dlx.core.own_file import Kept, RowNumbers, find, near
+from dlx.core.own_file import OwnFile, RowNumbers, find, found
 from dlx.core.target import Target, Task, read_target
 from dlx.core.types import IGNORED, Arrays, Layout, TaskSpec
+from dlx.core.wording import near, reason
 
 MAGIC = b"\x93NUMPY"
 
@@ -27,7 +28,7 @@ class Pair(NamedTuple):
     targets: Named
 
 
-class ArrayFiles:
+class ArrayFiles(OwnFile):
     """Inputs and targets in an .npz file, or in two .npy files; no pickled objects.
 
     Inputs of 2 axes are a table [N, D], of 4 axes images, of 3 axes of bytes images of one channel; a series [N, L, D]
@@ -55,35 +56,42 @@ class ArrayFiles:
                  channels: Literal["auto", "first", "last"], task: Task) -> None:
         if (test_inputs is None) != (test_targets is None):
             raise ConfigError("dataset.test_inputs and dataset.test_targets belong together: name both or none")
-        self.path = path
+        super().__init__(path)
         self.inputs, self.targets = inputs, targets
         self.test = None if test_inputs is None or test_targets is None else (test_inputs, test_targets)
         self.axes = Axes(layout, channels)
         self.task: Task = task
-        self._kept = Kept()
 
-    def spec(self) -> TaskSpec | None:
-        """Say nothing: shapes are in the file."""
-        return None
+    def more(self, path: str, data_dir: str, spec: TaskSpec) -> tuple[np.ndarray, np.ndarray]:
+        """Read inputs without targets, from an .npz or .npy file.
 
-    def load(self, data_dir: str) -> Arrays:
-        """Return inputs [N, ...], targets and the spec that their shapes make.
-
-        Args:
-            data_dir: a folder in which a path that is not absolute is looked for, after the current one.
+        Returns:
+            inputs [N, ...], and ids [N], the rows.
 
         Raises:
             StorageError: there is no such file, or it may not be read.
-            ConfigError: a file or array is not what was said, or cannot be learnt from.
+            ConfigError: it is none, or its rows are not as those of the spec.
         """
-        path = find(self.path, data_dir)
-        return self._kept.arrays([path], lambda: self._read(path, data_dir))
+        with found(path, data_dir) as where:
+            named = self._inputs(where)
+        layout, inputs = as_layout(named, self.axes)
+        if (layout, inputs.shape[1:]) != (spec.layout, spec.input_shape):
+            raise ConfigError(f"{named.name} has rows of layout {layout} and shape {inputs.shape[1:]}, and the run's "
+                              f"are {spec.layout} of {spec.input_shape}")
+        if spec.layout == "tokens" and inputs.max() >= spec.vocabulary_size:
+            row = int(inputs.max(axis=1).argmax())
+            raise ConfigError(f"{named.name} has token {inputs.max()} in row {row} (from 0), and the run's are below "
+                              f"{spec.vocabulary_size}")
+        return inputs, np.arange(len(inputs))
 
-    def _read(self, path: Path, data_dir: str) -> Arrays:
-        try:
-            pairs = list(self._pairs(path, data_dir))
-        except OSError as error:
-            raise StorageError(f"{path} cannot be read: {error.strerror or error}") from error
+    def _inputs(self, path: Path) -> Named:
+        if is_npy(path):
+            return Named(str(path), read_npy(path))
+        return read_npz(path, [self.inputs], f"save the inputs as {self.inputs}, as the run's were")[0]
+
+    def arrays(self, path: Path, data_dir: str) -> Arrays:
+        """Return inputs [N, ...], targets and the spec that their shapes make."""
+        pairs = list(self._pairs(path, data_dir))
         layouts = [as_layout(pair.inputs, self.axes) for pair in pairs]
         for pair, (_, inputs) in zip(pairs, layouts, strict=True):
             _refuse_lengths(pair, inputs)
@@ -94,23 +102,28 @@ class ArrayFiles:
         return _arrays(layout, inputs, targets, test_ids, self.task)
 
     def _pairs(self, path: Path, data_dir: str) -> Iterator[Pair]:
-        if path.is_dir():
-            raise ConfigError(f"dataset.path={self.path} is a folder; name an .npz or .npy file in it")
-        with open(path, "rb") as file:
-            begin = file.read(len(MAGIC))
-        if begin == MAGIC:
+        if is_npy(path):
             if self.test is not None:
                 raise ConfigError("dataset.test_inputs names an array of an .npz file, and "
                                   f"{path} is an .npy file; save all four arrays with np.savez")
             yield Pair(Named(str(path), read_npy(path)), _beside(self.targets, path, data_dir))
-        elif begin.startswith(b"PK"):
+        else:
             held = read_npz(path, [self.inputs, self.targets, *(self.test or ())])
             yield Pair(held[0], held[1])
             if self.test is not None:
                 yield Pair(held[2], held[3])
-        else:
-            what = "is empty" if not begin else "is neither an .npz nor an .npy file"
-            raise ConfigError(f"{path} {what}; save arrays with np.savez(path, inputs=..., targets=...)")
+
+
+def is_npy(path: Path) -> bool:
+    """Say whether a file is an .npy file; else it is an .npz file. Raises ConfigError where it is neither."""
+    with open(path, "rb") as file:
+        begin = file.read(len(MAGIC))
+    if begin == MAGIC:
+        return True
+    if not begin.startswith(b"PK"):
+        what = "is empty" if not begin else "is neither an .npz nor an .npy file"
+        raise ConfigError(f"{path} {what}; save arrays with np.savez(path, inputs=..., targets=...)")
+    return False
 
 
 def _beside(targets: str, path: Path, data_dir: str) -> Named:
@@ -131,8 +144,12 @@ def read_npy(path: Path) -> np.ndarray:
     return found
 
 
-def read_npz(path: Path, names: list[str]) -> list[Named]:
+def read_npz(path: Path, names: list[str], advice: str = "dataset.inputs=NAME dataset.targets=NAME choose among them"
+             ) -> list[Named]:
     """Read arrays of an .npz file.
+
+    Args:
+        advice: where one is lacking.
 
     Raises:
         ConfigError: it lacks one, is damaged, holds objects, or unpacks to more than the machine's memory.
@@ -149,8 +166,7 @@ def read_npz(path: Path, names: list[str]) -> list[Named]:
             lacking = [name for name in names if name not in held.files]
             if lacking:
                 raise ConfigError(*(f"{path} has no array {name}{near(name, held.files)}; it has "
-                                    f"{', '.join(held.files)}: dataset.inputs=NAME dataset.targets=NAME choose among "
-                                    f"them" for name in lacking))
+                                    f"{', '.join(held.files)}: {advice}" for name in lacking))
             return [Named(f"{path}, array {name}", held[name]) for name in names]
     except (zipfile.BadZipFile, zlib.error, ValueError, EOFError, KeyError, NotImplementedError) as error:
         raise ConfigError(_unreadable(str(path), error)) from error
@@ -160,7 +176,7 @@ def _unreadable(name: str, error: Exception) -> str:
     if "allow_pickle" in str(error):
         return (f"{name} holds pickled Python objects, which can run code and are not read; save arrays of numbers or "
                 f"text, such as np.array(values, dtype=float)")
-    return f"{name} is damaged ({' '.join(str(error).split())[:200]}); save it again"
+    return f"{name} is damaged ({reason(error)}); save it again"
 
 
 def _refuse_lengths(pair: Pair, inputs: np.ndarray) -> None:

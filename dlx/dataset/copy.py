@@ -6,13 +6,12 @@ from typing import Annotated
 
 import numpy as np
 
-from dlx.core.lengths import Length, NumExamples, NumTest, check_lengths, draw_lengths
-from dlx.core.random import numpy_generator
+from dlx.core.lengths import Length, LongerTest, NumExamples, NumTest
 from dlx.core.ranges import Range, Seed
 from dlx.core.types import IGNORED, PADDING, Arrays, TaskSpec
 
 
-class Copy:
+class Copy(LongerTest):
     """Symbols, a delimiter, then blanks: from the delimiter on, the symbols are to be said again in their order.
 
     Source: Graves, Wayne and Danihelka, Neural Turing machines, 2014, with symbols for vectors. The dataset's own test
@@ -32,13 +31,8 @@ class Copy:
 
     def __init__(self, num_examples: NumExamples, num_test: NumTest, num_symbols: Annotated[int, Range("[2, 10000]")],
                  length: Length, test_length: Length, seed: Seed) -> None:
-        check_lengths(length, test_length)
-        self.num_examples = num_examples
-        self.num_test = num_test
+        super().__init__(num_examples, num_test, length, test_length, seed)
         self.num_symbols = num_symbols
-        self.length = length
-        self.test_length = test_length
-        self.seed = seed
 
     def spec(self) -> TaskSpec:
         """Describe texts with a class for every token."""
@@ -47,8 +41,7 @@ class Copy:
 
     def load(self, data_dir: str) -> Arrays:
         """Return inputs and targets [N, 2 · test_length] and the test set; nothing is read from data_dir."""
-        draw = numpy_generator(self.seed, "copy")
-        lengths, test_ids = draw_lengths(draw, self.num_examples, self.num_test, self.length, self.test_length)
+        lengths, test_ids, draw = self.draw("copy")
         symbols = draw.integers(0, self.num_symbols, (len(lengths), 2 * self.test_length))
         place, count = np.arange(2 * self.test_length), lengths[:, None]
         asked = (place >= count) & (place < 2 * count)

@@ -2,37 +2,24 @@
 
 from __future__ import annotations
 
-import codecs
-import csv
 import warnings
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, TextIO
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
-from dlx.core.errors import ConfigError, StorageError
+from dlx.core.errors import ConfigError
 from dlx.core.frame import Role, Table, TableFile, Wishes
-from dlx.core.own_file import SHOWN, listed
 from dlx.core.ranges import Range
 from dlx.core.target import Task
+from dlx.core.text_file import SEPARATORS, codec, marked, records, refuse_no_text, undecodable, uneven
+from dlx.core.wording import SHOWN, listed
 
 if TYPE_CHECKING:
     import pandas as pd
 
-SEPARATORS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|"}
 DECIMALS = {"point": ".", "comma": ","}
 HEAD_BYTES = 2**16
-# How files of other formats begin, and what to do with them.
-OTHERS = {
-    b"\x1f\x8b": "is compressed (gzip): unpack it with gunzip",
-    b"PK\x03\x04": "is a zip or Excel file: unpack it, or save the sheet as csv",
-    b"\xd0\xcf\x11\xe0": "is an Excel file: save the sheet as csv",
-    b"BZh": "is compressed (bzip2): unpack it with bunzip2",
-    b"\xfd7zXZ": "is compressed (xz): unpack it with unxz",
-    b"\x28\xb5\x2f\xfd": "is compressed (zstd): unpack it with unzstd",
-    b"PAR1": "is a parquet file: dataset=parquet reads it",
-}
-UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 class Form(NamedTuple):
@@ -77,12 +64,13 @@ class CSV(TableFile):
         super().__init__(path, Wishes(str(target), task, types or {}, tuple(notes)))
         if separator == decimal == "comma":
             raise ConfigError("dataset.separator and dataset.decimal cannot both be comma")
-        self.form = Form(SEPARATORS[separator], DECIMALS[decimal], _codec(encoding), header, tuple(missing))
+        self.form = Form(SEPARATORS[separator], DECIMALS[decimal], codec(encoding), header, tuple(missing))
 
     def read(self, path: Path) -> Table:
         """Read a file."""
         try:
-            refuse_others(path, self.form)
+            with open(path, "rb") as file:
+                refuse_no_text(path, file.read(HEAD_BYTES), self.form.encoding, "rows")
             names = column_names(path, self.form)
             lines = Lines(path, self.form)
             frame = _read(path, self.form, names, [name for name, said in self.wishes.types.items()
@@ -90,9 +78,7 @@ class CSV(TableFile):
             refuse_short(frame, lines)
             return Table(frame, lines)
         except UnicodeError as error:
-            raise ConfigError(_undecodable(path, self.form.encoding)) from error
-        except OSError as error:
-            raise StorageError(f"{path} cannot be read: {error.strerror or error}") from error
+            raise ConfigError(undecodable(path, path.read_bytes(), self.form.encoding)) from error
 
 
 class Lines(NamedTuple):
@@ -109,7 +95,7 @@ class Lines(NamedTuple):
     def rows(self, rows: Sequence[int]) -> str:
         """Name lines, from 1 for the first."""
         shown, found = {row + self.form.header for row in rows[:SHOWN]}, []
-        for position, (line, _) in enumerate(records(self.path, self.form)):
+        for position, (line, _) in enumerate(rows_of(self.path, self.form)):
             if position in shown:
                 found.append(line)
                 if len(found) == len(shown):
@@ -117,43 +103,10 @@ class Lines(NamedTuple):
         return listed("line", found + [0] * (len(rows) - len(found)))
 
 
-def records(path: Path, form: Form) -> Iterator[tuple[int, list[str]]]:
-    """Yield the line on which each record starts, and its cells; blank lines are none, and a cell may hold lines."""
-    with opened(path, form) as file:
-        reader = csv.reader(file, delimiter=form.separator, skipinitialspace=True)
-        line = 1
-        while True:
-            try:
-                record = next(reader, None)
-            except csv.Error as error:
-                raise ConfigError(f"{path}, line {line} cannot be read: {error}; is it a text file?") from error
-            if record is None:
-                return
-            if record:
-                yield line, record
-            line = reader.line_num + 1
-
-
-def opened(path: Path, form: Form) -> TextIO:
-    """Open a file as text; a mark of UTF-8 before the text is none of it."""
-    return open(path, encoding="utf-8-sig" if form.encoding == "utf-8" else form.encoding, newline="")
-
-
-def refuse_others(path: Path, form: Form) -> None:
-    """Raise ConfigError where a file is no text in the encoding, by its first bytes."""
-    if path.is_dir():
-        raise ConfigError(f"dataset.path={path} is a folder; name a file in it")
-    with open(path, "rb") as file:
-        head = file.read(HEAD_BYTES)
-    if not head.strip():
-        raise ConfigError(f"{path} is empty ({path.stat().st_size} bytes); name a file with rows")
-    for beginning, what in OTHERS.items():
-        if head.startswith(beginning):
-            raise ConfigError(f"{path} {what}")
-    if form.encoding == "utf-8" and head.startswith(UTF_16):
-        raise ConfigError(f"{path} is UTF-16 text: dataset.encoding=utf-16 reads it; or save it as UTF-8")
-    if b"\0" in head and not form.encoding.startswith(("utf-16", "utf-32")):
-        raise ConfigError(f"{path} is no text: byte {head.index(0)} is 0; name a csv file, or save it as UTF-8 text")
+def rows_of(path: Path, form: Form) -> Iterator[tuple[int, list[str]]]:
+    """Yield the line on which each row starts, and its cells."""
+    with open(path, encoding=marked(form.encoding), newline="") as file:
+        yield from records(file, path, "is it a text file?", delimiter=form.separator, skipinitialspace=True)
 
 
 def column_names(path: Path, form: Form) -> list[str]:
@@ -162,14 +115,14 @@ def column_names(path: Path, form: Form) -> list[str]:
     Raises:
         ConfigError: names that are missing or not distinct, no rows, one column, or a first row of another width.
     """
-    first = list(islice(records(path, form), 2))
+    first = list(islice(rows_of(path, form), 2))
     width = len(first[0][1])
     if width == 1:
         raise ConfigError(_one_column(path, form, first[0][1][0]))
     if len(first) == 1 and form.header:
         raise ConfigError(f"{path} has column names and no rows")
     if len(first) == 2 and len(first[1][1]) != width:
-        raise ConfigError(_ragged(path, first[1][0], len(first[1][1]), width))
+        raise ConfigError(uneven(path, first[1][0], len(first[1][1]), width))
     if not form.header:
         return [str(number) for number in range(width)]
     names = [name.strip() for name in first[0][1]]
@@ -190,11 +143,6 @@ def _one_column(path: Path, form: Form, text: str) -> str:
     likely = [name for name, character in SEPARATORS.items() if character in text]
     advice = f"try dataset.separator={' or '.join(likely)}" if likely else "a target and an input are needed"
     return f"{path} has one column where dataset.separator is {shown}: {text[:60]!r}; {advice}"
-
-
-def _ragged(path: Path, line: int, cells: int, width: int) -> str:
-    return (f"{path}, line {line} has {cells} cells, the table has {width} columns; quote cells that hold the "
-            f"separator, or mend the line")
 
 
 def _read(path: Path, form: Form, names: list[str], texts: list[str]) -> pd.DataFrame:
@@ -220,12 +168,12 @@ def _read(path: Path, form: Form, names: list[str], texts: list[str]) -> pd.Data
 
 def _unparsed(path: Path, form: Form, said: str, width: int) -> str:
     if "EOF inside string" in said:
-        start = max((line for line, _ in records(path, form)), default=1)
+        start = max((line for line, _ in rows_of(path, form)), default=1)
         return (f"{path}: a quotation mark in the row that begins in line {start} is never closed; close it, or "
                 f"double it")
-    for line, cells in records(path, form):
+    for line, cells in rows_of(path, form):
         if len(cells) > width:
-            return _ragged(path, line, len(cells), width)
+            return uneven(path, line, len(cells), width)
     return f"{path} cannot be read as a table: {said.strip()}"
 
 
@@ -233,29 +181,6 @@ def refuse_short(frame: pd.DataFrame, lines: Lines) -> None:
     """Raise ConfigError where a row has fewer cells than there are columns, which pandas takes for missing values."""
     if not frame.iloc[:, -1].isna().any():
         return
-    for line, cells in records(lines.path, lines.form):
+    for line, cells in rows_of(lines.path, lines.form):
         if len(cells) < frame.shape[1]:
-            raise ConfigError(_ragged(lines.path, line, len(cells), frame.shape[1]))
-
-
-def _codec(encoding: str) -> str:
-    try:
-        name = codecs.lookup(encoding).name
-        "".encode(name)
-    except LookupError as error:
-        raise ConfigError(f"dataset.encoding={encoding} is no encoding of text; use utf-8, utf-16, latin-1 or "
-                          f"cp1252") from error
-    return "utf-8" if name == "utf-8-sig" else name
-
-
-def _undecodable(path: Path, encoding: str) -> str:
-    data = path.read_bytes()
-    line, byte = 1, ""
-    try:
-        data.decode(encoding)
-    except UnicodeDecodeError as error:
-        line, byte = data[: error.start].count(b"\n") + 1, f" (byte 0x{data[error.start]:02x})"
-    advice = "dataset.encoding=latin-1 or cp1252 reads most others" if encoding == "utf-8" else "name its encoding"
-    return f"{path}, line {line} is not {encoding} text{byte}; {advice}, or save the file as UTF-8"
-
-
+            raise ConfigError(uneven(lines.path, line, len(cells), frame.shape[1]))

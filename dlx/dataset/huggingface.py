@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dlx.core.decode import UnreadableError
 from dlx.core.errors import ConfigError
-from dlx.core.frame import Role, Table, Wishes, arrays_of, input_names, note, noted
-from dlx.core.own_file import Kept, Place, RowNumbers, find, near
+from dlx.core.frame import Role, Table, Wishes, arrays_of, input_names, inputs_of, note, noted
+from dlx.core.image_file import converted
+from dlx.core.own_file import OwnFile, Place, RowNumbers, found
 from dlx.core.ragged import Ragged
 from dlx.core.target import Task, read_target
 from dlx.core.types import Arrays, TaskSpec
+from dlx.core.wording import near, reason
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,7 +25,7 @@ TEST = "test"
 SPLIT = "split"
 
 
-class HuggingFace:
+class HuggingFace(OwnFile):
     """A folder that `save_to_disk` of the `datasets` library wrote: a table, images, or texts.
 
     One column of images, or one of text alone beside the target, is the input, and what else there is is kept as notes;
@@ -42,32 +45,29 @@ class HuggingFace:
 
     def __init__(self, path: str, target: str, task: Task, types: dict[str, Role] | None, notes: list[str],
                  splits: list[str] | None) -> None:
-        self.path = path
+        super().__init__(path)
         self.wishes = Wishes(target, task, types or {}, tuple(notes))
         self.splits = splits
-        self._kept = Kept()
 
-    def spec(self) -> TaskSpec | None:
-        """Say nothing: columns and classes are in the folder."""
-        return None
+    def more(self, path: str, data_dir: str, spec: TaskSpec) -> tuple[np.ndarray | Ragged, np.ndarray]:
+        """Read all rows of another folder, without need of a target.
 
-    def load(self, data_dir: str) -> Arrays:
-        """Return inputs, targets, the rows of the test split, notes, and the spec that the columns make.
-
-        Args:
-            data_dir: a folder in which a path that is not absolute is looked for, after the current one.
+        Returns:
+            inputs [N, ...], and ids [N], the rows.
 
         Raises:
-            StorageError: there is no such folder.
-            ConfigError: it is none of `datasets`, or cannot be learnt from; says row or column.
+            StorageError, ConfigError: see `load`.
         """
-        path = find(self.path, data_dir)
-        return self._kept.arrays([path], lambda: self._read(path))
+        with found(path, data_dir) as where:
+            place = RowNumbers(str(where), 0)
+            whole = _whole(read_folder(where, None), place).with_format(None)
+        return _inputs(whole, self.wishes, spec, place), np.arange(len(whole))
 
-    def _read(self, path: Path) -> Arrays:
+    def arrays(self, path: Path, data_dir: str) -> Arrays:
+        """Return inputs, targets, the rows of the test split, notes, and the spec that the columns make."""
         parts = read_folder(path, self.splits)
         place = RowNumbers(str(path), 0)
-        whole = next(iter(parts.values())) if len(parts) == 1 else _concatenated(parts, place)
+        whole = _whole(parts, place)
         sizes = [len(part) for part in parts.values()]
         of_row = np.repeat(np.array(list(parts)), sizes)
         arrays = _arrays(whole, self.wishes, place)
@@ -89,9 +89,8 @@ def read_folder(path: Path, wanted: list[str] | None) -> dict[str, Any]:
     try:
         found = datasets.load_from_disk(str(path))
     except (ArrowException, OSError, ValueError, KeyError, TypeError) as error:
-        reason = " ".join(str(error).split())[:200]
         raise ConfigError(f"dataset.path={path} is no folder that save_to_disk of datasets wrote, or is damaged "
-                          f"({reason}); load the data with datasets and save it with save_to_disk") from error
+                          f"({reason(error)}); load the data with datasets and save it with save_to_disk") from error
     parts = dict(found) if isinstance(found, datasets.DatasetDict) else {"all": found}
     lacking = [name for name in wanted or () if name not in parts]
     if lacking:
@@ -100,9 +99,11 @@ def read_folder(path: Path, wanted: list[str] | None) -> dict[str, Any]:
     return parts if wanted is None else {name: parts[name] for name in wanted}
 
 
-def _concatenated(parts: dict[str, Any], place: Place) -> Any:
+def _whole(parts: dict[str, Any], place: Place) -> Any:
     import datasets
 
+    if len(parts) == 1:
+        return next(iter(parts.values()))
     try:
         return datasets.concatenate_datasets(list(parts.values()))
     except ValueError as error:
@@ -127,6 +128,30 @@ def _arrays(data: Any, wishes: Wishes, place: Place) -> Arrays:
     if len(names) == 1 and texts:
         return _beside(_texts(table.frame[texts[0]], texts[0], place), "text", table, wishes, texts[0])
     return arrays_of(table, wishes)
+
+
+def _inputs(data: Any, wishes: Wishes, spec: TaskSpec, place: Place) -> np.ndarray | Ragged:
+    """Return what of a folder is the input of a run whose data had this spec."""
+    import datasets
+
+    images = [name for name, feature in data.features.items() if isinstance(feature, datasets.Image)]
+    if spec.layout == "table":
+        return inputs_of(Table(named(data.remove_columns(images)), place), spec.columns)
+    left = [name for name in data.column_names if name != wishes.target and name not in noted(wishes)
+            and wishes.types.get(name) != "ignore"]
+    is_image = spec.layout == "image"
+    shown = [name for name in left if (name in images if is_image else _is_text(data.features[name]))]
+    if len(shown) != 1:
+        raise ConfigError(f"{place.name} must have one column of {'images' if is_image else 'texts'} as the run's data "
+                          f"had, beside notes and what is left out; it has {', '.join(shown) or 'none'}")
+    if not is_image:
+        return _texts(data.to_pandas()[shown[0]], shown[0], place)
+    pixels = _pixels(data, shown[0], place)
+    if pixels.shape[1:] != spec.input_shape:
+        raise ConfigError(f"{place.name}: column {shown[0]} has images of {_size(pixels[0])}, and the run's are "
+                          f"{spec.input_shape[2]}×{spec.input_shape[1]} in "
+                          f"{'colour' if spec.input_shape[0] > 1 else 'grey'}")
+    return pixels
 
 
 def named(data: Any) -> pd.DataFrame:
@@ -188,13 +213,14 @@ def _image(data: Any, row: int, name: str, place: Place) -> np.ndarray:
                           f"({error})") from error
     if image is None:
         raise ConfigError(f"{place.name}: column {name} has no image in {place.rows([row])}; leave the row out")
-    if image.mode.startswith(("I", "F")):
-        raise ConfigError(f"{place.name}: column {name} has an image of more than 8 bits a pixel in "
-                          f"{place.rows([row])} (mode {image.mode}); bring it to 8 bits, and save it again")
-    pixels = np.asarray(image if image.mode in ("L", "RGB") else image.convert("L" if image.mode == "1" else "RGB"))
+    try:
+        pixels = np.asarray(converted(image, "grey" if image.mode.startswith(("1", "L", "I")) else "rgb"))
+    except UnreadableError as error:
+        raise ConfigError(f"{place.name}: the image of column {name} in {place.rows([row])} cannot be used: {error}"
+                          ) from error
     return pixels[None] if pixels.ndim == 2 else np.moveaxis(pixels, -1, 0)
 
 
 def _size(pixels: np.ndarray) -> str:
     channels, height, width = pixels.shape
-    return f"{width}×{height} in {'colour' if channels > 1 else 'grey'}"
+    return f"{height}×{width} (height × width) in {'colour' if channels > 1 else 'grey'}"

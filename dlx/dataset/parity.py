@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from dlx.core.lengths import Length, NumExamples, NumTest, check_lengths, draw_lengths
-from dlx.core.random import numpy_generator
-from dlx.core.ranges import Seed
+from dlx.core.lengths import LongerTest
 from dlx.core.types import PADDING, Arrays, TaskSpec
 
 
-class Parity:
+class Parity(LongerTest):
     """Is the number of ones even or odd? Every bit counts, and the dataset's own test set has longer texts.
 
     A model that knows only parts of a text knows nothing (Minsky and Papert, Perceptrons, 1969). The tokens: 0 padding,
@@ -27,23 +25,13 @@ class Parity:
         ConfigError: test_length is not greater than length.
     """
 
-    def __init__(self, num_examples: NumExamples, num_test: NumTest, length: Length, test_length: Length, seed: Seed
-                 ) -> None:
-        check_lengths(length, test_length)
-        self.num_examples = num_examples
-        self.num_test = num_test
-        self.length = length
-        self.test_length = test_length
-        self.seed = seed
-
     def spec(self) -> TaskSpec:
         """Describe texts of two classes."""
         return TaskSpec("classification", "tokens", (self.test_length,), 2, ("even", "odd"), vocabulary_size=3)
 
     def load(self, data_dir: str) -> Arrays:
         """Return inputs [N, test_length], targets [N] and the test set; nothing is read from data_dir."""
-        draw = numpy_generator(self.seed, "parity")
-        lengths, test_ids = draw_lengths(draw, self.num_examples, self.num_test, self.length, self.test_length)
+        lengths, test_ids, draw = self.draw("parity")
         bits = draw.integers(0, 2, (len(lengths), self.test_length))
         is_bit = np.arange(self.test_length) < lengths[:, None]
         targets = (bits * is_bit).sum(axis=1) % 2

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dlx.core.errors import ConfigError, StorageError
+from dlx.core.errors import ConfigError
 from dlx.core.frame import Role, Table, TableFile, Wishes
 from dlx.core.own_file import RowNumbers
 from dlx.core.target import Task
+from dlx.core.wording import reason
 
 ENDS = b"PAR1"
 
@@ -32,19 +33,16 @@ class Parquet(TableFile):
 
     def read(self, path: Path) -> Table:
         """Read a file."""
+        refuse_others(path)
         try:
-            refuse_others(path)
             import pandas as pd
             from pyarrow import ArrowException
-
-            try:
-                frame = pd.read_parquet(path, engine="pyarrow")
-            except (ArrowException, ValueError, OSError) as error:
-                raise ConfigError(f"{path} is damaged ({' '.join(str(error).split())[:200]}); make it again") from error
         except ImportError as error:
             raise ConfigError("dataset=parquet needs pyarrow: pip install 'dlx[parquet]'") from error
-        except OSError as error:
-            raise StorageError(f"{path} cannot be read: {error.strerror or error}") from error
+        try:
+            frame = pd.read_parquet(path, engine="pyarrow")
+        except (ArrowException, ValueError, OSError) as error:
+            raise ConfigError(f"{path} is damaged ({reason(error)}); make it again") from error
         # An index with a name is a column; one without counts rows.
         frame = frame.reset_index(drop=frame.index.names == [None])
         frame.columns = frame.columns.map(str)
@@ -53,8 +51,6 @@ class Parquet(TableFile):
 
 def refuse_others(path: Path) -> None:
     """Raise ConfigError where a file is no parquet file, by its first and last bytes."""
-    if path.is_dir():
-        raise ConfigError(f"dataset.path={path} is a folder; name a file in it")
     data_size = path.stat().st_size
     with open(path, "rb") as file:
         begin = file.read(len(ENDS))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterator
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -42,7 +42,7 @@ class Passage(NamedTuple):
 
 
 class PythonDocs:
-    """Passages of the language reference, as `help()` shows it: which chapter is each from, or what comes next?
+    """Passages of the language reference, as `help()` shows it: which chapter is each from?
 
     Source: `pydoc_data.topics` of the Python that runs dlx; its text differs a little from version to version. Topics
     repeat each other ("compound" holds "for", "if", "try" …): a paragraph is taken once, from the first of the chapters
@@ -50,29 +50,44 @@ class PythonDocs:
     notes, to split by.
 
     Args:
-        task: chapters, a classification; or next_token, a language model.
         characters: of a passage, at least, in [40, 100000]: paragraphs of a topic are joined up to this.
     """
 
-    def __init__(self, task: Literal["chapters", "next_token"], characters: Annotated[int, Range("[40, 100000]")]
-                 ) -> None:
-        self.task = task
+    OPTION: ClassVar[str] = "python_docs"
+
+    def __init__(self, characters: Annotated[int, Range("[40, 100000]")]) -> None:
         self.characters = characters
 
     def spec(self) -> TaskSpec:
-        """Describe texts of seven classes, or texts whose targets are their own tokens."""
-        if self.task == "next_token":
-            return TaskSpec("sequence", "text", (), 0, next_token=True)
+        """Describe texts of seven classes."""
         return TaskSpec("classification", "text", (), len(NAMES), NAMES)
 
     def load(self, data_dir: str) -> Arrays:
         """Return texts, targets [N] and the topic of each; nothing is read from data_dir."""
         found = list(passages(self.characters))
-        targets = np.array([passage.chapter for passage in found], np.int64)
         notes = {"topic": np.array([passage.topic for passage in found]),
                  "python": np.full(len(found), "{}.{}.{}".format(*sys.version_info))}
         return Arrays(Ragged.of_texts([passage.text for passage in found]),
-                      targets * (self.task == "chapters"), notes=notes)
+                      np.array([passage.chapter for passage in found], np.int64), notes=notes)
+
+
+class PythonDocsLM(PythonDocs):
+    """The same passages for a language model: what token comes next?
+
+    Args:
+        characters: see `PythonDocs`.
+    """
+
+    OPTION: ClassVar[str] = "python_docs_lm"
+
+    def spec(self) -> TaskSpec:
+        """Describe texts whose targets are their own tokens."""
+        return TaskSpec("sequence", "text", (), 0, next_token=True)
+
+    def load(self, data_dir: str) -> Arrays:
+        """Return texts and their topics; the targets are zeros [N]."""
+        arrays = super().load(data_dir)
+        return arrays._replace(targets=np.zeros_like(arrays.targets))
 
 
 def passages(characters: int) -> Iterator[Passage]:

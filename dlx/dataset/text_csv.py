@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-import csv
 import io
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from dlx.core.errors import ConfigError
-from dlx.core.frame import note
-from dlx.core.own_file import Kept, find, near
+from dlx.core.frame import note, unknown_columns
+from dlx.core.own_file import OwnFile, found
 from dlx.core.ragged import Ragged
 from dlx.core.target import Task, read_target
-from dlx.core.text_file import SEPARATORS, TextRows, check_encoding, read_text, refuse_empty
+from dlx.core.text_file import SEPARATORS, TextRows, codec, read_text, records, refuse_empty, uneven
 from dlx.core.types import Arrays, TaskSpec
+from dlx.core.wording import near
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-class TextCSV:
+class TextCSV(OwnFile):
     """A table in a text file, of which one column holds texts and another what is to be told of them.
 
     Args:
@@ -41,40 +40,44 @@ class TextCSV:
 
     def __init__(self, path: str, text: str, target: str | None, task: Task, notes: list[str],
                  separator: Literal["comma", "semicolon", "tab", "pipe"], encoding: str) -> None:
-        check_encoding(encoding)
-        self.path = path
+        super().__init__(path)
         self.text = text
         self.target = target
         self.task: Task = task
         self.notes = notes
         self.separator = separator
-        self.encoding = encoding
-        self._kept = Kept()
+        self.encoding = codec(encoding)
 
-    def spec(self) -> TaskSpec | None:
-        """Say nothing: classes are in the file."""
-        return None
+    def more(self, path: str, data_dir: str, spec: TaskSpec) -> tuple[Ragged, np.ndarray]:
+        """Read the texts of another table, without need of a target.
 
-    def load(self, data_dir: str) -> Arrays:
-        """Return texts, targets [N], notes, and the spec that the target makes.
-
-        Args:
-            data_dir: a folder in which a path that is not absolute is looked for, after the current one.
+        Returns:
+            texts, and ids [N], the rows.
 
         Raises:
-            StorageError: there is no such file, or it may not be read.
-            ConfigError: it is no such table, or cannot be learnt from; says line or column.
+            StorageError, ConfigError: see `load`.
         """
-        path = find(self.path, data_dir)
-        return self._kept.arrays([path], lambda: self._arrays(path))
+        with found(path, data_dir) as where:
+            content = read_text(where, self.encoding)
+        (_, names), *rows = self._rows(content, where)
+        if self.text not in names:
+            raise ConfigError(f"{where} has no column {self.text}, the run's column of texts"
+                              f"{near(self.text, names) or '; there are ' + ', '.join(names[:30])}")
+        texts = self._texts(names, rows, TextRows(str(where), [line for line, _ in rows]))
+        return Ragged.of_texts(texts), np.arange(len(texts))
 
-    def _arrays(self, path: Path) -> Arrays:
+    def _texts(self, names: list[str], rows: list[tuple[int, list[str]]], place: TextRows) -> list[str]:
+        texts = [cells[names.index(self.text)] for _, cells in rows]
+        refuse_empty(texts, f"{place.name}: column {self.text}", place)
+        return texts
+
+    def arrays(self, path: Path, data_dir: str) -> Arrays:
+        """Return texts, targets [N], notes, and the spec that the target makes."""
         content, sign = read_text(path, self.encoding), SEPARATORS[self.separator]
         (_, names), *rows = self._rows(content, path)
-        self._check_columns(names, path)
         place = TextRows(str(path), [line for line, _ in rows])
-        texts = [cells[names.index(self.text)] for _, cells in rows]
-        refuse_empty(texts, f"{path}: column {self.text}", place)
+        self._check_columns(names, place)
+        texts = self._texts(names, rows, place)
         wanted = [*self.notes, *([] if self.target is None else [self.target])]
         frame = _frame(content, sign, wanted)
         notes = {name: note(frame[name]) for name in self.notes}
@@ -87,22 +90,20 @@ class TextCSV:
 
     def _rows(self, content: str, path: Path) -> list[tuple[int, list[str]]]:
         """Return the line on which each record starts, and its cells, names of columns first."""
-        rows = list(records(content, SEPARATORS[self.separator], path))
+        rows = list(records(io.StringIO(content), path, "close every quotation mark, and double those inside of a cell",
+                            delimiter=SEPARATORS[self.separator], strict=True))
         width = len(rows[0][1])
         for line, cells in rows:
             if len(cells) != width:
-                raise ConfigError(f"{path}, line {line} has {len(cells)} cells, the table has {width} columns; quote "
-                                  f"cells that hold the separator, or mend the line")
+                raise ConfigError(uneven(path, line, len(cells), width))
         if len(rows) == 1:
             raise ConfigError(f"{path} has column names and no rows")
         return rows
 
-    def _check_columns(self, names: list[str], path: Path) -> None:
+    def _check_columns(self, names: list[str], place: TextRows) -> None:
         wanted = {"dataset.text": [self.text], "dataset.notes": self.notes,
                   "dataset.target": [] if self.target is None else [self.target]}
-        problems = [f"{key} names {column}, and {path} has no such column"
-                    f"{near(column, names) or '; there are ' + ', '.join(names[:30])}"
-                    for key, given in wanted.items() for column in given if column not in names]
+        problems = unknown_columns(wanted, names, place)
         if self.target == self.text:
             problems.append(f"dataset.target names {self.text}, which is the text; to tell its next token, "
                             f"dataset.target=null")
@@ -115,17 +116,3 @@ def _frame(content: str, sign: str, names: list[str]) -> pd.DataFrame:
 
     frame: pd.DataFrame = pd.read_csv(io.StringIO(content), sep=sign, usecols=names, index_col=False)
     return frame
-
-
-def records(content: str, sign: str, path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Yield the line on which each record starts, and its cells; blank lines are none, and a cell may hold lines."""
-    reader = csv.reader(io.StringIO(content), delimiter=sign, strict=True)
-    line = 1
-    try:
-        for cells in reader:
-            if cells:
-                yield line, cells
-            line = reader.line_num + 1
-    except csv.Error as error:
-        raise ConfigError(f"{path}, line {line} cannot be read: {error}; close every quotation mark, and double those "
-                          f"inside of a cell") from error

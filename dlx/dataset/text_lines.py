@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
 
+from dlx.core.column import is_number
 from dlx.core.errors import ConfigError
-from dlx.core.own_file import Kept, find
+from dlx.core.own_file import OwnFile, found
 from dlx.core.ragged import Ragged
 from dlx.core.ranges import Range
 from dlx.core.target import Target, read_target
-from dlx.core.text_file import SEPARATORS, TextRows, check_encoding, read_text, refuse_empty
+from dlx.core.text_file import SEPARATORS, TextRows, codec, read_text, refuse_empty
 from dlx.core.types import Arrays, TaskSpec
 
+log = logging.getLogger("dlx")
 
-class TextLines:
+
+class TextLines(OwnFile):
     """Documents with labels, one in each line: "good<tab>I liked it"; or a text of which to tell the next token.
 
     Blank lines are none. For the next token the whole file is one text, cut at white space into pieces.
@@ -36,41 +40,44 @@ class TextLines:
     def __init__(self, path: str, task: Literal["classification", "regression", "next_token"],
                  label: Literal["before", "after"], separator: Literal["tab", "comma", "semicolon", "pipe", "space"],
                  characters: Annotated[int, Range("[16, 1000000]")], encoding: str) -> None:
-        check_encoding(encoding)
-        self.path = path
+        super().__init__(path)
         self.task: Literal["classification", "regression", "next_token"] = task
         self.label = label
         self.separator = separator
         self.characters = characters
-        self.encoding = encoding
-        self._kept = Kept()
+        self.encoding = codec(encoding)
 
-    def spec(self) -> TaskSpec | None:
-        """Say nothing: classes are in the file."""
-        return None
+    def more(self, path: str, data_dir: str, spec: TaskSpec) -> tuple[Ragged, np.ndarray]:
+        """Read texts, one in each line. Where every line begins (or ends) with a label, labels are left out.
 
-    def load(self, data_dir: str) -> Arrays:
-        """Return texts, targets [N], the spec that the labels make, and the line of each text.
-
-        Args:
-            data_dir: a folder in which a path that is not absolute is looked for, after the current one.
+        Returns:
+            texts, and ids [N], the rows without blank lines.
 
         Raises:
-            StorageError: there is no such file, or it may not be read.
-            ConfigError: it is no text, or cannot be learnt from; says the line.
+            StorageError, ConfigError: see `load`.
         """
-        path = find(self.path, data_dir)
-        return self._kept.arrays([path], lambda: self._arrays(path))
+        with found(path, data_dir) as where:
+            lines, place = _lines(where, read_text(where, self.encoding))
+        if all(self._has_label(line, spec) for line in lines):
+            log.warning("%s has labels before or after every text; they are left out", where)
+            lines = self._divided(lines, place)[1]
+        return Ragged.of_texts([line.strip() for line in lines]), np.arange(len(lines))
 
-    def _arrays(self, path: Path) -> Arrays:
+    def _has_label(self, line: str, spec: TaskSpec) -> bool:
+        parts = line.partition(SEPARATORS[self.separator]) if self.label == "before" else line.rpartition(
+            SEPARATORS[self.separator])[::-1]
+        label = parts[0].strip()
+        return bool(parts[1]) and (label in spec.class_names if spec.class_names else is_number(label))
+
+    def arrays(self, path: Path, data_dir: str) -> Arrays:
+        """Return texts, targets [N], the spec that the labels make, and the line of each text."""
         text = read_text(path, self.encoding)
         if self.task == "next_token":
             found = pieces(text, self.characters)
             spec = TaskSpec("sequence", "text", (), 0, next_token=True)
             return Arrays(Ragged.of_texts(found), np.zeros(len(found), np.int64), spec=spec)
-        lines = {number: line for number, line in enumerate(text.split("\n"), start=1) if line.strip()}
-        place = TextRows(str(path), list(lines))
-        labels, texts = self._divided(list(lines.values()), place)
+        lines, place = _lines(path, text)
+        labels, texts = self._divided(lines, place)
         target = _target(labels, self.task, place)
         spec = TaskSpec(target.kind, "text", (), target.num_outputs, target.class_names)
         return Arrays(Ragged.of_texts(texts), target.values, notes={"line": np.array(place.numbers)}, spec=spec)
@@ -86,6 +93,11 @@ class TextLines:
         labels, texts = (before, after) if self.label == "before" else (after, before)
         refuse_empty(texts, place.name, place)
         return [label.strip() for label in labels], [text.strip() for text in texts]
+
+
+def _lines(path: Path, text: str) -> tuple[list[str], TextRows]:
+    lines = {number: line for number, line in enumerate(text.split("\n"), start=1) if line.strip()}
+    return list(lines.values()), TextRows(str(path), list(lines))
 
 
 def _target(labels: list[str], task: Literal["classification", "regression"], place: TextRows) -> Target:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Collection, Mapping
-from typing import Any, TypeVar
+from collections.abc import Callable, Collection
+from typing import Any, TypeVar, get_args, get_type_hints
 
 import torch
 from torch import Tensor, nn
 
 from dlx.core.device import Placement
 from dlx.core.errors import ConfigError
+from dlx.core.features import PLURALS, category_columns
 from dlx.core.random import keyed_global
-from dlx.core.types import ChangesSpec, ModelPart, OnHistory, OnModel, ScalesTarget, TaskSpec
+from dlx.core.types import ChangesSpec, ModelPart, OnBatch, OnHistory, OnModel, ScalesTarget, TaskSpec
 from dlx.engine import history
 from dlx.engine.evaluate import eval_mode
 from dlx.engine.parts import Parts
@@ -55,19 +56,22 @@ def made_for(model: ModelPart, spec: TaskSpec) -> nn.Module:
     """Make a model for inputs and targets of a kind.
 
     Raises:
-        ConfigError: the model is not for inputs of this layout.
+        ConfigError: the model is not for inputs of this layout, or some of them are codes of categories.
     """
     if spec.layout in RAW:
         raise ConfigError(f"a model cannot take {spec.layout} as it is: add a preprocessing that makes "
                           f"{RAW[spec.layout]}")
+    if (columns := category_columns(spec)).size:
+        raise ConfigError(f"a model takes numbers and column {spec.columns[columns[0]].name} holds categories: add "
+                          f"one_hot or ordinal to preprocessing")
     more = {"layout": spec.layout, "kind": spec.kind, "vocabulary_size": spec.vocabulary_size}
     # An argument of the same name that the user has set is the user's.
     taken = inspect.signature(model).parameters.keys() - getattr(model, "keywords", {}).keys()
     if spec.layout == "tokens" and "vocabulary_size" not in taken:
-        raise ConfigError(f"model={_model_name(model)} takes numbers, not tokens: use model=bag, model=window or, of "
+        raise ConfigError(f"model={_name(model)} takes numbers, not tokens: use model=bag, model=window or, of "
                           f"texts, preprocessing=[tfidf]")
     if spec.kind == "sequence" and "kind" not in taken:
-        raise ConfigError(f"model={_model_name(model)} gives one answer for a whole input, and here every position "
+        raise ConfigError(f"model={_name(model)} gives one answer for a whole input, and here every position "
                           f"wants one: use model=window")
     return model(input_shape=spec.input_shape, num_outputs=spec.num_outputs,
                  **{name: value for name, value in more.items() if name in taken})
@@ -154,10 +158,9 @@ def task_problems(parts: Parts, spec: TaskSpec, broken: Collection[str] = (), se
         seen: as the model sees it, where preprocessing is fitted.
     """
     checks: list[tuple[set[str], Callable[[], list[str]]]] = [
-        ({"loss"}, lambda: _kind_problems(parts, spec, {f"loss={_name(parts.loss)}": parts.loss.kinds})),
-        ({"metric"}, lambda: _kind_problems(parts, spec, {
-            f"metric={name}": (metric.kind,) for name, metric in parts.metrics.items()})),
+        (set(), lambda: _kind_problems(parts, spec, broken)),
         ({"preprocessing"}, lambda: _scaled_problems(parts, spec)),
+        ({"preprocessing", "regularizer"}, lambda: _layout_problems(parts, seen)),
         ({"preprocessing", "model", "regularizer"}, lambda: _said(lambda: _check_model(parts, seen))),
     ]
     return [problem for needed, check in checks if not needed & {*broken} for problem in check()]
@@ -181,10 +184,37 @@ def _check_model(parts: Parts, seen: TaskSpec | None) -> None:
                           "batch_size=2 or more, or model.norm=layer")
 
 
-def _kind_problems(parts: Parts, spec: TaskSpec, wanted: Mapping[str, tuple[str, ...]]) -> list[str]:
+def _kind_problems(parts: Parts, spec: TaskSpec, broken: Collection[str]) -> list[str]:
+    """Say in one sentence which loss and metrics are for other tasks, and all that makes the parts fit."""
+    wrong: dict[tuple[str, ...], list[str]] = {}
+    if "loss" not in broken and spec.kind not in parts.loss.kinds:
+        wrong[parts.loss.kinds] = [f"loss={_name(parts.loss)}"]
+    metrics = {} if "metric" in broken else parts.metrics
+    for kind in dict.fromkeys(metric.kind for metric in metrics.values() if metric.kind != spec.kind):
+        wrong[(kind,)] = [*wrong.get((kind,), []), *_of_kind(parts, kind)]
+    said = [f"{' and '.join(names)} {'is' if len(names) == 1 else 'are'} for {' and '.join(kinds)}"
+            for kinds, names in wrong.items()]
     task = f"dataset={_name(parts.dataset)} is a {spec.kind}"
-    return [f"{part} is for {' and '.join(kinds)}, {task}; {_fitting(spec)}" for part, kinds in wanted.items()
-            if spec.kind not in kinds]
+    return [f"{', '.join(said)}, {task}; {_fitting(parts, spec, broken)}"] if said else []
+
+
+def _of_kind(parts: Parts, kind: str) -> list[str]:
+    names = [name for name, metric in parts.metrics.items() if metric.kind == kind]
+    return [f"metric={names[0]}" if len(names) == 1 else f"metric=[{','.join(names)}]"]
+
+
+def _layout_problems(parts: Parts, seen: TaskSpec | None) -> list[str]:
+    try:
+        spec = seen or known_spec(parts)
+    except ConfigError:
+        # That is said beside the model.
+        return []
+    if spec is None:
+        return []
+    wanted = {name: getattr(part, "layouts", ()) for name, part in hooks(parts, OnBatch)}
+    return [f"regularizer={name} is for {' and '.join(PLURALS[layout] for layout in layouts)}, and the model sees "
+            f"{PLURALS[spec.layout]}; leave it out"
+            for name, layouts in wanted.items() if layouts and spec.layout not in layouts]
 
 
 def _scaled_problems(parts: Parts, spec: TaskSpec) -> list[str]:
@@ -193,18 +223,23 @@ def _scaled_problems(parts: Parts, spec: TaskSpec) -> list[str]:
         f"no scale; leave it out" for name, part in parts.preprocessing.items() if isinstance(part, ScalesTarget)]
 
 
-def _fitting(spec: TaskSpec) -> str:
-    return {"regression": "use loss=mse metric=[rmse,mae,r2]",
-            "classification": "use loss=cross_entropy metric=[accuracy,nll,top_k,macro_f1,roc_auc]",
-            "sequence": "use loss=cross_entropy metric=[token_accuracy,exact_match,perplexity]"}[spec.kind]
-
-
-def _model_name(model: ModelPart) -> str:
-    code: Any = getattr(model, "func", model)
-    module, _, name = str(code.__module__).rpartition(".")
-    return name if module == "dlx.model" else str(code.__name__)
+def _fitting(parts: Parts, spec: TaskSpec, broken: Collection[str]) -> str:
+    use = {"regression": "use loss=mse metric=[rmse,mae,r2]",
+           "classification": "use loss=cross_entropy metric=[accuracy,nll,top_k,macro_f1,roc_auc]",
+           "sequence": "use loss=cross_entropy metric=[token_accuracy,exact_match,perplexity]"}[spec.kind]
+    scales = any(isinstance(part, ScalesTarget) for part in parts.preprocessing.values())
+    if spec.kind == "regression" and "preprocessing" not in broken and not scales:
+        use += f" preprocessing=[{','.join([*parts.preprocessing, 'scale_target'])}]"
+    other = {"regression": "classification", "classification": "regression"}.get(spec.kind)
+    if other in get_args(get_type_hints(type(parts.dataset).__init__).get("task")):
+        use += f"; or, if its target is to be a {other}, dataset.task={other}"
+    return use
 
 
 def _name(part: object) -> str:
+    """Return the option that a part is, or the name of the user's code."""
+    # A part whose remaining arguments come from the data is its code yet.
+    code: Any = getattr(part, "func", part if inspect.isroutine(part) or isinstance(part, type) else type(part))
+    module, _, name = str(code.__module__).rpartition(".")
     # A file that serves many options says which one each of its classes is.
-    return str(getattr(type(part), "OPTION", type(part).__module__.rsplit(".", 1)[-1]))
+    return str(getattr(code, "OPTION", name if module.startswith("dlx.") else code.__name__))

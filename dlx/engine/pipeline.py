@@ -17,6 +17,8 @@ from dlx.core.pixels import as_floats
 from dlx.core.types import ChangesSpec, FitsBlocks, Preprocessing, SelectsRows, TaskSpec
 
 Statistics = dict[str, dict[str, np.ndarray]]
+# What statistics that do not fit raise.
+DAMAGED = (KeyError, ValueError, IndexError, TypeError, AttributeError)
 
 
 @dataclass(frozen=True)
@@ -78,8 +80,8 @@ def fit(preprocessing: Mapping[str, Preprocessing], inputs: Any, targets: np.nda
             rows, train = rows[kept], train[kept]
         statistics[name] = part.fit(rows, targets[train], spec) if saved is None else saved.get(name, {})
         alone = Pipeline({name: part}, {name: statistics[name]}, spec, saved is not None)
+        spec = spec_after(name, part, spec, statistics[name], saved is not None)
         rows = in_blocks(alone.raw, rows)
-        spec = spec_after(part, spec, statistics[name])
     return Fitted(Pipeline(preprocessing, statistics, spec, saved is not None), train, as_floats(rows))
 
 
@@ -97,14 +99,31 @@ def fit_blocks(preprocessing: Mapping[str, Preprocessing], inputs: np.ndarray, t
                               f"device.data=memory, or leave it out")
         made = (done.raw(block) for block in blocks(inputs, train))
         known = part.fit_blocks(made, spec) if saved is None else saved.get(name, {})
-        spec = spec_after(part, spec, known)
+        spec = spec_after(name, part, spec, known, saved is not None)
         done = Pipeline({**done.parts, name: part}, {**done.statistics, name: known}, spec, saved is not None)
     return done
 
 
-def spec_after(part: Preprocessing, spec: TaskSpec, statistics: Mapping[str, np.ndarray]) -> TaskSpec:
-    """Return what inputs look like after a fitted preprocessing."""
-    after = part.spec_after(spec, statistics) if isinstance(part, ChangesSpec) else spec
+def spec_after(name: str, part: Preprocessing, spec: TaskSpec, statistics: Mapping[str, np.ndarray],
+               is_saved: bool = False) -> TaskSpec:
+    """Return what inputs look like after a fitted preprocessing.
+
+    Args:
+        is_saved: the statistics are those of a checkpoint.
+
+    Raises:
+        ArtefactError: the statistics of a checkpoint do not fit.
+    """
+    if not isinstance(part, ChangesSpec):
+        return spec
+    try:
+        after = part.spec_after(spec, statistics)
+    except (*DAMAGED, ConfigError) as error:
+        if not is_saved:
+            raise
+        raise ArtefactError(f"the checkpoint's statistics of preprocessing {name} do not fit: {error!r}") from error
+    if after is None and is_saved:
+        raise ArtefactError(f"the checkpoint's statistics of preprocessing {name} do not say what it makes")
     assert after is not None, "a preprocessing knows what it makes once it is fitted"
     return after
 
@@ -118,7 +137,7 @@ def apply_saved(name: str, part: Preprocessing, inputs: Any, statistics: Mapping
         return part.apply(inputs, statistics)
     except KeyError as error:
         raise ArtefactError(f"the checkpoint lacks the statistic {error} of preprocessing {name}") from error
-    except (ValueError, IndexError, TypeError) as error:
+    except DAMAGED as error:
         raise ArtefactError(f"the checkpoint's statistics of preprocessing {name} do not fit: {error}") from error
 
 

@@ -80,10 +80,7 @@ def restored_pipeline(parts: Parts, checkpoint: Checkpoint, given: TaskSpec) -> 
     for name, part in parts.preprocessing.items():
         if isinstance(part, ScalesTarget) and not statistics[name]:
             raise ArtefactError(f"the checkpoint lacks the statistics of preprocessing {name}")
-        try:
-            spec = spec_after(part, spec, statistics[name])
-        except (KeyError, ValueError, IndexError, TypeError) as error:
-            raise ArtefactError(f"the checkpoint's statistics of preprocessing {name} do not fit: {error!r}") from error
+        spec = spec_after(name, part, spec, statistics[name], is_saved=True)
     return Pipeline(parts.preprocessing, statistics, spec, is_saved=True)
 
 

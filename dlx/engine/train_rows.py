@@ -63,7 +63,7 @@ class TrainRows:
         """Change the train rows [n] of a dataset with targets [N].
 
         Raises:
-            ConfigError: the task has no classes, or fewer than the confusion matrix has rows.
+            ConfigError: the task has no classes, no labels, or fewer classes than the confusion matrix has rows.
         """
         self._check(spec)
         if self.imbalance > 1:
@@ -82,11 +82,14 @@ class TrainRows:
         return Changed(train, noisy, int(changed.reshape(len(train), -1).any(axis=1).sum()))
 
     def _check(self, spec: TaskSpec) -> None:
+        if spec.next_token and self.shuffle_labels:
+            raise ConfigError("dataset.shuffle_labels is for data with labels, and here the targets are the texts' own "
+                              "tokens; leave it out")
         wants = [name for name, is_set in (("imbalance", self.imbalance > 1), ("label_noise", self.label_noise > 0),
                                            ("label_confusion", self.label_confusion is not None)) if is_set]
         if spec.kind != "classification" and wants:
-            raise ConfigError(f"dataset.{wants[0]} is for classification, and this is a {spec.kind}; "
-                              f"dataset.shuffle_labels=true works for any targets")
+            advice = "leave it out" if spec.next_token else "dataset.shuffle_labels=true works for any targets"
+            raise ConfigError(f"dataset.{wants[0]} is for classification, and this is a {spec.kind}; {advice}")
         if self.label_confusion is not None and len(self.label_confusion) != spec.num_outputs:
             raise ConfigError(f"dataset.label_confusion must have one row for each of the {spec.num_outputs} classes, "
                               f"got {len(self.label_confusion)}")

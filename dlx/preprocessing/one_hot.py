@@ -49,7 +49,8 @@ class OneHot:
         """Transform inputs [N, D] to float32 with as many columns as there are numbers and categories."""
         require_width(inputs, statistics["width"])
         codes = Codes.from_statistics(statistics).by_column()
-        own = dict(zip(codes, zip(statistics["unseen"].tolist(), statistics["missing"].tolist(), strict=True),
+        own = dict(zip(codes, zip(*(statistics[name].astype(bool).tolist() for name in ("unseen", "missing")),
+                                  strict=True),
                        strict=True))
         parts = [_hot(inputs[:, index], codes[index], *own[index]) if index in codes else inputs[:, index, None]
                  for index in range(inputs.shape[1])]
@@ -71,7 +72,7 @@ class OneHot:
         return replace(spec, input_shape=(len(columns),), columns=columns)
 
 
-def _hot(values: np.ndarray, codes: np.ndarray, unseen: int, missing: int) -> np.ndarray:
+def _hot(values: np.ndarray, codes: np.ndarray, unseen: bool, missing: bool) -> np.ndarray:
     """Return [n, categories + unseen + missing] of zeros and ones."""
     found = places(values, codes)
     hot = [np.arange(len(codes)) == found[:, None]]

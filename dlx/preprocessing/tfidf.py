@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 
 from dlx.core.errors import ConfigError
+from dlx.core.features import require_layout
 from dlx.core.ragged import Ragged
 from dlx.core.ranges import Range, Width
 from dlx.core.types import Column, TaskSpec
@@ -91,8 +92,7 @@ def _words(statistics: Mapping[str, np.ndarray]) -> list[str]:
 
 
 def _check(spec: TaskSpec) -> None:
-    if spec.layout != "text":
-        raise ConfigError(f"preprocessing=tfidf needs texts, and its inputs are of layout {spec.layout}; leave it out")
+    require_layout("tfidf", spec, "text")
     if spec.next_token:
         raise ConfigError("preprocessing=tfidf forgets the order of words, which the task is to tell; use "
                           "preprocessing=[tokenize_word]")

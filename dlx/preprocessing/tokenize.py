@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 import numpy as np
 
 from dlx.core.errors import ConfigError
+from dlx.core.features import require_layout
 from dlx.core.ragged import Ragged
 from dlx.core.ranges import Range
 from dlx.core.types import PADDING, TaskSpec
@@ -106,9 +107,7 @@ class _Tokenize:
         return normalizers.Sequence([normalizers.NFC(), *([normalizers.Lowercase()] if self.lowercase else [])])
 
     def _check(self, spec: TaskSpec) -> None:
-        if spec.layout != "text":
-            raise ConfigError(f"preprocessing={self.name} needs texts, and its inputs are of layout {spec.layout}; "
-                              f"leave it out")
+        require_layout(self.name, spec, "text")
         check_installed()
 
 

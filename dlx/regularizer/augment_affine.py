@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from dlx.core.ranges import Fill, Range, Rate
-from dlx.core.types import Batch
+from dlx.core.types import Batch, Layout
 
 if TYPE_CHECKING:
     import torch
@@ -27,6 +27,7 @@ class AugmentAffine:
     """
 
     MEMBER_VALUES: ClassVar[tuple[str, ...]] = ("degrees", "shift", "scale", "shear", "interpolation", "fill")
+    layouts: ClassVar[tuple[Layout, ...]] = ("image",)
 
     def __init__(self, degrees: Degrees, shift: Rate, scale: Rate, shear: Shear,
                  interpolation: Literal["bilinear", "nearest"], fill: Fill) -> None:

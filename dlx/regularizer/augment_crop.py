@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from dlx.core.ranges import Fill, Range
-from dlx.core.types import Batch
+from dlx.core.types import Batch, Layout
 
 if TYPE_CHECKING:
     import torch
@@ -25,6 +25,7 @@ class AugmentCrop:
     """
 
     MEMBER_VALUES: ClassVar[tuple[str, ...]] = ("padding", "fill")
+    layouts: ClassVar[tuple[Layout, ...]] = ("image",)
 
     def __init__(self, padding: Pixels, fill: Fill) -> None:
         self.padding = padding

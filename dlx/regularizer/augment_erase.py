@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from dlx.core.ranges import Fill, Fraction, Probability
-from dlx.core.types import Batch
+from dlx.core.types import Batch, Layout
 
 if TYPE_CHECKING:
     import torch
@@ -27,6 +27,7 @@ class AugmentErase:
     """
 
     MEMBER_VALUES: ClassVar[tuple[str, ...]] = ("rate", "area", "fill")
+    layouts: ClassVar[tuple[Layout, ...]] = ("image",)
 
     def __init__(self, rate: Probability, area: Fraction, fill: Fill) -> None:
         self.rate = rate

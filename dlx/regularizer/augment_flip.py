@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from dlx.core.ranges import Probability
-from dlx.core.types import Batch
+from dlx.core.types import Batch, Layout
 
 if TYPE_CHECKING:
     import torch
@@ -20,6 +20,7 @@ class AugmentFlip:
     """
 
     MEMBER_VALUES: ClassVar[tuple[str, ...]] = ("rate", "vertical")
+    layouts: ClassVar[tuple[Layout, ...]] = ("image",)
 
     def __init__(self, rate: Probability, vertical: bool) -> None:
         self.rate = rate

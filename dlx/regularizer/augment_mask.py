@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from dlx.core.ranges import Fill, Fraction, Range
-from dlx.core.types import Batch
+from dlx.core.types import Batch, Layout
 
 if TYPE_CHECKING:
     import torch
@@ -25,6 +25,7 @@ class AugmentTimeMask:
     """
 
     MEMBER_VALUES: ClassVar[tuple[str, ...]] = ("num_masks", "most", "fill")
+    layouts: ClassVar[tuple[Layout, ...]] = ("image",)
     AXIS: ClassVar[Literal["time", "frequency"]] = "time"
 
     def __init__(self, num_masks: Masks, most: Fraction, fill: Fill) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from dlx.core.ranges import NonNegative
-from dlx.core.types import Batch
+from dlx.core.types import Batch, Layout
 
 if TYPE_CHECKING:
     import torch
@@ -22,6 +22,7 @@ class AugmentNoise:
     """
 
     MEMBER_VALUES: ClassVar[tuple[str, ...]] = ("scale",)
+    layouts: ClassVar[tuple[Layout, ...]] = ("image", "table")
 
     def __init__(self, scale: NonNegative) -> None:
         self.scale = scale

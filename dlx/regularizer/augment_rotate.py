@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from dlx.core.ranges import Fill, Range
-from dlx.core.types import Batch
+from dlx.core.types import Batch, Layout
 
 if TYPE_CHECKING:
     import torch
@@ -23,6 +23,7 @@ class AugmentRotate:
     """
 
     MEMBER_VALUES: ClassVar[tuple[str, ...]] = ("degrees", "interpolation", "fill")
+    layouts: ClassVar[tuple[Layout, ...]] = ("image",)
 
     def __init__(self, degrees: Degrees, interpolation: Literal["bilinear", "nearest"], fill: Fill) -> None:
         self.degrees = degrees

@@ -24,10 +24,11 @@ QUICK = ("dataset=breast_cancer", "metric=[accuracy]", "epochs=1", "model.width=
 
 
 @functools.cache
-def _room() -> Path:
-    room = tempfile.mkdtemp(prefix="dlx-cli-runs-")
-    atexit.register(shutil.rmtree, room, ignore_errors=True)
-    return Path(room)
+def room() -> Path:
+    """A folder for what is shared."""
+    folder = tempfile.mkdtemp(prefix="dlx-cli-runs-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
 
 
 @functools.cache
@@ -35,7 +36,7 @@ def trained(*overrides: str) -> Path:
     """Train in this process, and return the run folder. It is shared: copy it before changing anything."""
     out = io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(io.StringIO()):
-        code = main(["train", "--json", f"runs_dir={_room()}", *overrides])
+        code = main(["train", "--json", f"runs_dir={room()}", *overrides])
     assert code == 0
     return Path(json.loads(out.getvalue())["folder"])
 

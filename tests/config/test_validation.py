@@ -93,6 +93,9 @@ COMBINATIONS = {
     ("dataset=diabetes", "loss=cross_entropy"):
         "loss=cross_entropy is for classification and sequence, dataset=diabetes is a regression; "
         "use loss=mse metric=[rmse,mae,r2]",
+    ("dataset=diabetes", "loss=cross_entropy", "metric=[accuracy,nll,rmse]", "preprocessing=[standardize]"):
+        "loss=cross_entropy is for classification and sequence, metric=[accuracy,nll] is for classification, "
+        "dataset=diabetes is a regression; use loss=mse metric=[rmse,mae,r2] preprocessing=[standardize,scale_target]",
     ("loss=mse",): "loss=mse is for regression, dataset=digits is a classification; "
                    "use loss=cross_entropy metric=[accuracy,nll,top_k,macro_f1,roc_auc]",
     ("dataset=diabetes", "metric=[accuracy]"):
@@ -106,9 +109,7 @@ COMBINATIONS = {
     ("selection=best_test_accuracy",): "selection must be one of best_val_loss, best_val_accuracy, best_val_nll, "
                                        "best_val_top_k, last, got 'best_test_accuracy'",
     ("loss=mse", "metric=[rmse]", "selection=best_val_accuracy", "model=linear", "regularizer=dropout"):
-        "loss=mse is for regression, dataset=digits is a classification; "
-        "use loss=cross_entropy metric=[accuracy,nll,top_k,macro_f1,roc_auc]\n"
-        "metric=rmse is for regression, dataset=digits is a classification; "
+        "loss=mse and metric=rmse are for regression, dataset=digits is a classification; "
         "use loss=cross_entropy metric=[accuracy,nll,top_k,macro_f1,roc_auc]\n"
         "regularizer=dropout needs a model with dropout layers; Linear has none\n"
         "selection must be one of best_val_loss, best_val_rmse, last, got 'best_val_accuracy'",

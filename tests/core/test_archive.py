@@ -240,7 +240,8 @@ def test_archive_with_any_byte_changed_holds_the_same_or_is_refused(tmp_path, ma
 
 
 @pytest.mark.parametrize("data", [b"", b"hello", b"PK", b"PK\3\4" + bytes(100), b"\x1f\x8b", bytes(100),
-                                  b"\x89PNG" * 200, gzip.compress(b"hello", mtime=0), b"BZh9" * 200], ids=lambda data: f"{data[:4].hex()}-{len(data)}")
+                                  b"\x89PNG" * 200, gzip.compress(b"hello", mtime=0), b"BZh9" * 200],
+                         ids=lambda data: f"{data[:4].hex()}-{len(data)}")
 def test_archive_that_is_none_is_refused(tmp_path, data):
     (tmp_path / "file").write_bytes(data)
     assert refusal(tmp_path / "file")

@@ -20,7 +20,7 @@ def test_check_parts_shows_every_problem_at_once():
     found = problems_of("dataset=diabetes", "loss=cross_entropy", "metric=[accuracy]", "model=cnn",
                         "selection=best_val_rmse", f"device={ABSENT}")
     assert [problem.split(" ")[0] for problem in found] == [
-        "loss=cross_entropy", "metric=accuracy", "model=cnn", "selection", f"device={ABSENT}"]
+        "loss=cross_entropy", "model=cnn", "selection", f"device={ABSENT}"]
 
 
 def test_check_parts_scaled_targets_need_a_regression():
@@ -47,3 +47,42 @@ def test_check_parts_batches_of_one_example_train_where_nothing_is_normalized_ov
 def test_check_parts_batches_of_two_normalize_and_a_last_one_joins_them(tmp_path):
     made = parts("model.norm=batch", "batch_size=2", "epochs=1")
     assert metrics(train(made, tmp_path / "run", digits(62)))["step"].tolist() == [19]
+
+
+def test_check_parts_of_data_whose_task_can_be_told_offers_to_tell_it(dlx, workdir):
+    (workdir / "t.csv").write_text("x,y\n" + "".join(f"{row},{row % 7 + 0.5}\n" for row in range(40)))
+    result = dlx("train", "dataset=csv", "dataset.path=t.csv", "dataset.target=y", "metric=[accuracy,nll]")
+    assert (result.code, result.err.splitlines()[-1]) == (2, (
+        "dlx: loss=cross_entropy is for classification and sequence, metric=[accuracy,nll] is for classification, "
+        "dataset=csv is a regression; use loss=mse metric=[rmse,mae,r2] "
+        "preprocessing=[impute,one_hot,standardize,scale_target]; or, if its target is to be a classification, "
+        "dataset.task=classification"))
+    assert not (workdir / "runs").exists()
+
+
+def test_check_parts_codes_of_categories_do_not_reach_a_model(dlx, workdir):
+    (workdir / "t.csv").write_text("x,city,y\n" + "".join(
+        f"{row},{('Oslo', 'Bern')[row % 2]},{('a', 'b')[row // 2 % 2]}\n" for row in range(40)))
+    own = ("dataset=csv", "dataset.path=t.csv", "dataset.target=y", "epochs=1", "--json")
+    result = dlx("train", *own, "preprocessing=[]")
+    assert (result.code, result.err.splitlines()[-1]) == (
+        2, "dlx: a model takes numbers and column city holds categories: add one_hot or ordinal to preprocessing")
+    assert not (workdir / "runs").exists()
+    for encoding in ("one_hot", "ordinal"):
+        assert dlx("train", *own, f"preprocessing=[{encoding}]").code == 0
+
+
+@pytest.mark.parametrize(("option", "data", "message"), [
+    ("augment_flip", "breast_cancer", "regularizer=augment_flip is for images, and the model sees tables; leave it "
+                                      "out"),
+    ("augment_noise", "copy", "regularizer=augment_noise is for images and tables, and the model sees tokens; leave it "
+                              "out"),
+    ("augment_noise", "adding", "regularizer=augment_noise is for images and tables, and the model sees series; leave "
+                                "it out"),
+])
+def test_check_parts_augmentation_of_another_layout_is_refused_before_there_is_a_run(option, data, message, dlx,
+                                                                                    workdir):
+    result = dlx("train", f"dataset={data}", f"regularizer=[{option}]")
+    assert result.code == 2
+    assert message in result.err
+    assert not (workdir / "runs").exists()

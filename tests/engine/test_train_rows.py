@@ -121,6 +121,14 @@ def test_train_rows_of_a_regression_have_no_label_noise():
         TrainRows(**{**PLAIN, "label_noise": 0.1})(TRAIN, np.linspace(0, 1, 2000), spec)
 
 
+@pytest.mark.parametrize("changes", [{"shuffle_labels": True}, {"label_noise": 0.1}])
+def test_train_rows_whose_targets_are_their_own_tokens_have_no_labels_to_change(changes):
+    spec = TaskSpec("sequence", "text", (), 0, next_token=True)
+    (name,) = changes
+    with pytest.raises(ConfigError, match=rf"dataset\.{name} is for .*leave it out"):
+        TrainRows(**{**PLAIN, **changes})(TRAIN, np.zeros(2000, np.int64), spec)
+
+
 @pytest.mark.parametrize("override", ["dataset.train_fraction=0", "dataset.label_noise=1.5", "dataset.imbalance=0.5",
                                       "dataset.shuffle_labels=3"])
 def test_train_rows_out_of_range_are_refused_with_their_key(override):

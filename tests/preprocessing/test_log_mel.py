@@ -7,8 +7,8 @@ from part_files import make
 from scipy import signal
 
 from dlx.core.errors import ConfigError
-from dlx.core.mel import mel_edges, mel_filters
 from dlx.core.ragged import Ragged
+from dlx.core.spectrogram import mel_edges, mel_filters
 from dlx.core.types import TaskSpec
 
 
@@ -134,7 +134,8 @@ def test_log_mel_refuses_settings_that_do_not_suit_the_rate():
         "preprocessing.log_mel.hop_seconds must be at least 0.000125 at 8000 samples per second, got 1e-05")
     assert refusal(window_seconds=1e-4).startswith("preprocessing.log_mel.window_seconds must be at least 0.00025 at ")
     assert refusal(given=TaskSpec("classification", "image", (1, 8, 8), 2)) == (
-        "preprocessing=log_mel needs audio, and its inputs are of layout image; leave it out")
+        "preprocessing=log_mel is for audio, not for images: leave it out, or put it before the preprocessing "
+        "that makes images")
 
 
 def test_log_mel_names_the_most_mels_that_have_a_frequency_each():

@@ -42,7 +42,7 @@ def test_mfcc_refuses_more_coefficients_than_mels_unequal_clips_and_other_layout
         make("preprocessing", "mfcc", num_mels=12, num_coefficients=13).spec_after(spec(), None)
     with pytest.raises(ConfigError, match=r"8 to 9 samples; use preprocessing=\[trim_pad,mfcc\]"):
         make("preprocessing", "mfcc").fit(noise(8, 9), TARGETS, spec())
-    with pytest.raises(ConfigError, match="preprocessing=mfcc needs audio, and its inputs are of layout table"):
+    with pytest.raises(ConfigError, match="preprocessing=mfcc is for audio, not for tables"):
         make("preprocessing", "mfcc").fit(np.zeros((2, 3)), TARGETS, TaskSpec("classification", "table", (3,), 2))
     with pytest.raises(ConfigError, match=r"preprocessing\.mfcc\.fmax must be at most half the sample rate, 4000"):
         make("preprocessing", "mfcc", fmax=4001.0).spec_after(spec(), None)

@@ -60,5 +60,5 @@ def test_resample_refuses_new_audio_of_another_rate_than_train_and_other_layouts
     statistics = part.fit(noise(10), TARGETS, spec(8000))
     with pytest.raises(ConfigError, match="fitted on audio of 8000 samples per second, and this audio has 44100"):
         part.spec_after(spec(44_100), statistics)
-    with pytest.raises(ConfigError, match="preprocessing=resample needs audio, and its inputs are of layout text"):
+    with pytest.raises(ConfigError, match="preprocessing=resample is for audio, not for texts"):
         part.fit(Ragged.of_texts(["a"]), TARGETS, TaskSpec("classification", "text", (), 2))

@@ -41,7 +41,7 @@ def test_tfidf_refuses_texts_without_words_numbers_and_order():
     part = make("preprocessing", "tfidf")
     with pytest.raises(ConfigError, match="finds no word of two letters in the 2 train texts"):
         part.fit(Ragged.of_texts(["", "?"]), np.zeros(2), SPEC)
-    with pytest.raises(ConfigError, match="needs texts, and its inputs are of layout table"):
+    with pytest.raises(ConfigError, match="is for texts, not for tables"):
         part.spec_after(TaskSpec("regression", "table", (3,), 1), None)
     with pytest.raises(ConfigError, match="forgets the order of words"):
         part.spec_after(TaskSpec("sequence", "text", (), 0, next_token=True), None)

@@ -146,7 +146,7 @@ def test_tokenize_leaves_the_environment_as_it_was_and_forks_in_silence(name, ca
 @every_part
 def test_tokenize_refuses_what_it_cannot_learn_from(name):
     part = make("preprocessing", name)
-    with pytest.raises(ConfigError, match=f"preprocessing={name} needs texts, and its inputs are of layout table"):
+    with pytest.raises(ConfigError, match=f"preprocessing={name} is for texts, not for tables"):
         part.spec_after(TaskSpec("regression", "table", (3,), 1), None)
     with pytest.raises(ConfigError, match=f"preprocessing={name} finds no token in the 2 train texts"):
         part.fit(Ragged.of_texts(["", ""]), np.zeros(2), SPEC)

@@ -78,5 +78,5 @@ def test_trim_pad_refuses_new_audio_of_another_rate_too_few_seconds_and_other_la
         part.spec_after(spec(16_000), part.fit(noise(10), TARGETS, spec()))
     with pytest.raises(ConfigError, match=r"seconds must be at least 0\.000125 at 8000 samples per second, got 1e-05"):
         make("preprocessing", "trim_pad", seconds=1e-5).spec_after(spec(), None)
-    with pytest.raises(ConfigError, match="preprocessing=trim_pad needs audio, and its inputs are of layout image"):
+    with pytest.raises(ConfigError, match="preprocessing=trim_pad is for audio, not for images"):
         part.spec_after(TaskSpec("classification", "image", (1, 40, 101), 2), None)

@@ -156,6 +156,37 @@ def test_read_yaml_takes_plain_text(text, tmp_path):
     assert len(read_yaml(path)) == 1
 
 
+@pytest.mark.parametrize("path", [
+    "/data/t.csv", "~/t.csv", "~", "../t.csv", "a/../t.csv", "C:\\t.csv", "\\\\host\\t.csv", "$HOME/t.csv",
+    "a b/ü,[1]{2}.csv", "100%: #1 'x' \"y\".csv", "-", "!x", "&x", "*x", "{b}", "a:b", "null", "1.0", "\u2028.csv",
+    "%s", "a\tb\n"])
+def test_read_yaml_takes_any_path_of_data_and_of_data_alone(path, tmp_path):
+    file = tmp_path / "config.yaml"
+    file.write_text(yaml.safe_dump({"dataset": {"path": path, "types": {path: "ignore"}, "notes": [path]}}))
+    assert read_yaml(file)["dataset"] == {"path": path, "types": {path: "ignore"}, "notes": [path]}
+    if path.startswith(("/", "~", "../", "a/..", "C:", "\\\\")):
+        file.write_text(yaml.safe_dump({"model": {"path": path}}))
+        with pytest.raises(ArtefactError, match="paths are not allowed"):
+            read_yaml(file)
+
+
+@pytest.mark.parametrize(("value", "reason"), [
+    ({"path": "${oc.env:HOME}"}, "interpolation"),
+    ({"types": {"${a}": "ignore"}}, "interpolation"),
+    ({"notes": [["x ${a"]]}, "interpolation"),
+    ({"_target_": "os.getcwd"}, "key '_target_'"),
+    ({"types": {"_target_": "ignore"}}, "key '_target_'"),
+    ({"types": {"__class__": "ignore"}}, "key '__class__'"),
+    ({"types": {1: "ignore"}}, "key 1"),
+])
+@pytest.mark.parametrize("key", ["dataset", "given"])
+def test_read_yaml_of_data_refuses_what_could_run(value, reason, key, tmp_path):
+    file = tmp_path / "config.yaml"
+    file.write_text(yaml.safe_dump({key: value}))
+    with pytest.raises(ArtefactError, match=reason):
+        read_yaml(file)
+
+
 def test_read_yaml_takes_what_is_as_deep_as_a_configuration_may_be(tmp_path):
     path = tmp_path / "config.yaml"
     path.write_text("a: {b: {c: {d: [1, [2, [3]]]}}}")

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dlx.core.mel import mel_edges, mel_filters, to_hertz, to_mel
+from dlx.core.spectrogram import mel_edges, mel_filters, to_hertz, to_mel
 
 # librosa.mel_frequencies(n_mels=40), from its documentation.
 PUBLISHED = [
