@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sides import HERE, Command, Function, Side
+from table import Unit
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,8 @@ class Comparison:
     """One work, done by dlx and by peers in alternation.
 
     Args:
-        limit_seconds: where there are no peers, the most seconds that are good enough.
+        limit: the most that is good enough, beside peers or without them.
+        unit: of what is measured: seconds or bytes.
         needs_gpu: cannot be done without one.
     """
 
@@ -38,7 +40,8 @@ class Comparison:
     repetitions: int
     dlx: Side
     peers: tuple[Peer, ...] = ()
-    limit_seconds: float | None = None
+    limit: float | None = None
+    unit: Unit = "seconds"
     needs_gpu: bool = False
 
 
@@ -143,14 +146,29 @@ OF_ONE_RUN = (
         "CIFAR-10 from two tar files of JPEG, decoded before: to the end of the first step, after imports",
         5,
         Function("dlx_images", "warm_start_seconds"),
-        limit_seconds=2.0,
+        limit=2.0,
     ),
     Comparison(
         "images-folder-warm-start",
         "the same as 60,000 files in folders",
         3,
         Function("dlx_images", "warm_start_seconds", {"unpacked": True}),
-        limit_seconds=2.0,
+        limit=2.0,
+    ),
+    Comparison(
+        "large-images",
+        "training epoch on 98,304 of 163,840 images 3×128×128 in a file of 8 GB, linear model, batch 512",
+        1,
+        Function("dlx_large_images", EPOCH),
+        (Peer("hand loop, reading ahead", (Function("large_images_loop", EPOCH),)),),
+    ),
+    Comparison(
+        "large-images-memory",
+        "resident memory of that whole process at most, from start to report, mapped pages of the file included",
+        1,
+        Function("dlx_large_images", "peak_bytes"),
+        limit=1e9,
+        unit="bytes",
     ),
     Comparison("start-help", "dlx -h", 7, Command(("dlx", "-h")), IMPORT_TORCH),
     Comparison("start-list", "dlx list", 7, Command(("dlx", "list")), IMPORT_TORCH),

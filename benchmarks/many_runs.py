@@ -75,21 +75,21 @@ OF_MANY_RUNS = (
             "overhead_seconds",
             {"num_members": 50, "overrides": [*MLP, "epochs=10", *ONE_THREAD]},
         ),
-        limit_seconds=0.015,
+        limit=0.015,
     ),
     Comparison(
         "plan-1000-command",
         "dlx sweep of 1,000 points --dry-run",
         5,
         Command(("dlx", "sweep", *POINTS, "--dry-run")),
-        limit_seconds=3.0,
+        limit=3.0,
     ),
     Comparison(
         "plan-1000",
         "the plan of 1,000 points and its check alone",
         5,
         Function("dlx_sweep", "plan_seconds", {"overrides": POINTS, "num_runs": 1000}),
-        limit_seconds=3.0,
+        limit=3.0,
     ),
 )
 

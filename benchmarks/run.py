@@ -30,9 +30,9 @@ WIDTH = 120  # of the table where the terminal is narrower or a file
 
 @dataclass(frozen=True)
 class Measured:
-    """The seconds of each repetition of the sides that ran, and why the others did not."""
+    """The seconds, or bytes, of each repetition of the sides that ran, and why the others did not."""
 
-    seconds: dict[Side, list[float]]
+    figures: dict[Side, list[float]]
     failures: dict[Side, str]
 
 
@@ -81,7 +81,7 @@ def compare(comparison: Comparison, folder: str) -> list[Row]:
     sides = dict.fromkeys([comparison.dlx, *(side for own, others in pairs for side in (own, *others))])
     measured = measure(list(sides), comparison.repetitions, folder)
     rows = [row(comparison, peer, measured) for peer in comparison.peers]
-    return rows if comparison.limit_seconds is None else [*rows, limit_row(comparison, measured)]
+    return rows if comparison.limit is None else [*rows, limit_row(comparison, measured)]
 
 
 def without_gpu(comparison: Comparison) -> list[Row]:
@@ -112,30 +112,31 @@ def measure(sides: list[Side], repetitions: int, folder: str) -> Measured:
 def row(comparison: Comparison, peer: Peer, measured: Measured) -> Row:
     """Compare dlx with the fastest way of a peer."""
     own = peer.dlx or comparison.dlx
-    mine = measured.seconds.get(own)
-    theirs = min((measured.seconds[side] for side in peer.sides if side in measured.seconds), key=median, default=None)
+    mine = measured.figures.get(own)
+    theirs = min((measured.figures[side] for side in peer.sides if side in measured.figures), key=median, default=None)
     owners = {own: f"{comparison.name}, dlx"} | dict.fromkeys(peer.sides, f"{comparison.name}, {peer.title}")
     notes = [f"{owner}: {measured.failures[side]}" for side, owner in owners.items() if side in measured.failures]
     return Row(
         name=comparison.name,
         work=comparison.title,
         peer=peer.title,
-        dlx_seconds=None if mine is None else median(mine),
-        peer_seconds=None if theirs is None else median(theirs),
+        dlx_figure=None if mine is None else median(mine),
+        peer_figure=None if theirs is None else median(theirs),
         ratio=None if mine is None or theirs is None else ratio(mine, theirs),
         bar=peer.bar,
         note="\n".join(notes) or None,
+        unit=comparison.unit,
     )
 
 
 def limit_row(comparison: Comparison, measured: Measured) -> Row:
-    """Compare dlx with the most seconds that are good enough."""
+    """Compare dlx with the most that is good enough."""
     without_peer = row(comparison, Peer("the most allowed", (), bar=1.0), measured)
-    seconds = measured.seconds.get(comparison.dlx, [])
-    limit = comparison.limit_seconds
+    figures = measured.figures.get(comparison.dlx, [])
+    limit = comparison.limit
     assert limit is not None
-    over_limit = ratio(seconds, [limit] * len(seconds)) if seconds else None
-    return replace(without_peer, peer_seconds=limit, ratio=over_limit)
+    over_limit = ratio(figures, [limit] * len(figures)) if figures else None
+    return replace(without_peer, peer_figure=limit, ratio=over_limit)
 
 
 if __name__ == "__main__":

@@ -3,29 +3,33 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 from rich.table import Table
 from timing import Ratio
 
+Unit = Literal["seconds", "bytes"]
+
 
 @dataclass(frozen=True)
 class Row:
-    """One comparison: medians in seconds, their ratio, and whether it is good enough; None for what is not known.
+    """One comparison: medians, their ratio, and whether it is good enough; None for what is not known.
 
     Args:
         skipped: why it cannot be measured on this machine, which is no failure.
+        unit: of what was measured.
     """
 
     name: str
     work: str
     peer: str
-    dlx_seconds: float | None
-    peer_seconds: float | None
+    dlx_figure: float | None
+    peer_figure: float | None
     ratio: Ratio | None
     bar: float | None
     note: str | None
     skipped: str | None = None
+    unit: Unit = "seconds"
 
     @property
     def met(self) -> bool | None:
@@ -63,7 +67,7 @@ def figures(row: Row) -> tuple[str, ...]:
     bar = "–" if row.bar is None else f"≤ {number(row.bar)}"
     unknown = row.skipped or ("–" if row.bar is None else "not measured")
     verdict = {True: "yes", False: "no", None: unknown}[row.met]
-    times = (duration(row.dlx_seconds), duration(row.peer_seconds))
+    times = (quantity(row.dlx_figure, row.unit), quantity(row.peer_figure, row.unit))
     if row.ratio is None:
         return (*times, "–", "–", bar, verdict)
     return (*times, number(row.ratio.median), f"{number(row.ratio.low)}–{number(row.ratio.high)}", bar, verdict)
@@ -74,10 +78,15 @@ def number(ratio: float) -> str:
     return f"{ratio:.2f}" if ratio >= 0.2 else f"{ratio:.3f}"
 
 
-def duration(seconds: float | None) -> str:
-    """Write seconds in the unit that suits them, three digits."""
-    if seconds is None:
+def quantity(figure: float | None, unit: Unit) -> str:
+    """Write seconds or bytes."""
+    if figure is None:
         return "–"
+    return duration(figure) if unit == "seconds" else f"{figure / 1e6:,.0f} MB"
+
+
+def duration(seconds: float) -> str:
+    """Write seconds in the unit that suits them, three digits."""
     if seconds < 1e-3:
         return f"{seconds * 1e6:.0f} µs"
     return f"{seconds * 1e3:.3g} ms" if seconds < 1 else f"{seconds:.2f} s"

@@ -6,7 +6,7 @@ import argparse
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -20,46 +20,74 @@ MAX_CLASSES, MAX_COLUMNS, MAX_TEXTS = 30, 40, 5
 TEXT_BYTES = 200
 
 
+class Inspected(NamedTuple):
+    """What was found in a dataset; hygiene as hygiene.json holds it, drawn a PNG."""
+
+    name: str
+    fingerprint: str
+    arrays: Arrays
+    spec: TaskSpec
+    profile: Profile
+    hygiene: dict[str, Any]
+    drawn: bytes | None
+
+
 def run(args: argparse.Namespace) -> int:
     """Read, divide, preprocess and check data; print what was found and draw examples."""
+    found = inspected(args.overrides)
+    path = None if found.drawn is None else keep(found.drawn, Path(f"{found.name}-examples.png"))
+    if args.json:
+        from dlx.hygiene.data import plain
+
+        print(json.dumps({"dataset": found.name, "fingerprint": found.fingerprint, "profile": plain(found.profile),
+                          "hygiene": found.hygiene, "picture": None if path is None else str(path)}))
+    else:
+        show(found, path)
+    return 0
+
+
+def inspected(overrides: Sequence[str]) -> Inspected:
+    """Read, divide, preprocess and check data."""
     from dlx.config.build import ANY_PACKAGE, build
     from dlx.config.compose import compose
-    from dlx.config.saved import to_saved
-    from dlx.engine.data import fingerprint, given_spec, prepare_arrays
+    from dlx.config.saved import PART, to_saved
+    from dlx.engine.data import begin_fingerprint, given_spec, prepare_arrays
     from dlx.engine.hygiene import hygiene
-    from dlx.hygiene.data import plain
     from dlx.hygiene.profile import profile
-    from dlx.report.checks import parse_checks
     from dlx.report.examples import picture
     from dlx.run import Surroundings
 
-    config = compose("train", args.overrides)
+    config = compose("train", overrides)
     saved = to_saved(config)
     parts = build(saved, [ANY_PACKAGE])
     arrays = parts.dataset.load(Surroundings.of(config).data_dir)
     placement = parts.device.place(0.0)
     placement.enter()
-    data = prepare_arrays(parts, arrays, fingerprint(arrays), placement, None)._replace(arrays=lambda: arrays)
+    data = prepare_arrays(parts, arrays, begin_fingerprint(arrays), placement, None)._replace(arrays=lambda: arrays)
     rows = {name: split.ids.numpy() for name, split in data.splits.items()}
     spec = given_spec(parts.dataset, arrays)
-    described = profile(arrays.inputs, arrays.targets, arrays.notes, spec, rows)
-    found = hygiene(data, saved["preprocessing"], parts.metrics)
-    drawn = picture(arrays.inputs, arrays.targets, spec)
-    name = str(saved["dataset"]["part"]).rpartition(".")[2]
-    path = None if drawn is None else keep(drawn, Path(f"{name}-examples.png"))
-    if args.json:
-        print(json.dumps({"dataset": name, "fingerprint": data.fingerprint, "profile": plain(described),
-                          "hygiene": found, "picture": None if path is None else str(path)}))
-        return 0
+    return Inspected(str(saved["dataset"][PART]).rpartition(".")[2], data.fingerprint, arrays, spec,
+                     profile(arrays.inputs, arrays.targets, arrays.notes, spec, rows),
+                     hygiene(data, saved["preprocessing"], parts.metrics),
+                     picture(arrays.inputs, arrays.targets, spec))
+
+
+def show(found: Inspected, path: Path | None) -> None:
+    """Print what was found.
+
+    Args:
+        path: of the picture.
+    """
     from rich.console import Console
 
+    from dlx.report.checks import parse_checks
+
     console = Console()
-    print_profile(console, name, data.fingerprint, described)
-    print_texts(console, arrays, spec)
-    print_checks(console, parse_checks(found))
+    print_profile(console, found.name, found.fingerprint, found.profile)
+    print_texts(console, found.arrays, found.spec)
+    print_checks(console, parse_checks(found.hygiene))
     if path is not None:
         console.print(f"[bold]Examples[/]  {path}", highlight=False, soft_wrap=True)
-    return 0
 
 
 def keep(drawn: bytes, path: Path) -> Path:

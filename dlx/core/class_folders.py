@@ -1,16 +1,24 @@
-"""What names of files say: which class, whether test, and what a pattern finds in them. N files, C classes."""
+"""Files of the user's with a class each: by folders, or by a pattern of their names. N files, C classes."""
 
 from __future__ import annotations
 
+import contextlib
 import re
+from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Collection, Sequence
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
+from dlx.core.archive import Files
 from dlx.core.errors import ConfigError
-from dlx.core.file_tree import Listing
+from dlx.core.file_tree import Listing, opened
+from dlx.core.own_file import find
+from dlx.core.prepared import Prepared, Recipe, prepared
+from dlx.core.types import TaskSpec
 
 PARTS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 LABEL = "label"
@@ -27,15 +35,70 @@ class Labelled(NamedTuple):
     notes: dict[str, np.ndarray]
 
 
-def refuse_others(path: object, listing: Listing, suffixes: Collection[str], what: str) -> None:
-    """Raise ConfigError, with its name, for the first file without one of the suffixes, and where there is no file."""
-    if not listing.files:
-        raise ConfigError(f"{path} holds no {what}: it is empty")
-    for name in listing.files:
-        suffix = name[name.rfind("."):].lower() if "." in name else ""
-        if suffix not in suffixes:
-            raise ConfigError(f"{path} holds {name!r}, which is no {what} ({' '.join(sorted(suffixes))}); move it "
-                              f"elsewhere")
+class ClassFolders(ABC):
+    """A dataset of files that are decoded once, into the prepared cache.
+
+    OPTION: as typed; what: a file is; suffixes: of their names.
+
+    Raises:
+        ConfigError: a pattern of names that is none.
+    """
+
+    OPTION: ClassVar[str]
+    what: ClassVar[str]
+    suffixes: ClassVar[frozenset[str]]
+
+    def __init__(self, path: str, test_path: str | None, pattern: str | None) -> None:
+        check_pattern(pattern)
+        self.path = path
+        self.test_path = test_path
+        self.pattern = pattern
+
+    def spec(self) -> TaskSpec | None:
+        """Say nothing: only the files tell."""
+        return None
+
+    @abstractmethod
+    def decode(self, paths: Sequence[Path], files: Sequence[Files], folder: Path) -> dict[str, Any]:
+        """Decode files into .npy files of a folder, and return facts."""
+
+    def labelled(self, data_dir: str, transform: Mapping[str, Any]) -> tuple[Prepared, Labelled]:
+        """Return what files hold and what their names say, in the order of names.
+
+        Args:
+            transform: all that what they hold depends on, besides the files.
+
+        Raises:
+            ConfigError: files that are damaged, dangerous, or no such files, or names without a class; says which.
+            StorageError: files cannot be read, or the prepared cache cannot be written.
+        """
+        paths = [find(self.path, data_dir)]
+        if self.test_path is not None:
+            paths.append(find(self.test_path, data_dir, "dataset.test_path"))
+        copy = prepared(paths, Recipe(self.OPTION, transform, partial(self._check, paths), partial(self.decode, paths)))
+        return copy, label(paths, copy.listings, self.pattern)
+
+    @contextlib.contextmanager
+    def unlabelled(self, path: str, data_dir: str) -> Iterator[tuple[list[Path], list[Files]]]:
+        """Open a file, or all of a folder or archive, of which no class is known."""
+        where = find(path, data_dir, None)
+        with opened(where, None, self.suffixes) as files:
+            self._refuse_others(where, Listing.of(files))
+            yield [where], [files]
+
+    def _check(self, paths: Sequence[Path], listings: Sequence[Listing]) -> None:
+        for path, listing in zip(paths, listings, strict=True):
+            self._refuse_others(path, listing)
+        label(paths, listings, self.pattern)
+
+    def _refuse_others(self, path: Path, listing: Listing) -> None:
+        if not listing.files:
+            raise ConfigError(f"{path} holds no {self.what}: it is empty")
+        for name in listing.files:
+            suffix = name[name.rfind("."):].lower() if "." in name else ""
+            if suffix not in self.suffixes:
+                raise ConfigError(f"{path} holds {name!r}, which is no {self.what} "
+                                  f"({' '.join(sorted(self.suffixes))}); move it elsewhere")
 
 
 def label(paths: Sequence[object], listings: Sequence[Listing], pattern: str | None) -> Labelled:

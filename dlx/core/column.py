@@ -37,6 +37,11 @@ class Coded(NamedTuple):
     codes: np.ndarray
     names: tuple[str, ...]
 
+    @property
+    def floats(self) -> np.ndarray:
+        """The codes as float64 [N], NaN where the value is missing."""
+        return np.where(self.codes < 0, np.nan, self.codes.astype(np.float64))
+
 
 def form_of(values: pd.Series) -> Form:
     """Say what a column holds, by its type and, of Python's objects, theirs."""
@@ -82,7 +87,7 @@ def read(values: pd.Series, name: str, wanted: Wanted | None, place: Place) -> t
         if wanted is None:
             refuse_mixed(values, coded, where, place, typed(name, "category"))
             _refuse_texts(coded, where, name)
-        result = Column(name, coded.names), as_floats(coded)
+        result = Column(name, coded.names), coded.floats
     if np.isnan(result[1][0]) and np.isnan(result[1]).all():
         raise ConfigError(f"{where} has no value in any row; leave it out: {typed(name, 'ignore')}")
     return result
@@ -91,7 +96,7 @@ def read(values: pd.Series, name: str, wanted: Wanted | None, place: Place) -> t
 def no_input(where: str, name: str, form: str) -> str:
     """Say that a column of dates, or of what is neither number nor text, is no input."""
     if form == "date":
-        return (f"{where} holds dates, which are no inputs; keep it to split by: {noted(name)}, leave it "
+        return (f"{where} holds dates, which are no inputs; keep it to split by: {typed_note(name)}, leave it "
                 f"out: {typed(name, 'ignore')}, or write numbers in its place, such as the day of the year")
     return (f"{where} holds neither numbers nor text; leave it out: {typed(name, 'ignore')}, or write a "
             f"column of each of its parts")
@@ -147,11 +152,6 @@ def codes_of(values: pd.Series, names: Sequence[str]) -> np.ndarray:
     places = np.array([*(known.get(name, float(len(names))) for name in coded.names), np.nan])
     codes: np.ndarray = places[coded.codes]
     return codes
-
-
-def as_floats(coded: Coded) -> np.ndarray:
-    """Return codes as float64 [N], NaN where a value is missing."""
-    return np.where(coded.codes < 0, np.nan, coded.codes.astype(np.float64))
 
 
 def category_name(value: object) -> str:
@@ -210,7 +210,7 @@ def typed(name: str, kind: str) -> str:
     return f"dataset.types={{{key}: {kind}}}"
 
 
-def noted(name: str) -> str:
+def typed_note(name: str) -> str:
     """Write what is typed to keep a column beside the inputs."""
     return f"dataset.notes=[{as_item(name)}]"
 
@@ -235,7 +235,7 @@ def _refuse_texts(coded: Coded, where: str, name: str) -> None:
     num_values = int((coded.codes >= 0).sum())
     if len(coded.names) > max(FEW_TEXTS, num_values / 2):
         raise ConfigError(f"{where} has {len(coded.names)} different texts in {num_values} rows: names of rows or free "
-                          f"text; leave it out: {typed(name, 'ignore')}, keep it to split by: {noted(name)}, "
+                          f"text; leave it out: {typed(name, 'ignore')}, keep it to split by: {typed_note(name)}, "
                           f"or {typed(name, 'category')} if it is one")
 
 

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from dlx.core.blocks import mapped
 from dlx.core.errors import ConfigError
 from dlx.core.pixels import as_floats
 from dlx.core.types import Layout, TaskSpec
@@ -131,12 +130,8 @@ def scaling(part: str, spec: TaskSpec, shift: np.ndarray, scale: np.ndarray, *, 
 
 def rescaled(inputs: np.ndarray, shift: np.ndarray, scale: np.ndarray) -> np.ndarray:
     """Return (inputs - shift) / scale [N, ...] in float32, computed in float64; NaN stays NaN, padding 0."""
-
-    def block(rows: np.ndarray) -> np.ndarray:
-        values = np.subtract(as_floats(rows), shift, dtype=np.float64)
-        np.divide(values, scale, out=values)
-        if values.ndim == 3:
-            values *= rows[..., -1:]
-        return np.asarray(values, np.float32)
-
-    return mapped(block, inputs)
+    values = np.subtract(as_floats(inputs), shift, dtype=np.float64)
+    np.divide(values, scale, out=values)
+    if values.ndim == 3:
+        values *= inputs[..., -1:]
+    return np.asarray(values, np.float32)

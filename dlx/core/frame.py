@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
-from dlx.core.column import codes_of, form_of, numbers, read
+from dlx.core.column import codes_of, form_of, is_number, numbers, read
 from dlx.core.errors import ConfigError
-from dlx.core.own_file import OwnFile, Place, find, readable
+from dlx.core.own_file import OwnFile, Place, found
 from dlx.core.target import Target, Task, read_target
 from dlx.core.types import Arrays, Column, TaskSpec
 from dlx.core.wording import near
@@ -74,9 +74,8 @@ class TableFile(OwnFile):
             StorageError: there is no such file.
             ConfigError: it lacks a column, or one holds something else.
         """
-        place = find(path, data_dir, "")
-        with readable(place):
-            inputs = inputs_of(self.read(place), spec.columns)
+        with found(path, data_dir) as where:
+            inputs = inputs_of(self.read(where), spec.columns)
         return inputs, np.arange(len(inputs))
 
 
@@ -198,6 +197,4 @@ def _columns(names: Sequence[str]) -> str:
 
 
 def _look_like_data(names: Sequence[str]) -> bool:
-    from dlx.core.column import is_number
-
     return sum(map(is_number, names)) > len(names) / 2 and names[0] != "0"

@@ -64,7 +64,7 @@ def decode_image(data: bytes, mode: Mode, size: tuple[int, int] | None) -> np.nd
                 raise UnreadableError(f"it holds {getattr(image, 'n_frames', 1)} images; save the one that is meant")
             image.load()
             upright = image if image.getexif().get(ORIENTATION, 1) == 1 else ImageOps.exif_transpose(image)
-            plain = _opaque(_eight_bits(upright)).convert("RGB" if mode == "rgb" else "L")
+            plain = converted(upright, mode)
             if size is not None and plain.size != size[::-1]:
                 plain = plain.resize(size[::-1], Image.Resampling.BILINEAR)
             pixels = np.asarray(plain)
@@ -73,6 +73,15 @@ def decode_image(data: bytes, mode: Mode, size: tuple[int, int] | None) -> np.nd
     except UNREADABLE as error:
         raise UnreadableError(_reason(error)) from error
     return pixels[None] if mode == "grey" else np.ascontiguousarray(pixels.transpose(2, 0, 1))
+
+
+def converted(image: Image, mode: Mode) -> Image:
+    """Return an image in 8 bits of colour or grey, of 16 the upper ones.
+
+    Raises:
+        UnreadableError: it has transparent pixels, or numbers of 32 bits.
+    """
+    return _opaque(_eight_bits(image)).convert("RGB" if mode == "rgb" else "L")
 
 
 def _reason(error: BaseException) -> str:

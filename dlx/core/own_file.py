@@ -73,11 +73,11 @@ class OwnFile(ABC):
         """Read the file. Raises as `load` does, or OSError."""
 
 
-def find(path: str, data_dir: str, key: str = "dataset.path") -> Path:
+def find(path: str, data_dir: str, key: str | None = "dataset.path") -> Path:
     """Return a file or folder that was named by an absolute path, or one under the current folder or data_dir.
 
     Args:
-        key: that names it, for messages; empty where it was named by itself.
+        key: that names it, for messages; None for an argument of its own.
 
     Raises:
         StorageError: it is in none of them.
@@ -89,8 +89,16 @@ def find(path: str, data_dir: str, key: str = "dataset.path") -> Path:
             return place
     advice = "" if given.is_absolute() else ("; write a path from the current folder or an absolute one, or set "
                                              "data_dir or DLX_DATA_DIR to the folder that holds it")
-    named = f"{key}={path}" if key else path
+    named = path if key is None else f"{key}={path}"
     raise StorageError(f"{named} is not there: looked for {' and '.join(map(str, places))}{advice}")
+
+
+@contextlib.contextmanager
+def found(path: str, data_dir: str) -> Iterator[Path]:
+    """Find a file or folder that was named by itself, and read it in the block. Raises as `find` and `readable` do."""
+    where = find(path, data_dir, None)
+    with readable(where):
+        yield where
 
 
 @contextlib.contextmanager

@@ -8,7 +8,6 @@ import numpy as np
 
 from dlx.core.column import (
     are_dates,
-    as_floats,
     categories,
     category_name,
     form_of,
@@ -113,7 +112,7 @@ def _text_classes(values: pd.Series, where: str, task: Task, place: Place) -> Ta
 def _text_numbers(values: pd.Series, where: str, place: Place) -> np.ndarray:
     coded = categories(values)
     if set(coded.names) <= {"False", "True"}:
-        return as_floats(coded)
+        return coded.floats
     return numbers(values, where, place)
 
 

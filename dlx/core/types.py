@@ -181,6 +181,11 @@ class Rows(NamedTuple):
     test_ids: np.ndarray | None = None
     notes: Mapping[str, np.ndarray] = MappingProxyType({})
 
+    @property
+    def strata(self) -> np.ndarray | None:
+        """The classes [N] whose proportions splits keep; None where there are none."""
+        return self.targets if self.kind == "classification" else None
+
 
 class Splitter(Protocol):
     """Divides row numbers into train, val and test."""

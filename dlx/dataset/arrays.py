@@ -13,7 +13,7 @@ import numpy as np
 
 from dlx.core.errors import ConfigError
 from dlx.core.layouts import Axes, Named, as_layout
-from dlx.core.own_file import OwnFile, RowNumbers, find, readable
+from dlx.core.own_file import OwnFile, RowNumbers, find, found
 from dlx.core.target import Target, Task, read_target
 from dlx.core.types import IGNORED, Arrays, Layout, TaskSpec
 from dlx.core.wording import near, reason
@@ -72,8 +72,7 @@ class ArrayFiles(OwnFile):
             StorageError: there is no such file, or it may not be read.
             ConfigError: it is none, or its rows are not as those of the spec.
         """
-        where = find(path, data_dir, "")
-        with readable(where):
+        with found(path, data_dir) as where:
             named = self._inputs(where)
         layout, inputs = as_layout(named, self.axes)
         if (layout, inputs.shape[1:]) != (spec.layout, spec.input_shape):

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import partial
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,20 +12,15 @@ import numpy as np
 from dlx.core.archive import Files
 from dlx.core.array_file import ArrayFile
 from dlx.core.audio_file import SUFFIXES, Waveform, decode_audio, require_soundfile
-from dlx.core.class_folders import check_pattern, label, refuse_others
+from dlx.core.class_folders import ClassFolders
 from dlx.core.decode import decoded
 from dlx.core.errors import ConfigError
-from dlx.core.file_tree import Listing, opened
-from dlx.core.own_file import find
-from dlx.core.prepared import Recipe, prepared
 from dlx.core.ragged import Ragged
 from dlx.core.ranges import Range
 from dlx.core.types import Arrays, TaskSpec
 
-WHAT = "recording"
 
-
-class AudioFolder:
+class AudioFolder(ClassFolders):
     """WAV or FLAC files of any length in one folder per class, or with the class in their names; mixed to one channel.
 
     They lie in a folder or in a tar, tar.gz or zip archive, perhaps in folders train, val and test: test is the
@@ -41,16 +35,14 @@ class AudioFolder:
             for folders. Its other fields become notes of rows, for split=grouped split.column=speaker.
     """
 
+    OPTION = "audio_folder"
+    what = "recording"
+    suffixes = SUFFIXES
+
     def __init__(self, path: str, test_path: str | None,
                  sample_rate: Annotated[int, Range("[100, 1000000]")] | None, pattern: str | None) -> None:
-        check_pattern(pattern)
-        self.path = path
-        self.test_path = test_path
+        super().__init__(path, test_path, pattern)
         self.sample_rate = sample_rate
-        self.pattern = pattern
-
-    def spec(self) -> None:
-        """Say nothing: only the files tell classes and sample rate."""
 
     def load(self, data_dir: str) -> Arrays:
         """Return inputs, Ragged float32 in [-1, 1], memory-mapped, and targets [N]; rows are in the order of names.
@@ -59,12 +51,9 @@ class AudioFolder:
             ConfigError: files that are damaged, dangerous, no recordings or of several rates; says which.
             StorageError: files cannot be read, or the prepared cache cannot be written.
         """
-        paths = [find(self.path, data_dir)]
-        if self.test_path is not None:
-            paths.append(find(self.test_path, data_dir, "dataset.test_path"))
-        copy = prepared(paths, Recipe("audio_folder", {"sample_rate": self.sample_rate, **decoder_versions()},
-                                      partial(self._check, paths), partial(self._decode, paths)))
-        found = label(paths, copy.listings, self.pattern)
+        require_soundfile()
+        decoders = {name: version(name) for name in ("soundfile", "scipy")}
+        copy, found = self.labelled(data_dir, {"sample_rate": self.sample_rate, **decoders})
         spec = TaskSpec("classification", "audio", (), len(found.class_names), found.class_names,
                         sample_rate=copy.facts["sample_rate"])
         inputs = Ragged(copy.arrays["values"], np.asarray(copy.arrays["offsets"]))
@@ -79,19 +68,13 @@ class AudioFolder:
         Raises:
             ConfigError, StorageError: see `load`.
         """
-        where = find(path, data_dir, "")
-        with opened(where, None, SUFFIXES) as files:
-            refuse_others(where, Listing.of(files), SUFFIXES, WHAT)
-            names, waves = zip(*self._waves([where], [files], spec.sample_rate), strict=True)
+        require_soundfile()
+        with self.unlabelled(path, data_dir) as (where, files):
+            names, waves = zip(*self._waves(where, files, spec.sample_rate), strict=True)
         return Ragged.of([wave.samples for wave in waves]), list(names)
 
-    def _check(self, paths: Sequence[Path], listings: Sequence[Listing]) -> None:
-        require_soundfile()
-        for path, listing in zip(paths, listings, strict=True):
-            refuse_others(path, listing, SUFFIXES, WHAT)
-        label(paths, listings, self.pattern)
-
-    def _decode(self, paths: Sequence[Path], files: Sequence[Files], folder: Path) -> dict[str, Any]:
+    def decode(self, paths: Sequence[Path], files: Sequence[Files], folder: Path) -> dict[str, Any]:
+        """Write values and offsets; return the sample rate."""
         lengths, rate = [0], 0
         with ArrayFile(folder / "values.npy", np.float32) as file:
             for _, wave in self._waves(paths, files, None):
@@ -113,11 +96,3 @@ class AudioFolder:
                 raise ConfigError(f"{name!r} has {wave.rate} samples per second, {first} {rate}; resample all to one "
                                   f"rate: dataset.sample_rate={rate}")
             yield name, wave
-
-
-def decoder_versions() -> dict[str, str]:
-    """Return the versions of what decodes and resamples. Raises ConfigError where it is not installed."""
-    try:
-        return {name: version(name) for name in ("soundfile", "scipy")}
-    except PackageNotFoundError as error:
-        raise ConfigError("dataset=audio_folder needs soundfile; pip install 'dlx[audio]'") from error

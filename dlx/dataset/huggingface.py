@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dlx.core.decode import UnreadableError
 from dlx.core.errors import ConfigError
 from dlx.core.frame import Role, Table, Wishes, arrays_of, input_names, inputs_of, note, noted
-from dlx.core.own_file import OwnFile, Place, RowNumbers, find, readable
+from dlx.core.image_file import converted
+from dlx.core.own_file import OwnFile, Place, RowNumbers, found
 from dlx.core.ragged import Ragged
 from dlx.core.target import Task, read_target
 from dlx.core.types import Arrays, TaskSpec
@@ -56,9 +58,8 @@ class HuggingFace(OwnFile):
         Raises:
             StorageError, ConfigError: see `load`.
         """
-        where = find(path, data_dir, "")
-        place = RowNumbers(str(where), 0)
-        with readable(where):
+        with found(path, data_dir) as where:
+            place = RowNumbers(str(where), 0)
             whole = _whole(read_folder(where, None), place).with_format(None)
         return _inputs(whole, self.wishes, spec, place), np.arange(len(whole))
 
@@ -212,13 +213,14 @@ def _image(data: Any, row: int, name: str, place: Place) -> np.ndarray:
                           f"({error})") from error
     if image is None:
         raise ConfigError(f"{place.name}: column {name} has no image in {place.rows([row])}; leave the row out")
-    if image.mode.startswith(("I", "F")):
-        raise ConfigError(f"{place.name}: column {name} has an image of more than 8 bits a pixel in "
-                          f"{place.rows([row])} (mode {image.mode}); bring it to 8 bits, and save it again")
-    pixels = np.asarray(image if image.mode in ("L", "RGB") else image.convert("L" if image.mode == "1" else "RGB"))
+    try:
+        pixels = np.asarray(converted(image, "grey" if image.mode.startswith(("1", "L", "I")) else "rgb"))
+    except UnreadableError as error:
+        raise ConfigError(f"{place.name}: the image of column {name} in {place.rows([row])} cannot be used: {error}"
+                          ) from error
     return pixels[None] if pixels.ndim == 2 else np.moveaxis(pixels, -1, 0)
 
 
 def _size(pixels: np.ndarray) -> str:
     channels, height, width = pixels.shape
-    return f"{width}×{height} in {'colour' if channels > 1 else 'grey'}"
+    return f"{height}×{width} (height × width) in {'colour' if channels > 1 else 'grey'}"

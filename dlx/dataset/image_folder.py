@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,21 +11,15 @@ import numpy as np
 
 from dlx.core.archive import Files
 from dlx.core.array_file import ArrayFile
-from dlx.core.class_folders import check_pattern, label, refuse_others
+from dlx.core.class_folders import ClassFolders
 from dlx.core.decode import decoded
 from dlx.core.errors import ConfigError
-from dlx.core.file_tree import Listing, opened
 from dlx.core.image_file import SUFFIXES, Mode, decode_image, strict_pillow
-from dlx.core.own_file import find
-from dlx.core.prepared import Recipe, prepared
 from dlx.core.ranges import Length, Width
 from dlx.core.types import Arrays, TaskSpec
 
-WHAT = "image"
-CHANNELS = {"rgb": 3, "grey": 1}
 
-
-class ImageFolder:
+class ImageFolder(ClassFolders):
     """Images in one folder per class: cat/1.jpg, dog/2.png, in a folder or in a tar, tar.gz or zip archive.
 
     There may be folders train, val and test around those of the classes: test is the dataset's own test set, and the
@@ -41,17 +34,15 @@ class ImageFolder:
             folders. Its other fields become notes of rows.
     """
 
+    OPTION = "image_folder"
+    what = "image"
+    suffixes = SUFFIXES
+
     def __init__(self, path: str, test_path: str | None, size: Annotated[list[Width], Length(2)] | None,
                  mode: Mode, pattern: str | None) -> None:
-        check_pattern(pattern)
-        self.path = path
-        self.test_path = test_path
+        super().__init__(path, test_path, pattern)
         self.size = None if size is None else (size[0], size[1])
         self.mode = mode
-        self.pattern = pattern
-
-    def spec(self) -> None:
-        """Say nothing: only the files tell classes and size."""
 
     def load(self, data_dir: str) -> Arrays:
         """Return inputs uint8 [N, C, H, W], memory-mapped, and targets [N]; rows are in the order of names.
@@ -60,13 +51,7 @@ class ImageFolder:
             ConfigError: files that are damaged, dangerous, no images or of several sizes; says which.
             StorageError: files cannot be read, or the prepared cache cannot be written.
         """
-        paths = [find(self.path, data_dir)]
-        if self.test_path is not None:
-            paths.append(find(self.test_path, data_dir, "dataset.test_path"))
-        transform = {"mode": self.mode, "size": self.size, "pillow": version("pillow")}
-        copy = prepared(paths, Recipe("image_folder", transform, partial(self._check, paths),
-                                      partial(self._decode, paths)))
-        found = label(paths, copy.listings, self.pattern)
+        copy, found = self.labelled(data_dir, {"mode": self.mode, "size": self.size, "pillow": version("pillow")})
         inputs = copy.arrays["inputs"]
         spec = TaskSpec("classification", "image", inputs.shape[1:], len(found.class_names), found.class_names)
         return Arrays(inputs, found.targets, found.test_ids, found.notes, spec)
@@ -80,18 +65,12 @@ class ImageFolder:
         Raises:
             ConfigError, StorageError: see `load`.
         """
-        where = find(path, data_dir, "")
-        with opened(where, None, SUFFIXES) as files:
-            refuse_others(where, Listing.of(files), SUFFIXES, WHAT)
-            names, images = zip(*self._images([where], [files], spec.input_shape), strict=True)
+        with self.unlabelled(path, data_dir) as (where, files):
+            names, images = zip(*self._images(where, files, spec.input_shape), strict=True)
         return np.stack(images), list(names)
 
-    def _check(self, paths: Sequence[Path], listings: Sequence[Listing]) -> None:
-        for path, listing in zip(paths, listings, strict=True):
-            refuse_others(path, listing, SUFFIXES, WHAT)
-        label(paths, listings, self.pattern)
-
-    def _decode(self, paths: Sequence[Path], files: Sequence[Files], folder: Path) -> dict[str, Any]:
+    def decode(self, paths: Sequence[Path], files: Sequence[Files], folder: Path) -> dict[str, Any]:
+        """Write inputs, uint8 [N, C, H, W]."""
         images = self._images(paths, files, None)
         _, first = next(images)
         with ArrayFile(folder / "inputs.npy", np.uint8, first.shape) as file:

@@ -10,7 +10,7 @@ import numpy as np
 
 from dlx.core.errors import ConfigError
 from dlx.core.frame import note, unknown_columns
-from dlx.core.own_file import OwnFile, find, readable
+from dlx.core.own_file import OwnFile, found
 from dlx.core.ragged import Ragged
 from dlx.core.target import Task, read_target
 from dlx.core.text_file import SEPARATORS, TextRows, codec, read_text, records, refuse_empty, uneven
@@ -57,8 +57,7 @@ class TextCSV(OwnFile):
         Raises:
             StorageError, ConfigError: see `load`.
         """
-        where = find(path, data_dir, "")
-        with readable(where):
+        with found(path, data_dir) as where:
             content = read_text(where, self.encoding)
         (_, names), *rows = self._rows(content, where)
         if self.text not in names:

@@ -10,7 +10,7 @@ import numpy as np
 
 from dlx.core.column import is_number
 from dlx.core.errors import ConfigError
-from dlx.core.own_file import OwnFile, find, readable
+from dlx.core.own_file import OwnFile, found
 from dlx.core.ragged import Ragged
 from dlx.core.ranges import Range
 from dlx.core.target import Target, read_target
@@ -18,6 +18,7 @@ from dlx.core.text_file import SEPARATORS, TextRows, codec, read_text, refuse_em
 from dlx.core.types import Arrays, TaskSpec
 
 log = logging.getLogger("dlx")
+
 
 class TextLines(OwnFile):
     """Documents with labels, one in each line: "good<tab>I liked it"; or a text of which to tell the next token.
@@ -55,12 +56,11 @@ class TextLines(OwnFile):
         Raises:
             StorageError, ConfigError: see `load`.
         """
-        where = find(path, data_dir, "")
-        with readable(where):
-            lines = [line for line in read_text(where, self.encoding).split("\n") if line.strip()]
+        with found(path, data_dir) as where:
+            lines, place = _lines(where, read_text(where, self.encoding))
         if all(self._has_label(line, spec) for line in lines):
             log.warning("%s has labels before or after every text; they are left out", where)
-            lines = self._divided(lines, TextRows(str(where), range(1, len(lines) + 1)))[1]
+            lines = self._divided(lines, place)[1]
         return Ragged.of_texts([line.strip() for line in lines]), np.arange(len(lines))
 
     def _has_label(self, line: str, spec: TaskSpec) -> bool:
@@ -76,9 +76,8 @@ class TextLines(OwnFile):
             found = pieces(text, self.characters)
             spec = TaskSpec("sequence", "text", (), 0, next_token=True)
             return Arrays(Ragged.of_texts(found), np.zeros(len(found), np.int64), spec=spec)
-        lines = {number: line for number, line in enumerate(text.split("\n"), start=1) if line.strip()}
-        place = TextRows(str(path), list(lines))
-        labels, texts = self._divided(list(lines.values()), place)
+        lines, place = _lines(path, text)
+        labels, texts = self._divided(lines, place)
         target = _target(labels, self.task, place)
         spec = TaskSpec(target.kind, "text", (), target.num_outputs, target.class_names)
         return Arrays(Ragged.of_texts(texts), target.values, notes={"line": np.array(place.numbers)}, spec=spec)
@@ -94,6 +93,11 @@ class TextLines(OwnFile):
         labels, texts = (before, after) if self.label == "before" else (after, before)
         refuse_empty(texts, place.name, place)
         return [label.strip() for label in labels], [text.strip() for text in texts]
+
+
+def _lines(path: Path, text: str) -> tuple[list[str], TextRows]:
+    lines = {number: line for number, line in enumerate(text.split("\n"), start=1) if line.strip()}
+    return list(lines.values()), TextRows(str(path), list(lines))
 
 
 def _target(labels: list[str], task: Literal["classification", "regression"], place: TextRows) -> Target:

@@ -68,10 +68,10 @@ def made_for(model: ModelPart, spec: TaskSpec) -> nn.Module:
     # An argument of the same name that the user has set is the user's.
     taken = inspect.signature(model).parameters.keys() - getattr(model, "keywords", {}).keys()
     if spec.layout == "tokens" and "vocabulary_size" not in taken:
-        raise ConfigError(f"model={_model_name(model)} takes numbers, not tokens: use model=bag, model=window or, of "
+        raise ConfigError(f"model={_name(model)} takes numbers, not tokens: use model=bag, model=window or, of "
                           f"texts, preprocessing=[tfidf]")
     if spec.kind == "sequence" and "kind" not in taken:
-        raise ConfigError(f"model={_model_name(model)} gives one answer for a whole input, and here every position "
+        raise ConfigError(f"model={_name(model)} gives one answer for a whole input, and here every position "
                           f"wants one: use model=window")
     return model(input_shape=spec.input_shape, num_outputs=spec.num_outputs,
                  **{name: value for name, value in more.items() if name in taken})
@@ -236,12 +236,10 @@ def _fitting(parts: Parts, spec: TaskSpec, broken: Collection[str]) -> str:
     return use
 
 
-def _model_name(model: ModelPart) -> str:
-    code: Any = getattr(model, "func", model)
-    module, _, name = str(code.__module__).rpartition(".")
-    return name if module == "dlx.model" else str(code.__name__)
-
-
 def _name(part: object) -> str:
+    """Return the option that a part is, or the name of the user's code."""
+    # A part whose remaining arguments come from the data is its code yet.
+    code: Any = getattr(part, "func", part if inspect.isroutine(part) or isinstance(part, type) else type(part))
+    module, _, name = str(code.__module__).rpartition(".")
     # A file that serves many options says which one each of its classes is.
-    return str(getattr(type(part), "OPTION", type(part).__module__.rsplit(".", 1)[-1]))
+    return str(getattr(code, "OPTION", name if module.startswith("dlx.") else code.__name__))

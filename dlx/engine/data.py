@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from dlx.core.blocks import blocks, in_blocks
 from dlx.core.device import Device, Placement
 from dlx.core.errors import ConfigError
 from dlx.core.memory import free_bytes
@@ -28,11 +30,13 @@ from dlx.core.types import (
 )
 from dlx.engine.learnable import check_classes, check_finite
 from dlx.engine.parts import Parts
-from dlx.engine.pipeline import Statistics, blocks, fit, fit_blocks, in_blocks
-from dlx.engine.stored import Source, Stored, forget
+from dlx.engine.pipeline import Statistics, fit, fit_blocks
+from dlx.engine.stored import Source, Stored
 
 # Of the free memory that the prepared inputs of mapped data may take before they stay on disk.
 MEMORY_SHARE = 0.25
+# Says the fingerprint of a dataset, once it is computed.
+Digest = Callable[[], str]
 
 
 class Prepared(NamedTuple):
@@ -63,13 +67,13 @@ class Shelf:
     def __init__(self) -> None:
         self._prepared: dict[object, Prepared] = {}
         self._alike: dict[object, list[Prepared]] = {}
-        self._arrays: dict[object, tuple[Arrays, str]] = {}
+        self._arrays: dict[object, tuple[Arrays, Digest]] = {}
 
-    def arrays(self, name: object, read: Callable[[], Arrays]) -> tuple[Arrays, str]:
+    def arrays(self, name: object, read: Callable[[], Arrays]) -> tuple[Arrays, Digest]:
         """Return a dataset by name with its fingerprint; it is read the first time."""
         if name not in self._arrays:
             arrays = read()
-            self._arrays[name] = arrays, fingerprint(arrays)
+            self._arrays[name] = arrays, begin_fingerprint(arrays)
         return self._arrays[name]
 
     def prepared(self, data: object, name: object, make: Callable[[], Prepared]) -> Prepared:
@@ -129,12 +133,12 @@ def prepare(parts: Parts, data_dir: str, placement: Placement, statistics: Stati
         statistics: those of a saved run, instead of fitting them on train.
     """
     arrays = parts.dataset.load(data_dir)
-    return prepare_arrays(parts, arrays, fingerprint(arrays), placement, statistics)
+    return prepare_arrays(parts, arrays, begin_fingerprint(arrays), placement, statistics)
 
 
-def prepare_arrays(parts: Parts, arrays: Arrays, digest: str, placement: Placement, statistics: Statistics | None
+def prepare_arrays(parts: Parts, arrays: Arrays, digest: Digest, placement: Placement, statistics: Statistics | None
                    ) -> Prepared:
-    """Split, preprocess and place a dataset that was read; digest is its fingerprint.
+    """Split, preprocess and place a dataset that was read; digest says its fingerprint.
 
     Raises:
         ConfigError: data that cannot be learnt from.
@@ -160,7 +164,7 @@ def prepare_arrays(parts: Parts, arrays: Arrays, digest: str, placement: Placeme
     dtype = placement.dtype if given.kind == "regression" else torch.int64
     splits = {name: Split(inputs[name], torch.from_numpy(own[rows]).to(placement.device, dtype), torch.from_numpy(rows))
               for name, rows in ids._replace(train=train)._asdict().items()}
-    return Prepared(given, pipeline.spec, splits, pipeline.statistics, shift, scale, targets, num_changed, digest)
+    return Prepared(given, pipeline.spec, splits, pipeline.statistics, shift, scale, targets, num_changed, digest())
 
 
 def next_tokens(tokens: Mapping[str, np.ndarray], ids: SplitIds, count: int
@@ -215,6 +219,14 @@ def target_scale(preprocessing: Mapping[str, Preprocessing], statistics: Statist
     return 0.0, 1.0
 
 
+def begin_fingerprint(arrays: Arrays) -> Digest:
+    """Compute the fingerprint in a thread, which needs nothing of Python's but the start of each block."""
+    pool = ThreadPoolExecutor(1, "dlx-fingerprint")
+    computed = pool.submit(fingerprint, arrays)
+    pool.shutdown(wait=False)
+    return computed.result
+
+
 def fingerprint(arrays: Arrays) -> str:
     """Return the SHA-256 of shapes, types and values of a dataset, and of which rows are its own test set."""
     digest = hashlib.sha256()
@@ -223,5 +235,4 @@ def fingerprint(arrays: Arrays) -> str:
         digest.update(f"{array.shape}{array.dtype}".encode())
         for block in blocks(array):
             digest.update(np.ascontiguousarray(block).data)
-            forget(array)
     return digest.hexdigest()

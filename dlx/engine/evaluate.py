@@ -93,6 +93,33 @@ def measure(evaluator: Evaluator, split: Feed) -> list[dict[str, float]]:
                               in zip(evaluator.streamed.items(), means, strict=True)}} for loss, *means in rows]
 
 
+class Chunks:
+    """Joins chunks as they come: kept one by one they would lie scattered where larger tensors were, and no further one
+    would find room between them.
+
+    Args:
+        num_rows: N of all chunks together.
+    """
+
+    def __init__(self, num_rows: int) -> None:
+        self._num_rows = num_rows
+        self._whole: Tensor | None = None
+        self._low = 0
+
+    def append(self, chunk: Tensor) -> None:
+        """Add rows [n, ...]."""
+        if self._whole is None:
+            self._whole = chunk.new_empty((self._num_rows, *chunk.shape[1:]))
+        self._whole[self._low : self._low + len(chunk)] = chunk
+        self._low += len(chunk)
+
+    def whole(self) -> np.ndarray:
+        """Return all rows [N, ...] in float64."""
+        assert self._whole is not None, "a split is never empty"
+        array: np.ndarray = self._whole.double().cpu().numpy()
+        return array
+
+
 class Examples(NamedTuple):
     """A split example by example: losses [N] in float64, and what the model said."""
 
@@ -107,7 +134,7 @@ def predict(evaluator: Evaluator, split: Feed, targets_of: np.ndarray) -> Exampl
         evaluator: of one member.
         targets_of: the targets of every row of the dataset, as it gave them: scaling one and back changes its digits.
     """
-    losses, scores = [], []
+    losses, scores = Chunks(split.ids.shape[1]), Chunks(split.ids.shape[1])
     for outputs, targets in outputs_of(evaluator, split):
         losses.append(evaluator.loss(outputs, targets))
         own, _ = in_own_units(evaluator, outputs.double(), targets)
@@ -115,7 +142,7 @@ def predict(evaluator: Evaluator, split: Feed, targets_of: np.ndarray) -> Exampl
     truths = targets_of[split.ids[0].numpy()]
     if evaluator.spec.kind == "regression":
         truths = truths.astype(np.float64)
-    return Examples(_numpy(losses), Outcome(_numpy(scores), truths))
+    return Examples(losses.whole(), Outcome(scores.whole(), truths))
 
 
 def scored(outputs: Tensor, targets: Tensor, kind: Kind) -> Tensor:
@@ -190,8 +217,3 @@ def dead_units(model: nn.Module, num_members: int, ranks: Ranks = ALONE) -> Iter
         units = torch.cat(list(alive.values()), dim=1).to(torch.uint8)
         ranks.most(units)
         result.append((units == 0).sum(dim=1, dtype=torch.float64) / units.shape[1])
-
-
-def _numpy(chunks: list[Tensor]) -> np.ndarray:
-    array: np.ndarray = torch.cat(chunks).double().cpu().numpy()
-    return array

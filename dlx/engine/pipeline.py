@@ -5,21 +5,18 @@ Rows are transformed in blocks, so that what is in between never takes the memor
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from dlx.core.blocks import blocks, in_blocks
 from dlx.core.errors import ArtefactError, ConfigError
 from dlx.core.pixels import as_floats
-from dlx.core.ragged import Ragged
 from dlx.core.types import ChangesSpec, FitsBlocks, Preprocessing, SelectsRows, TaskSpec
 
 Statistics = dict[str, dict[str, np.ndarray]]
-# Of a block: small enough for the cache of a core, large enough that a call costs nothing beside it.
-BLOCK_ELEMENTS = 2**20
 # What statistics that do not fit raise.
 DAMAGED = (KeyError, ValueError, IndexError, TypeError, AttributeError)
 
@@ -105,45 +102,6 @@ def fit_blocks(preprocessing: Mapping[str, Preprocessing], inputs: np.ndarray, t
         spec = spec_after(name, part, spec, known, saved is not None)
         done = Pipeline({**done.parts, name: part}, {**done.statistics, name: known}, spec, saved is not None)
     return done
-
-
-def in_blocks(function: Callable[[Any], Any], inputs: Any, rows: np.ndarray | None = None) -> Any:
-    """Apply a function of rows block by block.
-
-    Args:
-        rows: which of the inputs; None for all.
-    """
-    made: np.ndarray | None = None
-    ragged: list[Ragged] = []
-    size = len(inputs) if rows is None else len(rows)
-    for low, block in zip(range(0, size, block_rows(inputs)), blocks(inputs, rows), strict=True):
-        part = function(block)
-        if len(part) == size:
-            return part
-        if isinstance(part, Ragged):
-            ragged.append(part)
-            continue
-        if made is None:
-            made = np.empty((size, *part.shape[1:]), part.dtype)
-        made[low : low + len(part)] = part
-    if ragged:
-        return Ragged.joined(ragged)
-    assert made is not None, "no split is empty"
-    return made
-
-
-def blocks(inputs: Any, rows: np.ndarray | None = None) -> Iterator[Any]:
-    """Yield rows in blocks of a number that depends on their shape alone."""
-    step = block_rows(inputs)
-    for low in range(0, len(inputs) if rows is None else len(rows), step):
-        part = slice(low, low + step) if rows is None else rows[low : low + step]
-        yield inputs[np.arange(len(inputs))[part]] if isinstance(inputs, Ragged) and rows is None else inputs[part]
-
-
-def block_rows(inputs: Any) -> int:
-    """Return the number of rows of a block."""
-    elements = inputs.lengths.mean() if isinstance(inputs, Ragged) else math.prod(inputs.shape[1:])
-    return max(1, int(BLOCK_ELEMENTS // max(1, elements)))
 
 
 def spec_after(name: str, part: Preprocessing, spec: TaskSpec, statistics: Mapping[str, np.ndarray],

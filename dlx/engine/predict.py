@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
+from dlx.core.blocks import in_blocks
 from dlx.core.device import Device
 from dlx.core.errors import ArtefactError, ConfigError
 from dlx.core.types import Column, ReadsMore, ScalesTarget, Split, TaskSpec
@@ -19,7 +20,7 @@ from dlx.engine.feed import feed
 from dlx.engine.group import evaluator_of
 from dlx.engine.learnable import check_finite
 from dlx.engine.parts import Parts
-from dlx.engine.pipeline import Pipeline, in_blocks, spec_after
+from dlx.engine.pipeline import Pipeline, spec_after
 from dlx.engine.state import check_shapes, restore_model, restore_statistics, section
 from dlx.record.checkpoint import Checkpoint
 

@@ -162,7 +162,7 @@ def prepare_run(shelf: Shelf, run: Described, saved: Checkpoint | None, data_dir
     data = json.dumps(own)
     arrays, digest = shelf.arrays(data, lambda: parts.dataset.load(data_dir))
     if saved is not None:
-        check_fingerprint(digest, saved)
+        check_fingerprint(digest(), saved)
     statistics = None if saved is None else restore_statistics(saved)
     names = [json.dumps(value) for value in (own, effective(rows), config.get("split"), config.get("preprocessing"))]
     again = kept(arrays, lambda: parts.dataset.load(data_dir))

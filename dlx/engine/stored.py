@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import mmap
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -13,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dlx.core.blocks import in_blocks, take
 from dlx.engine.learnable import check_finite
 from dlx.engine.pipeline import Pipeline
 
@@ -79,22 +79,9 @@ def joined(stored: Sequence[Stored]) -> Stored:
 
 
 def _read(source: Source, within: np.ndarray) -> np.ndarray:
-    # In the order of the file: a disk, and the memory behind it, are fastest one place after the other.
-    rows = source.rows[within]
-    order = np.argsort(rows, kind="stable")
-    taken = np.empty((len(rows), *source.inputs.shape[1:]), source.inputs.dtype)
-    taken[order] = source.inputs[rows[order]]
-    forget(source.inputs)
-    made = source.pipeline(taken)
+    made: np.ndarray = in_blocks(source.pipeline, take(source.inputs, source.rows[within]))
     check_finite(made, source.pipeline.spec)
     return made
-
-
-def forget(inputs: np.ndarray) -> None:
-    """Let the pages of a mapped file go that were read; the system may keep them, this process no longer has them."""
-    mapped = getattr(inputs, "_mmap", None)
-    if isinstance(mapped, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
-        mapped.madvise(mmap.MADV_DONTNEED)
 
 
 @contextlib.contextmanager

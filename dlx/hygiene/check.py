@@ -19,7 +19,7 @@ from dlx.hygiene.model import against, without_leaked
 from dlx.hygiene.near import Near, near_duplicates
 from dlx.hygiene.notes import NUM_QUERIES, Group, Time, groups_in, nearest_of, times_in
 from dlx.hygiene.order import Order, order
-from dlx.hygiene.properties import properties
+from dlx.hygiene.properties import properties_of
 from dlx.hygiene.shift import PROPERTY_ROWS, Shift, holm, shift
 
 FORMAT = 1
@@ -136,7 +136,7 @@ def _columns(data: Data, features: Features) -> Columns | None:
 
 def _shifts(data: Data, features: Features) -> dict[str, Shift]:
     rows = {split: own[sample(len(own), PROPERTY_ROWS, f"properties-{split}")] for split, own in data.rows.items()}
-    known = {split: properties(data.given[own], data.spec) for split, own in rows.items()}
+    known = {split: properties_of(data.given, own, data.spec) for split, own in rows.items()}
     targets = {split: data.targets[own] for split, own in data.rows.items()}
     return {split: shift(features.values[TRAIN], features.values[split], known[TRAIN], known[split], targets[TRAIN],
                          targets[split], data.spec.kind) for split in data.held_out}

@@ -8,12 +8,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from dlx.core.blocks import blocks
 from dlx.core.ragged import Ragged
 from dlx.core.types import Kind
 from dlx.hygiene.data import MAX_LISTED, TRAIN, Count
 
 DIGEST_BYTES = 16
-BLOCK_BYTES = 2**24
 
 
 class Duplicates(NamedTuple):
@@ -55,10 +55,8 @@ def _bytes_of(inputs: np.ndarray | Ragged, rows: np.ndarray) -> Iterator[bytes]:
     if isinstance(inputs, Ragged):
         yield from (_canonical(inputs.values[inputs.offsets[row] : inputs.offsets[row + 1]]).tobytes() for row in rows)
         return
-    step = max(1, BLOCK_BYTES // max(1, inputs[:1].nbytes))
-    for low in range(0, len(rows), step):
-        block = _canonical(inputs[rows[low : low + step]])
-        data = block.tobytes()
+    for block in blocks(inputs, rows):
+        data = _canonical(block).tobytes()
         width = len(data) // len(block)
         yield from (data[number * width : (number + 1) * width] for number in range(len(block)))
 

@@ -5,6 +5,7 @@ N rows, D features, L positions.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -24,6 +25,7 @@ MAX_CATEGORIES = 32
 # 256 MB of float32, of all splits together.
 MAX_ELEMENTS = 2**26
 MAX_ROWS = 70_000
+ELEMENTS_AT_ONCE = 2**22
 
 
 class Features(NamedTuple):
@@ -54,11 +56,20 @@ def features_of(data: Data) -> Features:
     share = min(1.0, MAX_ROWS / total, most / (total * max(1, width)))
     places = {name: sample(len(rows), max(1, int(share * len(rows))), f"features-{name}")
               for name, rows in data.rows.items()}
-    values = {name: _flattened(data.prepared[name](own), data.prepared_spec) for name, own in places.items()}
-    values = _without_nan(values)
+    values = _without_nan({name: _read(data, name, own) for name, own in places.items()})
     rows = {name: data.rows[name][own] for name, own in places.items()}
     return Features(values, places, rows, {name: data.targets[own] for name, own in rows.items()},
                     {name: len(own) for name, own in data.rows.items()}, _how(data.prepared_spec))
+
+
+def _read(data: Data, split: str, places: np.ndarray) -> np.ndarray:
+    """Make numbers of inputs; of those on disk not of all at once, which may be larger than what is made of them."""
+    step = len(places)
+    if data.is_on_disk:
+        step = max(1, ELEMENTS_AT_ONCE // max(1, math.prod(data.prepared_spec.input_shape)))
+    made = [_flattened(data.prepared[split](places[low : low + step]), data.prepared_spec)
+            for low in range(0, len(places), step)]
+    return made[0] if len(made) == 1 else np.concatenate(made)
 
 
 def _flattened(inputs: np.ndarray | Ragged, spec: TaskSpec) -> np.ndarray:

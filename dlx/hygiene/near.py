@@ -26,7 +26,7 @@ SCALE_ROWS = 256
 SCALE_OPERATIONS = 2e10
 # Numbers that the pairs to be measured in full may have together.
 MAX_MEASURED = 2**28
-PAIRS_AT_ONCE = 8192
+NUMBERS_AT_ONCE = 2**22
 NARROW = 64
 
 
@@ -233,8 +233,9 @@ def _candidates(places: Tensor, threshold: float) -> Iterator[tuple[Tensor, Tens
 
 def _measured(values: Tensor, first: Tensor, second: Tensor, threshold: float
               ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    for low in range(0, len(first), PAIRS_AT_ONCE):
-        one, two = first[low : low + PAIRS_AT_ONCE], second[low : low + PAIRS_AT_ONCE]
+    step = max(1, NUMBERS_AT_ONCE // max(1, values.shape[1]))
+    for low in range(0, len(first), step):
+        one, two = first[low : low + step], second[low : low + step]
         distances = (values[one] - values[two]).square().sum(dim=1).sqrt().double()
         keep = distances < threshold
         if keep.any():

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from dlx.core.blocks import in_blocks
 from dlx.core.pixels import as_floats
 from dlx.core.ragged import Ragged
 from dlx.core.types import PADDING, TaskSpec
@@ -18,6 +19,14 @@ class Properties(NamedTuple):
     values: np.ndarray
     names: tuple[str, ...]
     categorical: np.ndarray
+
+
+def properties_of(inputs: np.ndarray | Ragged, rows: np.ndarray, spec: TaskSpec) -> Properties:
+    """Return the properties of some rows of inputs."""
+    if isinstance(inputs, Ragged):
+        return properties(inputs[rows], spec)
+    values = in_blocks(lambda block: properties(block, spec).values, inputs, rows)
+    return properties(inputs[rows[:1]], spec)._replace(values=values)
 
 
 def properties(inputs: np.ndarray | Ragged, spec: TaskSpec) -> Properties:

@@ -19,8 +19,6 @@ NUM_FOLDS, NUM_PERMUTATIONS = 5, 999
 # Of each side; and of train for single properties.
 CLASSIFIER_ROWS, PROPERTY_ROWS = 500, 10_000
 RIDGE = 1.0
-# Where a classifier is right more often than this, the difference is more than a formality.
-MATERIAL_AUC = 0.6
 
 
 class Told(NamedTuple):

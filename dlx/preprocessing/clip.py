@@ -7,7 +7,6 @@ from typing import Annotated, Literal
 
 import numpy as np
 
-from dlx.core.blocks import mapped
 from dlx.core.errors import ConfigError
 from dlx.core.features import feature_quantiles, number_columns, require_layout
 from dlx.core.ranges import Positive, Range
@@ -53,7 +52,8 @@ class Clip:
     def apply(self, inputs: np.ndarray, statistics: Mapping[str, np.ndarray]) -> np.ndarray:
         """Clip inputs [N, D]; return float32 of the same shape."""
         low, high = (statistics[name].astype(np.float32) for name in ("low", "high"))
-        return mapped(lambda rows: np.clip(rows, low, high, dtype=np.float32), inputs)
+        clipped: np.ndarray = np.clip(inputs, low, high, dtype=np.float32)
+        return clipped
 
 
 def _has_two_values(column: np.ndarray) -> bool:

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from dlx.core.blocks import mapped
 from dlx.core.errors import ConfigError
 from dlx.core.features import require_layout
 from dlx.core.types import TaskSpec
@@ -34,7 +33,7 @@ class Grayscale:
 
     def apply(self, inputs: np.ndarray, statistics: Mapping[str, np.ndarray]) -> np.ndarray:
         """Transform images [N, 3, H, W] to [N, 1, H, W], bytes to bytes and numbers to float32."""
-        return inputs if inputs.shape[1] == 1 else mapped(_gray, inputs)
+        return inputs if inputs.shape[1] == 1 else _gray(inputs)
 
     def spec_after(self, spec: TaskSpec, statistics: Mapping[str, np.ndarray] | None) -> TaskSpec:
         """Return the spec of images of one channel."""

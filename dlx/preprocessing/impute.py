@@ -8,7 +8,6 @@ from typing import Annotated, Literal
 
 import numpy as np
 
-from dlx.core.blocks import mapped
 from dlx.core.categories import free_name
 from dlx.core.errors import ConfigError
 from dlx.core.features import category_columns, column_name, require_layout, require_width
@@ -60,13 +59,9 @@ class Impute:
         """Fill inputs [N, D]; return float32 [N, D + indicators]."""
         fill, shift, indicators = (statistics[name] for name in ("fill", "shift", "indicators"))
         require_width(inputs, np.array([len(fill)]))
-
-        def block(rows: np.ndarray) -> np.ndarray:
-            missing = np.isnan(rows)
-            filled = np.where(missing, fill, rows + shift)
-            return np.concatenate([filled, missing[:, indicators]], axis=1, dtype=np.float32)
-
-        return mapped(block, inputs)
+        missing = np.isnan(inputs)
+        filled = np.where(missing, fill, inputs + shift)
+        return np.concatenate([filled, missing[:, indicators]], axis=1, dtype=np.float32)
 
     def spec_after(self, spec: TaskSpec, statistics: Mapping[str, np.ndarray] | None) -> TaskSpec | None:
         """Return the spec with the categories and columns that are new; None before it is known which columns are."""

@@ -8,7 +8,6 @@ from typing import Literal
 
 import numpy as np
 
-from dlx.core.blocks import mapped
 from dlx.core.categories import MISSING, Codes, Counts, free_name, places
 from dlx.core.features import category_columns, require_layout, require_width
 from dlx.core.types import Column, TaskSpec
@@ -53,13 +52,9 @@ class OneHot:
         own = dict(zip(codes, zip(*(statistics[name].astype(bool).tolist() for name in ("unseen", "missing")),
                                   strict=True),
                        strict=True))
-
-        def block(rows: np.ndarray) -> np.ndarray:
-            parts = [_hot(rows[:, index], codes[index], *own[index]) if index in codes else rows[:, index, None]
-                     for index in range(rows.shape[1])]
-            return np.concatenate(parts, axis=1, dtype=np.float32)
-
-        return mapped(block, inputs)
+        parts = [_hot(inputs[:, index], codes[index], *own[index]) if index in codes else inputs[:, index, None]
+                 for index in range(inputs.shape[1])]
+        return np.concatenate(parts, axis=1, dtype=np.float32)
 
     def spec_after(self, spec: TaskSpec, statistics: Mapping[str, np.ndarray] | None) -> TaskSpec | None:
         """Return the spec with a column for each category; None before those of train are known."""

@@ -11,7 +11,6 @@ from typing import Annotated, Any
 
 import numpy as np
 
-from dlx.core.blocks import mapped
 from dlx.core.errors import ConfigError
 from dlx.core.features import flat, require_numbers, require_present
 from dlx.core.pixels import as_floats
@@ -62,12 +61,8 @@ class Pca:
         mean, components, scale = (statistics[name] for name in ("mean", "components", "scale"))
         if mean.shape != (components.shape[1],) or scale.shape != (components.shape[0],):
             raise ValueError(f"{components.shape} components, mean {mean.shape} and scale {scale.shape}")
-
-        def block(rows: np.ndarray) -> np.ndarray:
-            projected: np.ndarray = (flat(as_floats(rows)) - mean) @ components.T / scale
-            return projected.astype(np.float32)
-
-        return mapped(block, inputs)
+        projected: np.ndarray = (flat(as_floats(inputs)) - mean) @ components.T / scale
+        return projected.astype(np.float32)
 
     def spec_after(self, spec: TaskSpec, statistics: Mapping[str, np.ndarray] | None) -> TaskSpec | None:
         """Return the spec of a table of the components; None before it is known how many they are."""

@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from dlx.core.blocks import mapped
 from dlx.core.features import require_layout
 from dlx.core.ranges import Length, Width
 from dlx.core.types import TaskSpec
@@ -39,14 +38,14 @@ class Resize:
 
     def apply(self, inputs: np.ndarray, statistics: Mapping[str, np.ndarray]) -> np.ndarray:
         """Resize images [N, C, H, W] to [N, C, *size], bytes to bytes and numbers to float32."""
-        return inputs if list(inputs.shape[2:]) == self.size else mapped(self._block, inputs)
+        return inputs if list(inputs.shape[2:]) == self.size else self._resized(inputs)
 
     def spec_after(self, spec: TaskSpec, statistics: Mapping[str, np.ndarray] | None) -> TaskSpec:
         """Return the spec of images of the size."""
         require_layout("resize", spec, "image")
         return replace(spec, input_shape=(spec.input_shape[0], *self.size))
 
-    def _block(self, images: np.ndarray) -> np.ndarray:
+    def _resized(self, images: np.ndarray) -> np.ndarray:
         # torch rounds a number by its place in the batch, and bytes by the processor: float64 hides the one, and no
         # bytes the other.
         wide = functional.interpolate(torch.from_numpy(images.astype(np.float64)), self.size, mode="bilinear",

@@ -74,9 +74,9 @@ class Standardize:
 
 
 def _all(values: np.ndarray, over: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    mean = values.mean(axis=over, keepdims=True)[0]
-    count = np.full_like(mean, values.size // max(1, mean.size))
-    return count, mean, values.var(axis=over, keepdims=True)[0]
+    mean = values.mean(axis=over, keepdims=True)
+    count = np.full_like(mean[0], values.size // max(1, mean.size))
+    return count, mean[0], values.var(axis=over, keepdims=True, mean=mean)[0]
 
 
 def _present(values: np.ndarray, over: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from dlx.core.blocks import mapped, reblocked
+from dlx.core.blocks import reblocked
 from dlx.core.errors import ConfigError
 from dlx.core.features import flat, require_numbers, require_present
 from dlx.core.pixels import as_floats
@@ -51,12 +51,8 @@ class Zca:
         mean, matrix = statistics["mean"], statistics["matrix"]
         if matrix.shape != (*mean.shape, *mean.shape):
             raise ValueError(f"matrix {matrix.shape}, mean {mean.shape}")
-
-        def block(rows: np.ndarray) -> np.ndarray:
-            whitened: np.ndarray = ((flat(as_floats(rows)) - mean) @ matrix).astype(np.float32)
-            return whitened.reshape(rows.shape)
-
-        return mapped(block, inputs)
+        whitened: np.ndarray = ((flat(as_floats(inputs)) - mean) @ matrix).astype(np.float32)
+        return whitened.reshape(inputs.shape)
 
     def spec_after(self, spec: TaskSpec, statistics: Mapping[str, np.ndarray] | None) -> TaskSpec:
         """Return the spec as it is, where so many features can be whitened."""

@@ -39,13 +39,12 @@ class Holdout:
         Raises:
             ConfigError: a split would be empty.
         """
-        strata = rows.targets if rows.kind == "classification" else None
         test_ids, numbers = rows.test_ids, np.arange(len(rows.targets))
         if test_ids is None:
-            numbers, test = cut(numbers, self.test_fraction, "test", strata, self.seed)
+            numbers, test = cut(numbers, self.test_fraction, "test", rows.strata, self.seed)
             val_fraction = self.val_fraction / (1 - self.test_fraction)
         else:
             numbers, test = np.setdiff1d(numbers, test_ids), test_ids
             val_fraction = self.val_fraction
-        train, val = cut(numbers, val_fraction, "val", strata, self.seed)
+        train, val = cut(numbers, val_fraction, "val", rows.strata, self.seed)
         return SplitIds(np.sort(train), np.sort(val), np.sort(test))

@@ -52,17 +52,17 @@ class KFold:
         Raises:
             ConfigError: fewer rows or groups than folds, or none left for val.
         """
-        numbers, strata = np.arange(len(rows.targets)), rows.targets if rows.kind == "classification" else None
+        numbers = np.arange(len(rows.targets))
         groups = None if self.group_column is None else note(rows, "split.group_column", self.group_column)
         if rows.test_ids is not None:
             numbers = np.setdiff1d(numbers, rows.test_ids)
         repeat, number = divmod(self.fold, self.folds)
-        held_out = folds(numbers, self.folds, strata, groups, self.seed, "split-folds", repeat)[number]
+        held_out = folds(numbers, self.folds, rows.strata, groups, self.seed, "split-folds", repeat)[number]
         rest = np.setdiff1d(numbers, held_out)
         if rows.test_ids is not None:
             return SplitIds(rest, np.sort(held_out), np.sort(rows.test_ids))
         if groups is None:
-            train, val = cut(rest, self.val_fraction, "val", strata, self.seed, self.fold)
+            train, val = cut(rest, self.val_fraction, "val", rows.strata, self.seed, self.fold)
         else:
             train, val = cut_groups(rest, self.val_fraction, "val", groups, self.seed, self.fold)
         return SplitIds(np.sort(train), np.sort(val), np.sort(held_out))

@@ -55,15 +55,15 @@ class Nested:
         Raises:
             ConfigError: fewer rows or groups than folds; another outer fold than 0 of a dataset with a test set.
         """
-        numbers, strata = np.arange(len(rows.targets)), rows.targets if rows.kind == "classification" else None
+        numbers = np.arange(len(rows.targets))
         groups = None if self.group_column is None else note(rows, "split.group_column", self.group_column)
         if rows.test_ids is None:
-            test = folds(numbers, self.outer_folds, strata, groups, self.seed, "split-outer")[self.outer]
+            test = folds(numbers, self.outer_folds, rows.strata, groups, self.seed, "split-outer")[self.outer]
         elif self.outer == 0:
             test = rows.test_ids
         else:
             raise ConfigError(f"split.outer={self.outer}: the dataset has a test set of its own, which is the only "
                               f"outer fold; leave split.outer=0")
         rest = np.setdiff1d(numbers, test)
-        val = folds(rest, self.inner_folds, strata, groups, self.seed, "split-inner", self.outer)[self.inner]
+        val = folds(rest, self.inner_folds, rows.strata, groups, self.seed, "split-inner", self.outer)[self.inner]
         return SplitIds(np.setdiff1d(rest, val), np.sort(val), np.sort(test))

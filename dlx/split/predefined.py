@@ -42,8 +42,7 @@ class Predefined:
         """
         ids = self._own_test(rows) if self.column is None else self._by_column(rows, self.column)
         if len(ids.val) == 0:
-            strata = rows.targets if rows.kind == "classification" else None
-            train, val = cut(ids.train, self.val_fraction, "val", strata, self.seed)
+            train, val = cut(ids.train, self.val_fraction, "val", rows.strata, self.seed)
             ids = ids._replace(train=np.sort(train), val=np.sort(val))
         return ids
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from dlx.config.compose import compose
-from dlx.config.options import conf_dir
+from dlx.config.compose import compose, leaves
+from dlx.config.options import conf_dir, targets
 from dlx.core.errors import ConfigError
 
 
@@ -119,10 +119,9 @@ def test_preset_applies_every_value_that_it_states(preset):
         if isinstance(option, list):
             assert list(composed[group]) == option
         else:
-            assert composed[group]["_target_"].split(".")[1:3] == [group, option]
-    for key, value in stated.items():
-        found = {name: composed[key][name] for name in value} if isinstance(value, dict) else composed[key]
-        assert found == value
+            assert composed[group]["_target_"] == targets(group)[option]
+    wanted = dict(leaves(stated, ""))
+    assert {key: value for key, value in leaves(composed, "") if key in wanted} == wanted
 
 
 def test_preset_loses_against_what_is_typed():

@@ -9,10 +9,11 @@ import torch
 from kinds_of_data import DATA, NUM_ROWS, RAW, constant, freeze, mismatches, poisoned, same, scaled
 from part_files import make, option_names, parts
 
+from dlx.core.blocks import in_blocks
 from dlx.core.errors import ConfigError
 from dlx.core.types import ChangesSpec, FitsBlocks, ScalesTarget, SelectsRows, TaskSpec
 from dlx.engine.data import prepare
-from dlx.engine.pipeline import fit, in_blocks, spec_after
+from dlx.engine.pipeline import fit, spec_after
 from dlx.engine.state import model_checkpoint, restore_statistics
 from dlx.record.checkpoint import decode, encode
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from dlx.core import blocks
 from dlx.core.ragged import Ragged
-from dlx.engine import pipeline
 
 ITEMS = [np.arange(length, dtype=np.float32) + 10 * length for length in (3, 0, 5, 1, 2, 4)]
 
@@ -21,11 +21,11 @@ def test_ragged_joined_is_the_list_of_all_examples():
 
 @pytest.mark.parametrize("elements", [1, 6, 1000])
 def test_in_blocks_of_recordings_that_stay_recordings_is_as_of_all(monkeypatch, elements):
-    monkeypatch.setattr(pipeline, "BLOCK_ELEMENTS", elements)
+    monkeypatch.setattr(blocks, "RAGGED_VALUES", elements)
 
     def doubled(block):
         return Ragged(block.values * 2, block.offsets)
 
-    assert lists(pipeline.in_blocks(doubled, Ragged.of(ITEMS))) == [(2 * item).tolist() for item in ITEMS]
+    assert lists(blocks.in_blocks(doubled, Ragged.of(ITEMS))) == [(2 * item).tolist() for item in ITEMS]
     rows = np.array([4, 0, 2])
-    assert lists(pipeline.in_blocks(doubled, Ragged.of(ITEMS), rows)) == [(2 * ITEMS[row]).tolist() for row in rows]
+    assert lists(blocks.in_blocks(doubled, Ragged.of(ITEMS), rows)) == [(2 * ITEMS[row]).tolist() for row in rows]

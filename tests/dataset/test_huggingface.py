@@ -124,12 +124,17 @@ def test_huggingface_images_of_different_form_name_the_row(tmp_path):
 
     data, _ = images(odd=Image.new("RGB", (5, 3)))
     assert refusal(saved(tmp_path / "size", data), tmp_path) == (
-        "size/data: column image has an image of 4×3 in colour in row 0 (from 0) and of 5×3 in colour in row 7 (from "
-        "0); bring them to one size and mode, and save them again")
+        "size/data: column image has an image of 3×4 (height × width) in colour in row 0 (from 0) and of 3×5 (height × "
+        "width) in colour in row 7 (from 0); bring them to one size and mode, and save them again")
     data, _ = images(odd=Image.new("L", (4, 3)))
-    assert "of 4×3 in grey in row 7" in refusal(saved(tmp_path / "mode", data), tmp_path)
-    data, _ = images(odd=Image.new("I;16", (4, 3)))
-    assert "has an image of more than 8 bits a pixel in row 7" in refusal(saved(tmp_path / "deep", data), tmp_path)
+    assert "of 3×4 (height × width) in grey in row 7" in refusal(saved(tmp_path / "mode", data), tmp_path)
+    data, _ = images(odd=Image.new("F", (4, 3)))
+    assert refusal(saved(tmp_path / "deep", data), tmp_path) == (
+        "deep/data: the image of column image in row 7 (from 0) cannot be used: its pixels are numbers of 32 bits "
+        "without a known range; save it with 8 or 16 bits")
+    data, _ = images(odd=Image.new("RGBA", (4, 3)))
+    said = refusal(saved(tmp_path / "clear", data), tmp_path)
+    assert "in row 7 (from 0) cannot be used: it has transparent pixels" in said
 
 
 def test_huggingface_images_that_cannot_be_decoded_name_the_row(tmp_path):

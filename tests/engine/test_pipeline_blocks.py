@@ -4,11 +4,12 @@ import numpy as np
 from audio_clips import noise, spec
 from part_files import make
 
+from dlx.core.blocks import RAGGED_VALUES, block_rows, in_blocks
 from dlx.core.ragged import Ragged
-from dlx.engine.pipeline import BLOCK_ELEMENTS, block_rows, fit, in_blocks
+from dlx.engine.pipeline import fit
 
 # Three blocks, the last one short.
-CLIPS = noise(*(BLOCK_ELEMENTS // 4 + 1000 * number for number in range(10)))
+CLIPS = noise(*(RAGGED_VALUES // 4 + 1000 * number for number in range(10)))
 
 
 def equal(one, other):

@@ -27,7 +27,7 @@ def mapped(tmp_path):
 
 
 def small_blocks(monkeypatch):
-    monkeypatch.setattr("dlx.engine.pipeline.BLOCK_ELEMENTS", 64 * 17)
+    monkeypatch.setattr("dlx.core.blocks.BLOCK_VALUES", 64 * 17)
 
 
 @pytest.mark.parametrize("preprocessing", ["standardize", "minmax", "standardize,minmax", ""])

@@ -16,7 +16,6 @@ from dlx.record import layout
 from dlx.record.safe_yaml import read_json, read_text, read_yaml
 from dlx.report.checks import Checks, parse_checks
 
-SPLITS = ("train_eval", "val", "test", "gap")
 DONE = "done"
 # A hash names a folder, so nothing else may pass for one.
 HASH = re.compile(r"[0-9a-f]{6,64}")
