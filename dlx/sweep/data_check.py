@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlx.config.build import build
 from dlx.core.errors import ConfigError
+from dlx.core.types import Downloads
 from dlx.sweep.plan import Plan
 
 if TYPE_CHECKING:
@@ -23,6 +25,8 @@ DRAWS = {"seed": None, "fold": None, "outer": None, "inner": None, "train_seed":
 def refuse_data(plan: Plan, data_dir: str, trust: Collection[str]) -> None:
     """Read and prepare what data only reading tells about, once for each kind, and check the parts of runs with it.
 
+    What can be downloaded is, where it is absent.
+
     Raises:
         ConfigError: data that cannot be learnt from, or that parts are not for, with the problems of all.
         StorageError: the data is absent.
@@ -34,16 +38,27 @@ def refuse_data(plan: Plan, data_dir: str, trust: Collection[str]) -> None:
     prepared: dict[str, Prepared | None] = {}
     problems: dict[str, None] = {}
     seen: set[str] = set()
+    fetched: set[Path] = set()
     for planned in plan.runs:
         mark = json.dumps({**planned.saved, "seed": None, **_marked(planned.saved)})
         if mark in seen:
             continue
         seen.add(mark)
         parts = build(planned.saved, trust)
+        _fetch(parts, data_dir, fetched)
         if parts.dataset.spec() is None:
             problems |= dict.fromkeys(_problems(parts, planned.saved, data_dir, shelf, prepared))
     if problems:
         raise ConfigError(*problems)
+
+
+def _fetch(parts: Parts, data_dir: str, fetched: set[Path]) -> None:
+    """Download what is absent once, rather than in every worker at a time."""
+    paths = parts.dataset.paths(data_dir) if isinstance(parts.dataset, Downloads) else []
+    absent = [path for path in paths if not path.exists()]
+    if absent and not fetched.issuperset(absent):
+        fetched.update(absent)
+        parts.dataset.load(data_dir)
 
 
 def _marked(saved: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import logging
 
 import pytest
 from dataset_files import FILES
+from torchvision_files import reader
 
 from dlx.sweep.data_check import MOST, refuse_data
 from dlx.sweep.plan import make_plan
@@ -60,6 +61,15 @@ def test_sweep_of_a_table_trains_after_its_check(people, dlx):
     result = dlx("sweep", *people, "dataset.train_fraction=0.3,1", "workers=1", "--json")
     assert result.code == 0, result.err
     assert len(json.loads(result.out)["leaderboard"]) == 2
+
+
+def test_sweep_of_data_that_cannot_be_downloaded_leaves_no_folder(dlx, workdir, monkeypatch):
+    # Nobody listens there.
+    monkeypatch.setattr(reader("mnist"), "mirrors", ["http://127.0.0.1:9/"])
+    result = dlx("sweep", "dataset=mnist", "data_dir=data", "seeds=2", "epochs=1")
+    assert (result.code, result.out) == (4, "")
+    assert "MNIST is not in" in result.err
+    assert not (workdir / "runs").exists()
 
 
 def test_dry_run_reads_no_data(dlx, workdir):
