@@ -115,3 +115,18 @@ def write_user_parts(cwd: Path) -> None:
         path = cwd / "conf" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
+
+
+LATE = ("--config-dir", "late_conf", "loss=late")
+
+
+def write_late_loss(folder: Path) -> None:
+    """Put a loss there that fails in training, with exit code 4, until a file named `late` is in the current folder."""
+    (folder / "late_parts.py").write_text(
+        "from pathlib import Path\n\nfrom dlx.core.errors import StorageError\n"
+        "from dlx.loss.cross_entropy import CrossEntropy\n\n"
+        "class Late(CrossEntropy):\n    def __call__(self, outputs, targets):\n"
+        "        if not Path('late').exists():\n            raise StorageError('late is not here')\n"
+        "        return super().__call__(outputs, targets)\n")
+    (folder / "late_conf/loss").mkdir(parents=True)
+    (folder / "late_conf/loss/late.yaml").write_text("_target_: late_parts.Late\nlabel_smoothing: 0.0\n")

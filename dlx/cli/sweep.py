@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import json
 import math
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,9 @@ several values make an axis:
   seeds=5                          every point with the same five seeds
   split=kfold split.fold=all       every point with every fold
 """
+
+# As a line of a log begins.
+TIME = re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} ")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -188,10 +192,12 @@ def failure_text(path: Path, outcome: Outcome) -> str:
     told: dict[tuple[str, ...], str] = {}
     for result in failed:
         how = how_it_left(result, outcome.failures.get(result.run.hash))
-        text = (how, *dict.fromkeys(log_tail(path, result.run.hash)))
+        tail = tuple(dict.fromkeys(log_tail(path, result.run.hash)))
+        # Runs that failed alike failed at different times.
+        text = (how, *(TIME.sub("", line) for line in tail))
         first = told.setdefault(text, result.run.hash)
         if first == result.run.hash:
-            lines += [f"runs/{first}  {how}", *(f"    {line}" for line in text[1:])]
+            lines += [f"runs/{first}  {how}", *(f"    {line}" for line in tail)]
         else:
             lines.append(f"runs/{result.run.hash}  as runs/{first}")
     return "\n".join(lines)

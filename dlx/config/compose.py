@@ -233,7 +233,17 @@ def _compose_choices(root: str, choices: tuple[str, ...], config_dir: Path | Non
     for group in options.LIST_GROUPS:
         if root != "evaluate" and container.get(group) is None:
             container[group] = {}
+    typed = tuple(choice for choice in choices if not choice.startswith(f"{options.PRESETS}="))
+    if typed and typed != choices:
+        _give_way(container, _compose_choices(root, typed, config_dir), [choice.partition("=")[0] for choice in typed])
     return container
+
+
+def _give_way(container: Nested, typed: Nested, groups: Sequence[str]) -> None:
+    """Drop what a preset says of options that were typed otherwise and have no such key, in place."""
+    for group in groups:
+        if isinstance(container.get(group), dict):
+            container[group] = {key: value for key, value in container[group].items() if key in typed[group]}
 
 
 @contextlib.contextmanager

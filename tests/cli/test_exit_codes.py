@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from cli_runs import QUICK
 from conftest import only_run
+from user_parts import LATE, write_late_loss
 
 DIVERGING = ("dataset=diabetes", "optimizer=sgd", "optimizer.lr=1e30", "epochs=3")
 DIVERGED = ("training diverged: the loss of step 1 was not finite, at lr 1e+30; try a smaller optimizer.lr, "
@@ -93,15 +94,8 @@ def test_data_dir_of_the_environment_is_used(dlx, workdir, monkeypatch):
 
 
 def test_failed_run_goes_on_when_its_cause_is_gone(dlx, workdir):
-    (workdir / "late_parts.py").write_text(
-        "from pathlib import Path\n\nfrom dlx.core.errors import StorageError\n"
-        "from dlx.loss.cross_entropy import CrossEntropy\n\n"
-        "class Late(CrossEntropy):\n    def __call__(self, outputs, targets):\n"
-        "        if not Path('late').exists():\n            raise StorageError('late is not here')\n"
-        "        return super().__call__(outputs, targets)\n")
-    (workdir / "mine/loss").mkdir(parents=True)
-    (workdir / "mine/loss/late.yaml").write_text("_target_: late_parts.Late\nlabel_smoothing: 0.0\n")
-    result = dlx("train", "--config-dir", f"{workdir}/mine", "loss=late", *QUICK, "--json")
+    write_late_loss(workdir)
+    result = dlx("train", *LATE, *QUICK, "--json")
     assert (result.code, result.err) == (4, "dlx: late is not here\n")
     (workdir / "late").touch()
     resumed = dlx("resume", str(only_run()), "--trust", "late_parts", "--json")

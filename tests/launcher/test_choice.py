@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 from part_files import CONF
+from user_parts import LATE, write_late_loss
 
 from dlx.config.build import lookup
 from dlx.sweep.launch import RUNTIME
@@ -63,20 +64,20 @@ def test_run_is_the_same_whatever_launches_it(dlx):
 
 
 def test_resume_takes_a_launcher_and_what_to_do_about_failures(dlx, workdir):
-    overrides = ["dataset=mnist", "dataset.download=false", f"data_dir={workdir}/none", "batch_size=16,32,64"]
-    stopped = dlx("sweep", *overrides, "on_error=stop", "workers=1")
+    write_late_loss(workdir)
+    stopped = dlx("sweep", *LATE, *QUICK, "batch_size=16,32,64", "on_error=stop", "workers=1")
     assert stopped.code == 5
-    assert stopped.err.count("failed: MNIST is not in") == 1
+    assert stopped.err.count("failed: late is not here") == 1
     assert "1 of 3 runs failed; 2 were not finished. dlx resume" in stopped.err
     sweep, = Path("runs").iterdir()
-    again = dlx("resume", str(sweep), f"data_dir={workdir}/none", "launcher.pin=false", "max_failures=1", "workers=1")
+    again = dlx("resume", str(sweep), "--trust", "late_parts", "launcher.pin=false", "max_failures=1", "workers=1")
     assert again.code == 5
-    assert again.err.count("failed: MNIST is not in") == again.err.count("  as runs/") == 1
+    assert again.err.count("failed: late is not here") == again.err.count("  as runs/") == 1
     assert "2 of 3 runs failed; 1 were not finished. dlx resume" in again.err
 
 
 def test_failed_run_is_tried_as_often_as_it_was_asked_for(dlx, workdir):
-    overrides = ["dataset=mnist", "dataset.download=false", f"data_dir={workdir}/none", "seed=1", "epochs=1"]
-    assert dlx("sweep", *overrides, "retries=2").code == 5
+    write_late_loss(workdir)
+    assert dlx("sweep", *LATE, *QUICK, "seed=1", "retries=2").code == 5
     log, = workdir.glob("runs/*/runs/*/dlx.log")
-    assert log.read_text().count("dlx: MNIST is not in") == 3
+    assert log.read_text().count("dlx: late is not here") == 3

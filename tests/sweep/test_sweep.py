@@ -12,6 +12,7 @@ import pytest
 from conftest import only_run
 from scipy import stats
 from sweep_results import SWEEP, number, printed, rows_of, summaries, swept
+from user_parts import LATE, write_late_loss
 
 from dlx.cli.main import main
 from dlx.record.folder import RunFolder
@@ -243,15 +244,17 @@ def test_sweep_of_runs_that_all_fail_names_no_best(dlx):
 
 
 def test_sweep_tries_a_failed_run_again(dlx, workdir):
-    overrides = ("dataset=mnist", "dataset.download=false", f"data_dir={workdir}/none", "seed=1,2", "epochs=1")
-    result = dlx("sweep", *overrides)
+    write_late_loss(workdir)
+    result = dlx("sweep", *LATE, "seed=1,2", "epochs=1")
     assert result.code == 5
     first, second = (run.hash for run in read_plan(only_run()).runs)
-    assert result.err.count("failed: MNIST is not in") == 1
+    assert result.err.count("failed: late is not here") == 1
     assert result.err.endswith(f"     runs/{second}  as runs/{first}\n")
-    again = dlx("resume", str(only_run()), f"data_dir={workdir}/nowhere")
+    again = dlx("resume", str(only_run()), "--trust", "late_parts")
     assert again.code == 5
-    assert f"runs/{first}  failed: MNIST is not in {workdir}/nowhere/MNIST/raw" in again.err
+    assert f"runs/{first}  failed: late is not here" in again.err
+    (workdir / "late").touch()
+    assert dlx("resume", str(only_run()), "--trust", "late_parts").code == 0
 
 
 def test_sweep_dry_run_shows_the_plan_and_starts_nothing(dlx, workdir):
