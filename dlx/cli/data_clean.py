@@ -13,14 +13,14 @@ from dlx.core.errors import ConfigError
 PATH_KEYS = ("dataset.path", "dataset.test_path")
 
 if TYPE_CHECKING:
-    from dlx.core.prepared_copies import Copy
+    from dlx.core.own_data.prepared_copies import Copy
 
 
 def run(args: argparse.Namespace) -> int:
     """Remove decoded copies, all or those of a dataset, and list them."""
     dataset, paths = _chosen(args.overrides) if args.overrides else (None, frozenset())
-    from dlx.core.prepared import cache_folder
-    from dlx.core.prepared_copies import remove
+    from dlx.core.own_data.prepared import cache_folder
+    from dlx.core.own_data.prepared_copies import remove
 
     removal = remove(dataset, paths)
     total = sum(copy.num_bytes for copy in removal.removed)

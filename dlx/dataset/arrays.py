@@ -12,9 +12,9 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from dlx.core.errors import ConfigError
-from dlx.core.layouts import Axes, Named, as_layout
-from dlx.core.own_file import OwnFile, RowNumbers, find, found
-from dlx.core.target import Target, Task, read_target
+from dlx.core.own_data.layouts import Axes, Named, as_layout
+from dlx.core.own_data.own_file import OwnFile, RowNumbers, find, found
+from dlx.core.own_data.target import Target, Task, read_target
 from dlx.core.types import IGNORED, Arrays, Layout, TaskSpec
 from dlx.core.wording import near, reason
 

@@ -9,12 +9,12 @@ from typing import Annotated, Any
 
 import numpy as np
 
-from dlx.core.archive import Files
-from dlx.core.array_file import ArrayFile
-from dlx.core.audio_file import SUFFIXES, Waveform, decode_audio, require_soundfile
-from dlx.core.class_folders import ClassFolders
-from dlx.core.decode import decoded
 from dlx.core.errors import ConfigError
+from dlx.core.own_data.archive import Files
+from dlx.core.own_data.array_file import ArrayFile
+from dlx.core.own_data.audio_file import SUFFIXES, Waveform, decode_audio, require_soundfile
+from dlx.core.own_data.class_folders import ClassFolders
+from dlx.core.own_data.decode import decoded
 from dlx.core.ragged import Ragged
 from dlx.core.ranges import Range
 from dlx.core.types import Arrays, TaskSpec

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 from dlx.core.errors import ConfigError
-from dlx.core.frame import Role, Table, TableFile, Wishes
+from dlx.core.own_data.frame import Role, Table, TableFile, Wishes
+from dlx.core.own_data.target import Task
+from dlx.core.own_data.text_file import SEPARATORS, codec, marked, records, refuse_no_text, undecodable, uneven
 from dlx.core.ranges import Range
-from dlx.core.target import Task
-from dlx.core.text_file import SEPARATORS, codec, marked, records, refuse_no_text, undecodable, uneven
 from dlx.core.wording import SHOWN, listed
 
 if TYPE_CHECKING:

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dlx.core.decode import UnreadableError
 from dlx.core.errors import ConfigError
-from dlx.core.frame import Role, Table, Wishes, arrays_of, input_names, inputs_of, note, noted
-from dlx.core.image_file import converted
-from dlx.core.own_file import OwnFile, Place, RowNumbers, found
+from dlx.core.own_data.decode import UnreadableError
+from dlx.core.own_data.frame import Role, Table, Wishes, arrays_of, input_names, inputs_of, note, noted
+from dlx.core.own_data.image_file import converted
+from dlx.core.own_data.own_file import OwnFile, Place, RowNumbers, found
+from dlx.core.own_data.target import Task, read_target
 from dlx.core.ragged import Ragged
-from dlx.core.target import Task, read_target
 from dlx.core.types import Arrays, TaskSpec
 from dlx.core.wording import near, reason
 

@@ -9,12 +9,12 @@ from typing import Annotated, Any
 
 import numpy as np
 
-from dlx.core.archive import Files
-from dlx.core.array_file import ArrayFile
-from dlx.core.class_folders import ClassFolders
-from dlx.core.decode import decoded
 from dlx.core.errors import ConfigError
-from dlx.core.image_file import SUFFIXES, Mode, decode_image, strict_pillow
+from dlx.core.own_data.archive import Files
+from dlx.core.own_data.array_file import ArrayFile
+from dlx.core.own_data.class_folders import ClassFolders
+from dlx.core.own_data.decode import decoded
+from dlx.core.own_data.image_file import SUFFIXES, Mode, decode_image, strict_pillow
 from dlx.core.ranges import Length, Width
 from dlx.core.types import Arrays, TaskSpec
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from dlx.core.errors import ConfigError
-from dlx.core.frame import Role, Table, TableFile, Wishes
-from dlx.core.own_file import RowNumbers
-from dlx.core.target import Task
+from dlx.core.own_data.frame import Role, Table, TableFile, Wishes
+from dlx.core.own_data.own_file import RowNumbers
+from dlx.core.own_data.target import Task
 from dlx.core.wording import reason
 
 ENDS = b"PAR1"

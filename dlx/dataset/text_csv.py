@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from dlx.core.errors import ConfigError
-from dlx.core.frame import note, unknown_columns
-from dlx.core.own_file import OwnFile, found
+from dlx.core.own_data.frame import note, unknown_columns
+from dlx.core.own_data.own_file import OwnFile, found
+from dlx.core.own_data.target import Task, read_target
+from dlx.core.own_data.text_file import SEPARATORS, TextRows, codec, read_text, records, refuse_empty, uneven
 from dlx.core.ragged import Ragged
-from dlx.core.target import Task, read_target
-from dlx.core.text_file import SEPARATORS, TextRows, codec, read_text, records, refuse_empty, uneven
 from dlx.core.types import Arrays, TaskSpec
 from dlx.core.wording import near
 

@@ -8,13 +8,13 @@ from typing import Annotated, Literal
 
 import numpy as np
 
-from dlx.core.column import is_number
 from dlx.core.errors import ConfigError
-from dlx.core.own_file import OwnFile, found
+from dlx.core.own_data.column import is_number
+from dlx.core.own_data.own_file import OwnFile, found
+from dlx.core.own_data.target import Target, read_target
+from dlx.core.own_data.text_file import SEPARATORS, TextRows, codec, read_text, refuse_empty
 from dlx.core.ragged import Ragged
 from dlx.core.ranges import Range
-from dlx.core.target import Target, read_target
-from dlx.core.text_file import SEPARATORS, TextRows, codec, read_text, refuse_empty
 from dlx.core.types import Arrays, TaskSpec
 
 log = logging.getLogger("dlx")

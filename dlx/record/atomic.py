@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
+from dlx.core.durable import sync_folder
 from dlx.core.errors import StorageError
 
 # How much of a replaced file outlasts a loss of power from now on: content and name; the content, so that whichever
@@ -61,12 +62,3 @@ def write_text(path: Path, text: str, sync: Sync = "folder") -> None:
 def write_json(path: Path, value: Any, sync: Sync = "folder") -> None:
     """Replace a JSON file, keys in the order given; NaN and infinity are refused. See `write_bytes`."""
     write_text(path, json.dumps(value, indent=1, allow_nan=False, ensure_ascii=False) + "\n", sync)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in a folder durable."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

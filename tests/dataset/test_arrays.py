@@ -174,7 +174,7 @@ def test_arrays_are_refused_with_place_and_advice(case, tmp_path):
 
 
 def test_arrays_infinite_beyond_the_first_block_are_found(tmp_path, monkeypatch):
-    monkeypatch.setattr("dlx.core.layouts.BLOCK_BYTES", 100)
+    monkeypatch.setattr("dlx.core.own_data.layouts.BLOCK_BYTES", 100)
     with pytest.raises(ConfigError, match=r"x\.npy is infinite in row 23, at \[0\]"):
         load(npy(tmp_path, with_value(TABLE, (23, 0), -np.inf)))
 

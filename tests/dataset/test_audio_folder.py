@@ -8,9 +8,9 @@ import soundfile
 from folders import RECORDINGS, recordings, tarred, tone, wav, written, zipped
 from scipy.signal import resample_poly
 
-from dlx.core.audio_file import decode_audio
-from dlx.core.decode import UnreadableError
 from dlx.core.errors import ConfigError
+from dlx.core.own_data.audio_file import decode_audio
+from dlx.core.own_data.decode import UnreadableError
 from dlx.core.types import Rows
 from dlx.dataset.audio_folder import AudioFolder
 

@@ -8,7 +8,7 @@ from folders import IMAGES, images, noise, png, tarred, written, zipped
 from PIL import Image
 
 from dlx.core.errors import ConfigError
-from dlx.core.image_file import UnreadableError, decode_image, strict_pillow
+from dlx.core.own_data.image_file import UnreadableError, decode_image, strict_pillow
 
 FORMS = {"folder": written, "tar": tarred, "tar.gz": lambda path, files: tarred(path, files, "w:gz"), "zip": zipped}
 

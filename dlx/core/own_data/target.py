@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
-from dlx.core.column import (
+from dlx.core.errors import ConfigError
+from dlx.core.own_data.column import (
     are_dates,
     categories,
     category_name,
@@ -14,8 +15,7 @@ from dlx.core.column import (
     numbers,
     refuse_mixed,
 )
-from dlx.core.errors import ConfigError
-from dlx.core.own_file import Place
+from dlx.core.own_data.own_file import Place
 from dlx.core.types import Kind
 
 if TYPE_CHECKING:

@@ -13,11 +13,11 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from dlx.core.archive import Files
 from dlx.core.errors import ConfigError
-from dlx.core.file_tree import Listing, opened
-from dlx.core.own_file import find
-from dlx.core.prepared import Prepared, Recipe, prepared
+from dlx.core.own_data.archive import Files
+from dlx.core.own_data.file_tree import Listing, opened
+from dlx.core.own_data.own_file import find
+from dlx.core.own_data.prepared import Prepared, Recipe, prepared
 from dlx.core.types import TaskSpec
 
 PARTS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from dlx.core.errors import StorageError
-from dlx.core.prepared import INDEX, TEMPORARY, cache_folder, read_facts, remove_abandoned
-from dlx.core.prepared_lock import SUFFIX, unused
+from dlx.core.own_data.prepared import INDEX, TEMPORARY, cache_folder, read_facts, remove_abandoned
+from dlx.core.own_data.prepared_lock import SUFFIX, unused
 
 NAME = re.compile("[0-9a-f]{64}")
 

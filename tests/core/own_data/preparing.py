@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from dlx.core.array_file import ArrayFile
-from dlx.core.prepared import Recipe, prepared
+from dlx.core.own_data.array_file import ArrayFile
+from dlx.core.own_data.prepared import Recipe, prepared
 
 
 def recipe(seconds=0.0, made=lambda: None):

@@ -24,10 +24,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dlx.core.archive import Files
+from dlx.core.durable import sync_folder
 from dlx.core.errors import ConfigError, StorageError
-from dlx.core.file_tree import Listing, Stamp, content, opened, stamp
-from dlx.core.prepared_lock import locked, unused
+from dlx.core.own_data.archive import Files
+from dlx.core.own_data.file_tree import Listing, Stamp, content, opened, stamp
+from dlx.core.own_data.prepared_lock import locked, unused
 
 FORMAT = 1
 FACTS, INDEX, TEMPORARY = "facts.json", "index", ".tmp"
@@ -121,12 +122,12 @@ def _make(target: Path, paths: Sequence[Path], files: Sequence[Files], recipe: R
         known = {"format": FORMAT, "dataset": recipe.dataset, "paths": [str(path) for path in paths],
                  "transform": dict(recipe.transform), "arrays": arrays, "listings": listings, "facts": facts}
         _write_durably(temporary / FACTS, json.dumps({"sha256": _digest(known), "content": known}).encode())
-        _sync_folder(temporary)
+        sync_folder(temporary)
         if target.exists():
             log.warning("the prepared copy %s is damaged; it is made again", target)
             shutil.rmtree(target)
         temporary.rename(target)
-        _sync_folder(target.parent)
+        sync_folder(target.parent)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
@@ -215,11 +216,3 @@ def _write_durably(path: Path, data: bytes) -> None:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -11,9 +11,9 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from dlx.core.archive import ODD_CHARACTERS, Files, opened_archive
 from dlx.core.errors import ConfigError
-from dlx.core.own_file import readable
+from dlx.core.own_data.archive import ODD_CHARACTERS, Files, opened_archive
+from dlx.core.own_data.own_file import readable
 
 # A file that was written just before it was looked at may change again without a new time stamp.
 SETTLED_SECONDS = 2.0
@@ -88,7 +88,7 @@ def opened(path: Path, spool: Path | None, suffixes: Collection[str] = ()) -> It
     """Open a folder or an archive.
 
     Args:
-        spool: see `dlx.core.archive.opened_archive`.
+        spool: see `dlx.core.own_data.archive.opened_archive`.
         suffixes: a file with one of these is not taken for an archive but for a folder that holds it.
 
     Raises:

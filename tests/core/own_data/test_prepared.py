@@ -16,10 +16,10 @@ import numpy as np
 import pytest
 from preparing import digest, recipe
 
-from dlx.core import file_tree
+from dlx.core.own_data import file_tree
 from dlx.core.errors import ConfigError, StorageError
-from dlx.core.prepared import INDEX, cache_folder, prepared
-from dlx.core.prepared_copies import copies, remove
+from dlx.core.own_data.prepared import INDEX, cache_folder, prepared
+from dlx.core.own_data.prepared_copies import copies, remove
 
 SCRIPT = Path(__file__).with_name("preparing.py")
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
-from dlx.core.column import codes_of, form_of, is_number, numbers, read
 from dlx.core.errors import ConfigError
-from dlx.core.own_file import OwnFile, Place, found
-from dlx.core.target import Target, Task, read_target
+from dlx.core.own_data.column import codes_of, form_of, is_number, numbers, read
+from dlx.core.own_data.own_file import OwnFile, Place, found
+from dlx.core.own_data.target import Target, Task, read_target
 from dlx.core.types import Arrays, Column, TaskSpec
 from dlx.core.wording import near
 

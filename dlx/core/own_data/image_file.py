@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from dlx.core.decode import UnreadableError
+from dlx.core.own_data.decode import UnreadableError
 from dlx.core.wording import reason
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dlx.core.decode import UnreadableError
 from dlx.core.errors import ConfigError
+from dlx.core.own_data.decode import UnreadableError
 from dlx.core.wording import reason
 
 SUFFIXES = frozenset({".wav", ".flac"})

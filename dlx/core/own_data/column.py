@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 
 from dlx.core.errors import ConfigError
-from dlx.core.own_file import Place
+from dlx.core.own_data.own_file import Place
 from dlx.core.types import Column
 
 if TYPE_CHECKING:

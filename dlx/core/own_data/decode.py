@@ -13,9 +13,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from typing import NamedTuple, TypeVar
 
-from dlx.core.archive import Files
 from dlx.core.device import usable_cores
 from dlx.core.errors import ConfigError
+from dlx.core.own_data.archive import Files
 
 Value = TypeVar("Value")
 MAX_THREADS = 32
