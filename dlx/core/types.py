@@ -143,8 +143,9 @@ class Dataset(Protocol):
 
         Raises:
             StorageError: it is absent and cannot be had.
-            ConfigError: it is not what the configuration says, or cannot be learnt from; says file, row or column.
-            ArtefactError: a file is damaged or dangerous.
+            ConfigError: it is not what the configuration says, or cannot be learnt from, or a file of the user's is
+                damaged or dangerous; says file, row or column.
+            ArtefactError: a file of a published data set is not the published one.
         """
 
 

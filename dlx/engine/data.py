@@ -65,6 +65,10 @@ class Shelf:
     """Data of several runs in one process: what they have in common is read, split and preprocessed once."""
 
     def __init__(self) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget everything."""
         self._prepared: dict[object, Prepared] = {}
         self._alike: dict[object, list[Prepared]] = {}
         self._arrays: dict[object, tuple[Arrays, Digest]] = {}
@@ -89,10 +93,6 @@ class Shelf:
             alike.append(made)
             self._prepared[name] = made
         return self._prepared[name]
-
-    def clear(self) -> None:
-        """Forget everything."""
-        self.__init__()  # type: ignore[misc]
 
 
 def sharing(made: Prepared, other: Prepared) -> Prepared:
