@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from folders import IMAGES, RECORDINGS, images, noise, png, recordings, tarred, tone, wav, written, zipped
 
-from dlx.core.own_data import archive
 from dlx.core.errors import ConfigError, StorageError
+from dlx.core.own_data import archive
 
 
 @pytest.fixture(autouse=True)

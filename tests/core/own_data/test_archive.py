@@ -9,8 +9,8 @@ import zipfile
 import numpy as np
 import pytest
 
-from dlx.core.own_data import archive
 from dlx.core.errors import ConfigError
+from dlx.core.own_data import archive
 from dlx.core.own_data.archive import opened_archive
 
 CONTENT = {"cat/1.jpg": b"one" * 400, "cat/a name with spaces and ü.jpg": b"two", "dog/" + "long" * 60 + ".jpg": b"",

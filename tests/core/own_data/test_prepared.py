@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 from preparing import digest, recipe
 
-from dlx.core.own_data import file_tree
 from dlx.core.errors import ConfigError, StorageError
+from dlx.core.own_data import file_tree
 from dlx.core.own_data.prepared import INDEX, cache_folder, prepared
 from dlx.core.own_data.prepared_copies import copies, remove
 
