@@ -13,8 +13,12 @@ from torch import Tensor, nn
 from dlx.core.ranks import ALONE, Ranks
 
 Activation = Literal["relu", "leaky_relu", "tanh", "sigmoid", "gelu", "silu", "elu", "identity"]
-Norm = Literal["none", "batch", "layer"]
-Init = Literal["torch", "he", "xavier", "lecun", "orthogonal"]
+Norm = Literal["none", "batch", "layer", "group"]
+Init = Literal["torch", "he", "xavier", "lecun", "orthogonal", "normal"]
+# Groups of a group normalization, where that many divide the features.
+GROUPS = 8
+# Standard deviation of init=normal at scale 1, that of GPT-2.
+NORMAL_STD = 0.02
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,
@@ -50,7 +54,7 @@ class Dropout(nn.Module):
         if not self.training or not (self.draws or self.rate):
             return x
         assert self.draws, "the engine binds generators before training"
-        mask = self.ranks.whole(x)
+        mask = self.ranks.whole(self.units(x))
         for own, (rate, generator) in zip(mask.chunk(len(self.draws)), self.draws, strict=True):
             if rate > 0:
                 own.bernoulli_(1.0 - rate, generator=generator).div_(1.0 - rate)
@@ -58,16 +62,33 @@ class Dropout(nn.Module):
                 own.fill_(1.0)
         return x * self.ranks.own(mask, len(self.draws))
 
+    def units(self, x: Tensor) -> Tensor:
+        """Return a tensor [R·B, ...] with one number for each thing that is kept or not; its values do not matter."""
+        return x
+
     def extra_repr(self) -> str:
         """Show the rate."""
         return f"rate={self.rate:g}"
+
+
+class StochasticDepth(Dropout):
+    """Sets the whole of an example to zero with probability `rate`: what a residual block adds to its input.
+
+    Source: Huang, Sun, Liu, Sedra and Weinberger, Deep networks with stochastic depth, 2016; scaled in training as
+    dropout is, not in evaluation.
+    """
+
+    def units(self, x: Tensor) -> Tensor:
+        """Return one number of each example, [R·B, 1, ...]."""
+        return x.flatten(1)[:, 0].view(-1, *[1] * (x.ndim - 1))
 
 
 def norm_layer(norm: Norm, num_features: int, num_dims: Literal[1, 2]) -> nn.Module | None:
     """Return a normalization layer, or None.
 
     Args:
-        norm: "batch" (Ioffe and Szegedy 2015), "layer" (Ba, Kiros and Hinton 2016) or "none".
+        norm: "batch" (Ioffe and Szegedy 2015), "layer" (Ba, Kiros and Hinton 2016), "group" (Wu and He 2018; 8 groups,
+            or as many as divide both 8 and D) or "none".
         num_features: D, or channels.
         num_dims: 1 for vectors [B, D], 2 for images [B, D, H, W], whose layer norm is over D, H and W.
     """
@@ -75,24 +96,30 @@ def norm_layer(norm: Norm, num_features: int, num_dims: Literal[1, 2]) -> nn.Mod
         return None
     if norm == "batch":
         return nn.BatchNorm1d(num_features) if num_dims == 1 else nn.BatchNorm2d(num_features)
+    if norm == "group":
+        return nn.GroupNorm(math.gcd(num_features, GROUPS), num_features)
     return nn.LayerNorm(num_features) if num_dims == 1 else nn.GroupNorm(1, num_features)
 
 
-def initialize(module: nn.Module, init: Init) -> None:
+def initialize(module: nn.Module, init: Init, scale: float = 1.0) -> None:
     """Draw the weights of every linear and convolutional layer anew; biases become zero.
 
-    "torch" keeps what the constructors drew. "he": normal, variance 2 / fan-in (He et al. 2015); "xavier": uniform,
-    variance 2 / (fan-in + fan-out) (Glorot and Bengio 2010); "lecun": normal, variance 1 / fan-in (LeCun et al. 1998);
-    "orthogonal": Saxe et al. 2014.
+    "torch" keeps what the constructors drew, biases too. "he": normal, variance 2 / fan-in (He et al. 2015); "xavier":
+    uniform, variance 2 / (fan-in + fan-out) (Glorot and Bengio 2010); "lecun": normal, variance 1 / fan-in (LeCun et
+    al. 1998); "orthogonal": Saxe et al. 2014; "normal": standard deviation 0.02 (Radford et al. 2019).
+
+    Args:
+        scale: what these weights are then multiplied with, in (0, inf).
     """
-    if init == "torch":
-        return
-    fill = INITIALIZERS[init]
     for layer in module.modules():
-        if isinstance(layer, nn.Linear | nn.Conv2d):
-            fill(layer.weight)
-            if layer.bias is not None:
-                nn.init.zeros_(layer.bias)
+        if isinstance(layer, nn.Linear | nn.Conv1d | nn.Conv2d):
+            if init != "torch":
+                INITIALIZERS[init](layer.weight)
+                if layer.bias is not None:
+                    nn.init.zeros_(layer.bias)
+            if scale != 1:
+                with torch.no_grad():
+                    layer.weight.mul_(scale)
 
 
 def _lecun_normal(weight: Tensor) -> Tensor:
@@ -104,9 +131,14 @@ def _he_normal(weight: Tensor) -> Tensor:
     return nn.init.kaiming_normal_(weight, nonlinearity="relu")
 
 
+def _normal(weight: Tensor) -> Tensor:
+    return nn.init.normal_(weight, std=NORMAL_STD)
+
+
 INITIALIZERS: dict[str, Callable[[Tensor], Tensor]] = {
     "he": _he_normal,
     "xavier": nn.init.xavier_uniform_,
     "lecun": _lecun_normal,
     "orthogonal": nn.init.orthogonal_,
+    "normal": _normal,
 }

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from dlx.core.intervals import Interval
     from dlx.core.ragged import Ragged
 
-Kind = Literal["classification", "regression", "sequence"]
+Kind = Literal["classification", "regression", "sequence", "multilabel", "transcription"]
+# Kinds of which a model gives outputs for every position of its inputs, [B, L, num_outputs].
+PER_POSITION: tuple[Kind, ...] = ("sequence", "transcription")
 Layout = Literal["image", "table", "tokens", "series", "text", "audio"]
 # A position of a target [L] of which nothing is asked.
 IGNORED = -100
@@ -53,8 +55,10 @@ class TaskSpec:
     into one of the others.
 
     Args:
-        kind: classification (targets are class indices [N]), regression (real numbers [N]), or sequence (a class index
-            for every position, [N, L], IGNORED where nothing is asked).
+        kind: classification (targets are class indices [N]), regression (real numbers [N]), sequence (a class index
+            for every position, [N, L], IGNORED where nothing is asked), multilabel (whether each class holds, 0 or 1,
+            [N, C]), or transcription (class indices in the order in which inputs show them, [N, U], IGNORED after the
+            last; class 0 is the blank of CTC and no target).
         layout: of inputs.
         input_shape: shape of one input, without N; () for text and audio, [T] for audio whose clips all have T samples.
         num_outputs: number of classes, or 1 for regression.
@@ -81,10 +85,10 @@ class TaskSpec:
 class Arrays(NamedTuple):
     """A whole dataset.
 
-    inputs [N, ...], as the layout says, in memory or a np.memmap; targets, int64 classes [N], float32 values [N] or
-    int64 classes [N, L]; test_ids, the rows of the dataset's own test set, or None where it has none; notes [N] by
-    name, what else is known of each row and is no input (speaker, date, file …), to split by and to name rows in
-    messages; spec, where the dataset cannot know it without reading.
+    inputs [N, ...], as the layout says, in memory or a np.memmap; targets, int64 classes [N], [N, L] or [N, U], int64
+    labels [N, C], or float32 values [N]; test_ids, the rows of the dataset's own test set, or None where it has none;
+    notes [N] by name, what else is known of each row and is no input (speaker, date, file …), to split by and to name
+    rows in messages; spec, where the dataset cannot know it without reading.
     """
 
     inputs: np.ndarray | Ragged
@@ -266,7 +270,7 @@ class ModelPart(Protocol):
     """
 
     def __call__(self, *, input_shape: tuple[int, ...], num_outputs: int) -> nn.Module:
-        """Return a model that maps inputs [B, *input_shape] to [B, num_outputs], of a sequence [B, L, num_outputs].
+        """Return a model that maps inputs [B, *input_shape] to [B, num_outputs], PER_POSITION to [B, L, num_outputs].
 
         Raises ConfigError where none can.
         """

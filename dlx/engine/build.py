@@ -13,7 +13,7 @@ from dlx.core.device import Placement
 from dlx.core.errors import ConfigError
 from dlx.core.features import PLURALS, category_columns
 from dlx.core.random import keyed_global
-from dlx.core.types import ChangesSpec, ModelPart, OnBatch, OnHistory, OnModel, ScalesTarget, TaskSpec
+from dlx.core.types import PER_POSITION, ChangesSpec, ModelPart, OnBatch, OnHistory, OnModel, ScalesTarget, TaskSpec
 from dlx.engine import history
 from dlx.engine.evaluate import eval_mode
 from dlx.engine.parts import Parts
@@ -70,7 +70,7 @@ def made_for(model: ModelPart, spec: TaskSpec) -> nn.Module:
     if spec.layout == "tokens" and "vocabulary_size" not in taken:
         raise ConfigError(f"model={_name(model)} takes numbers, not tokens: use model=bag, model=window or, of "
                           f"texts, preprocessing=[tfidf]")
-    if spec.kind == "sequence" and "kind" not in taken:
+    if spec.kind in PER_POSITION and "kind" not in taken:
         raise ConfigError(f"model={_name(model)} gives one answer for a whole input, and here every position "
                           f"wants one: use model=window")
     return model(input_shape=spec.input_shape, num_outputs=spec.num_outputs,

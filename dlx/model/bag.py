@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from dlx.core.errors import ConfigError
 from dlx.core.layers import ACTIVATIONS, Activation, Dropout, Init, initialize
 from dlx.core.ranges import Range, Rate, Width
-from dlx.core.types import PADDING, Kind, Layout
+from dlx.core.types import PADDING, PER_POSITION, Kind, Layout
 
 DepthOrNone = Annotated[int, Range("[0, 256]")]
 
@@ -43,7 +43,7 @@ class Bag(nn.Module):
         super().__init__()
         if layout != "tokens":
             raise ConfigError(f"model=bag takes tokens, not inputs of layout {layout}; use model=mlp or model=linear")
-        if kind == "sequence":
+        if kind in PER_POSITION:
             raise ConfigError("model=bag gives one answer for a whole text, and here every token wants one; "
                               "use model=window")
         self.embeddings = nn.Embedding(vocabulary_size, width)

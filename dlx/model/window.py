@@ -11,7 +11,7 @@ from torch.nn import functional as f
 from dlx.core.errors import ConfigError
 from dlx.core.layers import ACTIVATIONS, Activation, Dropout, Init, initialize
 from dlx.core.ranges import Depth, Range, Rate, Width
-from dlx.core.types import PADDING, Kind, Layout
+from dlx.core.types import PADDING, PER_POSITION, Kind, Layout
 
 Context = Annotated[int, Range("[1, 1024]")]
 
@@ -51,7 +51,7 @@ class Window(nn.Module):
         if layout != "tokens":
             raise ConfigError(f"model=window takes tokens, not inputs of layout {layout}; use model=mlp or "
                               f"model=linear")
-        self.every_token = kind == "sequence"
+        self.every_token = kind in PER_POSITION
         self.context = context
         self.embeddings = nn.Embedding(vocabulary_size, embedding_width)
         nn.init.normal_(self.embeddings.weight, std=embedding_width**-0.5)

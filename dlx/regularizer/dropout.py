@@ -30,7 +30,7 @@ class DropoutRate:
         """Return the model with the rate set. Raises ConfigError where it has no dropout layer."""
         from dlx.core.layers import Dropout
 
-        layers = [module for module in model.modules() if isinstance(module, Dropout)]
+        layers = [module for module in model.modules() if type(module) is Dropout]
         if not layers:
             raise ConfigError(f"regularizer=dropout needs a model with dropout layers; {type(model).__name__} has none")
         for layer in layers:
