@@ -12,21 +12,22 @@ import torch
 from dlx.core.blocks import in_blocks
 from dlx.core.device import Device
 from dlx.core.errors import ArtefactError, ConfigError
-from dlx.core.types import Column, ReadsMore, ScalesTarget, Split, TaskSpec
+from dlx.core.types import Column, ComparesExamples, ReadsMore, ScalesTarget, Split, TaskSpec
 from dlx.engine import build
-from dlx.engine.data import Prepared, target_scale
-from dlx.engine.evaluate import in_own_units, outputs_of, scored
+from dlx.engine.data import Prepared, prepare, target_scale
+from dlx.engine.evaluate import beside_train, read, scored, with_ids
 from dlx.engine.feed import feed
 from dlx.engine.group import evaluator_of
 from dlx.engine.learnable import check_finite
 from dlx.engine.parts import Parts
 from dlx.engine.pipeline import Pipeline, spec_after
+from dlx.engine.start import check_fingerprint
 from dlx.engine.state import check_shapes, restore_model, restore_statistics, section
 from dlx.record.checkpoint import Checkpoint
 
 
 class Predictions(NamedTuple):
-    """names of the rows [N]; scores, probabilities [N, C] or values [N] in the target's units; spec of the data."""
+    """names of the rows [N]; scores, see `dlx.core.types.Outcome`; spec of the data."""
 
     names: Sequence[Any]
     scores: np.ndarray
@@ -61,14 +62,21 @@ def predict_file(parts: Parts, checkpoint: Checkpoint, path: str, data_dir: str,
     check_shapes(build.meta_model(parts, pipeline.spec), section(checkpoint, "model"))
     model, placement = build.place_model(parts, pipeline.spec)
     restore_model(model, checkpoint)
-    shift, scale = target_scale(parts.preprocessing, pipeline.statistics)
-    data = Prepared(given, pipeline.spec, {}, pipeline.statistics, shift, scale, np.empty(0), 0, "")
-    evaluator = evaluator_of(parts, [data], model, placement)
+    if isinstance(parts.loss, ComparesExamples):
+        # Rows are read beside the train examples, which no checkpoint keeps.
+        data = prepare(parts, data_dir, placement, pipeline.statistics)
+        check_fingerprint(data.fingerprint, checkpoint)
+    else:
+        shift, scale = target_scale(parts.preprocessing, pipeline.statistics)
+        data = Prepared(given, pipeline.spec, {}, pipeline.statistics, shift, scale, np.empty(0), 0, "")
+    evaluator = beside_train(evaluator_of(parts, [data], model, placement))
     dtype = torch.int64 if pipeline.spec.layout == "tokens" else placement.dtype
+    # They are none of the dataset's rows.
+    ids = -1 - torch.arange(len(prepared))
     rows = Split(torch.from_numpy(prepared).to(placement.device, dtype),
-                 torch.zeros(len(prepared), dtype=torch.int64, device=placement.device), torch.arange(len(prepared)))
-    scores = [scored(in_own_units(evaluator, outputs.double(), targets)[0], targets, given.kind)
-              for outputs, targets in outputs_of(evaluator, feed([rows]))]
+                 torch.zeros(len(prepared), dtype=torch.int64, device=placement.device), ids)
+    scores = [scored(read(evaluator, outputs.double(), targets, own)[0], targets, given.kind)
+              for outputs, targets, own in with_ids(evaluator, feed([rows]))]
     return Predictions(names, torch.cat(scores).cpu().numpy(), given)
 
 

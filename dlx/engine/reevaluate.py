@@ -10,7 +10,7 @@ from typing import Any
 from dlx.core.device import Device
 from dlx.engine import build
 from dlx.engine.data import prepare
-from dlx.engine.evaluate import predict
+from dlx.engine.evaluate import beside_train, predict
 from dlx.engine.group import evaluator_of
 from dlx.engine.parts import Parts
 from dlx.engine.run import rows_of, split_of
@@ -43,7 +43,7 @@ def reevaluate(parts: Parts, checkpoint: Checkpoint, data_dir: str, device: Mapp
     check_shapes(build.meta_model(parts, data.spec), section(checkpoint, "model"))
     model, placement = build.place_model(parts, data.spec)
     restore_model(model, checkpoint)
-    evaluator = evaluator_of(parts, [data], model, placement)
+    evaluator = beside_train(evaluator_of(parts, [data], model, placement))
     examples = {name: predict(evaluator, split_of(data, name), data.targets) for name in splits}
     rows = measure_all(parts.metrics, {name: split.losses for name, split in examples.items()},
                        {name: split.outcome for name, split in examples.items()}, level)
