@@ -6,6 +6,8 @@ Class 0 is the blank. A path has a class at every position; it says its classes 
 
 from __future__ import annotations
 
+import math
+from heapq import nlargest
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 BLANK = 0
+# Prefixes with the log-probabilities of the paths that say them and end in a blank, and in their last label.
+Beam = dict[tuple[int, ...], tuple[float, float]]
 
 
 def best_path(logits: Tensor) -> Tensor:
@@ -67,21 +71,26 @@ def beam_search(log_probs: np.ndarray, width: int) -> list[int]:
     Args:
         width: how many prefixes are kept after each position.
     """
-    beam: dict[tuple[int, ...], tuple[float, float]] = {(): (0.0, -np.inf)}
+    beam: Beam = {(): (0.0, -math.inf)}
     for step in log_probs.tolist():
-        grown: dict[tuple[int, ...], tuple[float, float]] = {}
+        grown: Beam = {}
         for prefix, (blank, label) in beam.items():
-            both = np.logaddexp(blank, label)
+            both = _either(blank, label)
             last = prefix[-1] if prefix else BLANK
-            _add(grown, prefix, both + step[BLANK], label + step[last] if prefix else -np.inf)
+            _add(grown, prefix, both + step[BLANK], label + step[last])
             for number, chance in enumerate(step):
                 if number != BLANK:
-                    _add(grown, (*prefix, number), -np.inf, (blank if number == last else both) + chance)
-        ranked = sorted(grown.items(), key=lambda item: -np.logaddexp(*item[1]))
-        beam = dict(ranked[:width])
+                    _add(grown, (*prefix, number), -math.inf, (blank if number == last else both) + chance)
+        beam = dict(nlargest(width, grown.items(), key=lambda item: _either(*item[1])))
     return list(next(iter(beam)))
 
 
-def _add(beam: dict[tuple[int, ...], tuple[float, float]], prefix: tuple[int, ...], blank: float, label: float) -> None:
-    known = beam.get(prefix, (-np.inf, -np.inf))
-    beam[prefix] = float(np.logaddexp(known[0], blank)), float(np.logaddexp(known[1], label))
+def _add(beam: Beam, prefix: tuple[int, ...], blank: float, label: float) -> None:
+    known = beam.get(prefix)
+    beam[prefix] = (blank, label) if known is None else (_either(known[0], blank), _either(known[1], label))
+
+
+def _either(one: float, other: float) -> float:
+    """Return the logarithm of the sum of two probabilities, given theirs."""
+    high, low = max(one, other), min(one, other)
+    return high if low == -math.inf else high + math.log1p(math.exp(low - high))
