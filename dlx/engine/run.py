@@ -284,7 +284,7 @@ def measure_selected(run: Run, model: nn.Module, placement: Placement, member: M
     rows = measure_all(parts.metrics, {name: split.losses for name, split in examples.items()},
                        {name: split.outcome for name, split in examples.items()}, settings.level)
     held_out = {name: (data.splits[name].ids.numpy(), examples[name].outcome) for name in HELD_OUT}
-    write_predictions(run.folder.path / layout.PREDICTIONS, held_out, data.spec.class_names)
+    write_predictions(run.folder.path / layout.PREDICTIONS, held_out, data.spec.kind, data.spec.class_names)
     if run.checks_data:
         found = hygiene(data, run.config.get("preprocessing"), parts.metrics,
                         {name: examples[name].outcome for name in HELD_OUT}, settings.level)
