@@ -29,6 +29,7 @@ from dlx.core.types import (
     TaskSpec,
 )
 from dlx.engine.feed import Feed
+from dlx.engine.modes import eval_mode
 from dlx.engine.stack import watch_flat
 
 if TYPE_CHECKING:
@@ -226,19 +227,6 @@ def read(evaluator: Evaluator, outputs: Tensor, targets: Tensor, ids: Tensor) ->
 def _rescaled(evaluator: Evaluator, values: Tensor) -> Tensor:
     scales, shifts = (tensor[:, None].to(values) for tensor in (evaluator.scales, evaluator.shifts))
     return (values.view(len(scales), -1) * scales + shifts).flatten()
-
-
-@contextmanager
-def eval_mode(model: nn.Module) -> Iterator[None]:
-    """Put the model in eval mode inside the block, back in training mode after it. Blocks may be nested."""
-    if not model.training:
-        yield
-        return
-    model.eval()
-    try:
-        yield
-    finally:
-        model.train()
 
 
 @contextmanager
