@@ -49,7 +49,7 @@ class DigitStrings:
         return TaskSpec("transcription", "series", (self.width, SIDE + 1), 11, ("blank", *"0123456789"))
 
     def load(self, data_dir: str) -> Arrays:
-        """Return inputs [N, W, 9], targets [N, length], the test set, and the notes `pool` and `length` [N]."""
+        """Return inputs [N, W, 9], targets [N, length], the test set, and the note `pool` [N]."""
         known = digit_pools(self.seed)
         pools, test_ids = pools_of(self.num_examples, self.num_test)
         draw = numpy_generator(self.seed, "digit-strings")
@@ -63,4 +63,4 @@ class DigitStrings:
             for start, image in zip(starts, known.images[chosen], strict=True):
                 inputs[row, start : start + SIDE, :SIDE] = image.T
             inputs[row, : starts[-1] + SIDE + gaps[-1], SIDE] = 1
-        return Arrays(inputs, targets, test_ids, {"pool": pools, "length": (targets != IGNORED).sum(axis=1)})
+        return Arrays(inputs, targets, test_ids, {"pool": pools})
