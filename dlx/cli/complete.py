@@ -20,8 +20,8 @@ from dlx.core.errors import ConfigError
 from dlx.record import layout
 
 # What the overrides of a command are composed into: a file of conf/.
-ROOTS = {"train": "train", "show": "train", "validate": "train", "sweep": "sweep", "evaluate": "evaluate",
-         "resume": "resume"}
+ROOTS = {"train": "train", "sweep": "sweep", "find-lr": "find-lr", "show": "train", "validate": "train",
+         "evaluate": "evaluate", "resume": "resume"}
 WITH_FOLDER = ("evaluate", "resume", "report")
 WITH_VALUE = ("--config-dir", "--trust")
 _QUOTING = re.compile(r"[\"'\\]")
@@ -52,13 +52,13 @@ def run(arguments: Sequence[str]) -> int:
 
 def candidates(before: Sequence[str], word: str) -> Iterable[str]:
     """Return what may follow the words before; what does not begin with `word` is dropped later."""
-    from dlx.cli.main import COMMANDS
+    from dlx.cli.main import COMMANDS, module_of
 
     if not before:
         return ("--help", "--version") if word.startswith("-") else COMMANDS
     if before[0] not in COMMANDS or before[-1] in WITH_VALUE:
         return ()
-    usage = importlib.import_module(f"dlx.cli.{before[0]}").parser().format_usage()
+    usage = importlib.import_module(module_of(before[0])).parser().format_usage()
     if word.startswith("-"):
         return ("--help", *_OPTION.findall(usage))
     line = read_line(before)

@@ -63,6 +63,7 @@ def test_complete_of_the_first_word_is_a_command(offered, words, expected):
 @pytest.mark.parametrize(("command", "expected"), [
     ("train", ["--config-dir", "--dry-run", "--help", "--json"]),
     ("sweep", ["--config-dir", "--dry-run", "--help", "--json"]),
+    ("find-lr", ["--config-dir", "--help", "--json"]),
     ("show", ["--config-dir", "--help", "--json"]),
     ("validate", ["--config-dir", "--help"]),
     ("evaluate", ["--help", "--json", "--trust"]),
