@@ -21,7 +21,7 @@ from dlx.record import layout
 
 # What the overrides of a command are composed into: a file of conf/.
 ROOTS = {"train": "train", "sweep": "sweep", "find-lr": "find-lr", "show": "train", "validate": "train",
-         "evaluate": "evaluate", "resume": "resume"}
+         "evaluate": "evaluate", "ensemble": "ensemble", "resume": "resume"}
 WITH_FOLDER = ("evaluate", "resume", "report")
 WITH_VALUE = ("--config-dir", "--trust")
 _QUOTING = re.compile(r"[\"'\\]")

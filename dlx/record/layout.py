@@ -34,3 +34,7 @@ JOURNAL = "optuna.journal"
 
 FIND_LR = "find_lr.json"
 LR_CURVE = "lr_curve.csv"
+
+ENSEMBLE = "ensemble.json"
+MEMBERS = "members"
+MEMBERS_TABLE = "members.csv"

@@ -67,6 +67,8 @@ def test_complete_of_the_first_word_is_a_command(offered, words, expected):
     ("show", ["--config-dir", "--help", "--json"]),
     ("validate", ["--config-dir", "--help"]),
     ("evaluate", ["--help", "--json", "--trust"]),
+    ("ensemble", ["--help", "--json", "--trust"]),
+    ("predict", ["--abstain-below", "--help", "--json", "--output", "--trust"]),
     ("resume", ["--help", "--json", "--trust"]),
     ("report", ["--help", "--json"]),
     ("runs", ["--help", "--json"]),

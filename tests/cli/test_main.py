@@ -13,7 +13,7 @@ from dlx.cli.main import COMMANDS
 OPTIONS = {
     "train": ["--config-dir", "--dry-run", "--json"], "sweep": ["--config-dir", "--dry-run", "--json"],
     "find-lr": ["--config-dir", "--json"], "evaluate": ["--trust", "--json"],
-    "predict": ["--trust", "--json", "--output"],
+    "ensemble": ["--trust", "--json"], "predict": ["--trust", "--json", "--output", "--abstain-below"],
     "resume": ["--trust", "--json"], "report": ["--json"], "runs": ["--json"],
     "list": ["--config-dir", "--json"], "show": ["--config-dir", "--json"], "validate": ["--config-dir"],
     "completion": ["bash", "zsh", "fish"], "data": ["inspect", "fetch", "clean", "--json"],
