@@ -21,6 +21,7 @@ COMMANDS = {
     "evaluate": "measure a saved checkpoint again",
     "ensemble": "join finished runs into one model, and measure what it gains",
     "predict": "say what a saved model predicts for new rows",
+    "export": "write a saved model as a file that runs without dlx",
     "data": "inspect, fetch or clean data",
     "resume": "continue an interrupted run or sweep",
     "report": "write the report of a run or a sweep again",

@@ -50,9 +50,15 @@ def ask(saved: SavedModel, data_dir: str, splits: Sequence[str], split_path: Pat
     Raises:
         ArtefactError: weights that do not fit, data other than the run's, or data that is divided otherwise now.
     """
+    data = prepare_saved(saved, data_dir, split_path, shelf)
+    evaluator = evaluator_of(saved.parts, [data], *saved.placed(data.spec))
+    return Asked(data, {name: predict(evaluator, split_of(data, name), data.targets) for name in splits})
+
+
+def prepare_saved(saved: SavedModel, data_dir: str, split_path: Path | None, shelf: Shelf) -> Prepared:
+    """Prepare the data of a run with its saved statistics. Arguments and errors are those of `ask`."""
     parts, checkpoint = saved
     data = prepare_run(shelf, (parts, checkpoint.state["config"]), checkpoint, data_dir, parts.device.place(0.0))
     if split_path is not None:
         refuse_other_split(split_path, rows_of(data))
-    evaluator = evaluator_of(parts, [data], *saved.placed(data.spec))
-    return Asked(data, {name: predict(evaluator, split_of(data, name), data.targets) for name in splits})
+    return data

@@ -16,6 +16,7 @@ OPTIONS = {
     "ensemble": ["--trust", "--json"], "predict": ["--trust", "--json", "--output", "--abstain-below"],
     "resume": ["--trust", "--json"], "report": ["--json"], "runs": ["--json"],
     "list": ["--config-dir", "--json"], "show": ["--config-dir", "--json"], "validate": ["--config-dir"],
+    "export": ["--format", "--output", "--trust", "--json"],
     "completion": ["bash", "zsh", "fish"], "data": ["inspect", "fetch", "clean", "--json"],
 }
 
