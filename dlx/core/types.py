@@ -502,11 +502,11 @@ class Averages(Protocol):
 
     restarts_statistics: ClassVar[bool]
 
-    def share(self, step: int, steps_per_epoch: int) -> float | Tensor | None:
-        """Return the share, or each member's [R], that the weights after a step, counted from 0, have in the average.
+    def share(self, step: int, steps_per_epoch: int, num_steps: int) -> float | Tensor | None:
+        """Return the share, or each member's [R], that the weights after a step have in the average.
 
-        Until something is averaged it is 1. None: the average stays what it is. The last step of an epoch, after which
-        the average is measured, has a share.
+        Steps are counted from 0, num_steps are those of all epochs. A share of 1 begins anew. None: the average stays
+        what it is; the last step of an epoch, after which it is measured, has a share.
         """
 
 

@@ -211,7 +211,7 @@ def task_problems(parts: Parts, spec: TaskSpec, broken: Collection[str] = (), se
     checks: list[tuple[set[str], Callable[[], list[str]]]] = [
         (set(), lambda: _kind_problems(parts, spec, broken)),
         ({"preprocessing"}, lambda: _scaled_problems(parts, spec)),
-        ({"preprocessing", "regularizer"}, lambda: _layout_problems(parts, seen)),
+        ({"preprocessing", "regularizer"}, lambda: _regularizer_problems(parts, seen)),
         ({"preprocessing", "model", "regularizer"}, lambda: _said(lambda: _check_model(parts, seen))),
     ]
     return [problem for needed, check in checks if not needed & {*broken} for problem in check()]
@@ -260,7 +260,7 @@ def _of_kind(parts: Parts, kind: str) -> list[str]:
     return [f"metric={names[0]}" if len(names) == 1 else f"metric=[{','.join(names)}]"]
 
 
-def _layout_problems(parts: Parts, seen: TaskSpec | None) -> list[str]:
+def _regularizer_problems(parts: Parts, seen: TaskSpec | None) -> list[str]:
     try:
         spec = seen or known_spec(parts)
     except ConfigError:
@@ -268,10 +268,16 @@ def _layout_problems(parts: Parts, seen: TaskSpec | None) -> list[str]:
         return []
     if spec is None:
         return []
-    wanted = {name: getattr(part, "layouts", ()) for name, part in parts.regularizers.items()}
-    return [f"regularizer={name} is for {' and '.join(PLURALS[layout] for layout in layouts)}, and the model sees "
-            f"{PLURALS[spec.layout]}; leave it out"
-            for name, layouts in wanted.items() if layouts and spec.layout not in layouts]
+    problems = []
+    for name, part in parts.regularizers.items():
+        layouts, kinds = getattr(part, "layouts", (spec.layout,)), getattr(part, "kinds", (spec.kind,))
+        if spec.layout not in layouts:
+            problems.append(f"regularizer={name} is for {' and '.join(PLURALS[layout] for layout in layouts)}, and the "
+                            f"model sees {PLURALS[spec.layout]}; leave it out")
+        if spec.kind not in kinds:
+            problems.append(f"regularizer={name} is for {' and '.join(kinds)}, dataset={_name(parts.dataset)} is a "
+                            f"{spec.kind}; leave it out")
+    return problems
 
 
 def _scaled_problems(parts: Parts, spec: TaskSpec) -> list[str]:
