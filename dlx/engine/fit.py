@@ -216,11 +216,11 @@ def measure_epoch(state: Fit) -> list[Row | DivergedError]:
     bad_steps = non_finite_steps(losses)
     train_losses = ((losses * sizes).sum(dim=1) / sizes.sum()).tolist()
     mean_norms, largest_norms = norms.mean(dim=1).tolist(), norms.amax(dim=1).tolist()
-    ratios, weight_norms = gradient_ratios(group.flat), torch.linalg.vector_norm(group.flat.values, dim=1).tolist()
+    ratios, weight_norms = gradient_ratios(group.flat), group.flat.weight_norms().tolist()
     dead_fractions = dead[0].tolist() if dead else [None] * len(group.members)
     outcomes: list[Row | DivergedError] = []
     for number in range(len(group.members)):
-        own_lr = group.optimization.group_of(number)
+        own_lr = group.optimization.setting_of(number)
         bad = bad_steps[number]
         if bad is None and not all(math.isfinite(measured[number]["loss"]) for measured in (train_eval, val)):
             bad = steps - 1
@@ -263,6 +263,6 @@ def gradient_ratios(flat: Flat) -> list[float | None]:
     """
     grads = [param.grad for param in flat.params if param.ndim > 2 and param.grad is not None]
     if len(grads) < 2:
-        return [None] * len(flat.values)
+        return [None] * len(flat.params[0])
     first, last = (torch.linalg.vector_norm(grad.flatten(1), dim=1).tolist() for grad in (grads[0], grads[-1]))
     return [one / other if other > 0 else None for one, other in zip(first, last, strict=True)]

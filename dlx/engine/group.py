@@ -24,6 +24,7 @@ from dlx.engine.feed import Feed, feed
 from dlx.engine.flat import Flat, flatten
 from dlx.engine.hooks import hooks_of
 from dlx.engine.optimize import Optimization, Setting, optimize
+from dlx.engine.param_groups import trained_params
 from dlx.engine.parts import Parts, join
 from dlx.engine.shared_norm import share_batch_norm
 from dlx.engine.stack import keep, stack
@@ -131,7 +132,9 @@ def assemble(members: Sequence[Member], plain: nn.Module, model: nn.Module, plac
     model.train()
     if isinstance(placement.ranks, Processes):
         share_batch_norm(model, placement.ranks)
-    flat = flatten([leaf for leaf in model.parameters() if leaf.requires_grad], len(members) if form.stacked else None)
+    trained = trained_params(model, form.stacked)
+    kinds = members[0].parts.param_groups.kinds(list(trained), members[0].parts.optimizer)
+    flat = flatten(list(trained.values()), len(members) if form.stacked else None, kinds)
     optimization = optimize([member.setting for member in members], flat)
     step = build_step(members, model, flat, optimization.optimizer, placement, form)
     # The loss of all members, each with its own values.
