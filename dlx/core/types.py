@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from dlx.core.draws import Draws
     from dlx.core.intervals import Interval
     from dlx.core.ragged import Ragged
+    from dlx.core.schedule import Schedule
 
 Kind = Literal["classification", "regression", "sequence", "multilabel", "transcription"]
 # Kinds of which a model gives outputs for every position of its inputs, [B, L, num_outputs].
@@ -348,9 +349,7 @@ class ParamInfo(NamedTuple):
 
 
 class OptimizerPart(Protocol):
-    """Makes a torch optimizer. Its attribute `lr` is the base learning rate."""
-
-    lr: float
+    """Makes a torch optimizer."""
 
     def __call__(self, params: ParamsT) -> torch.optim.Optimizer:
         """Return an optimizer at its base learning rate, over parameters or torch's parameter groups.
@@ -377,6 +376,31 @@ class History(NamedTuple):
 
     rows: Sequence[Mapping[str, float | None]]
     greater_is_better: Mapping[str, bool]
+
+
+@runtime_checkable
+class FollowsHistory(Protocol):
+    """A schedule that depends on the epochs so far."""
+
+    def columns(self) -> tuple[str, ...]:
+        """Name the columns of the history that it reads."""
+
+    def after(self, history: History) -> Schedule:
+        """Return the schedule of the epoch after the last row: a function of the history alone."""
+
+
+@runtime_checkable
+class ChangesWithHistory(Protocol):
+    """An optimizer that depends on the epochs so far."""
+
+    def columns(self) -> tuple[str, ...]:
+        """Name the columns of the history that it reads."""
+
+    def values_after(self, history: History) -> dict[str, Any]:
+        """Return values of its parameter groups in the epoch after the last row: a function of the history alone.
+
+        The base learning rate is among them, as `lr`.
+        """
 
 
 @runtime_checkable

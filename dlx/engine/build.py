@@ -17,6 +17,8 @@ from dlx.core.random import keyed_global
 from dlx.core.types import (
     PER_POSITION,
     ChangesSpec,
+    ChangesWithHistory,
+    FollowsHistory,
     Loss,
     ModelPart,
     OnHistory,
@@ -165,9 +167,7 @@ def part_problems(parts: Parts, broken: Collection[str] = ()) -> list[str]:
     """
     columns = {} if "metric" in broken else history.directions(parts.metrics)
     checks: list[tuple[set[str], Callable[[], list[str]]]] = [
-        ({"metric", "regularizer"}, lambda: [
-            f"regularizer.early_stopping.monitor must be one of {', '.join(columns)}, got {column!r}"
-            for _, rule in hooks(parts, OnHistory) for column in rule.columns() if column not in columns]),
+        ({"metric"}, lambda: _monitor_problems(parts, columns, broken)),
         (set(), lambda: _accumulation_problems(parts)),
         ({"metric"}, lambda: _said(lambda: history.selected_column(parts.settings.selection, columns))),
         ({"loss", "regularizer"}, lambda: _said(lambda: minimised(parts))),
@@ -193,6 +193,16 @@ def task_problems(parts: Parts, spec: TaskSpec, broken: Collection[str] = (), se
         ({"preprocessing", "model", "regularizer"}, lambda: _said(lambda: _check_model(parts, broken, seen))),
     ]
     return [problem for needed, check in checks if not needed & {*broken} for problem in check()]
+
+
+def _monitor_problems(parts: Parts, columns: Collection[str], broken: Collection[str]) -> list[str]:
+    """Say which parts read columns that the history has not."""
+    readers: list[tuple[str, str, Any]] = [("regularizer", f"regularizer.{name}", rule)
+                                           for name, rule in hooks(parts, OnHistory)]
+    readers += [(group, group, part) for group, part in (("schedule", parts.schedule), ("optimizer", parts.optimizer))
+                if isinstance(part, FollowsHistory | ChangesWithHistory)]
+    return [f"{key}.monitor must be one of {', '.join(columns)}, got {column!r}" for group, key, part in readers
+            if group not in broken for column in part.columns() if column not in columns]
 
 
 def _accumulation_problems(parts: Parts) -> list[str]:

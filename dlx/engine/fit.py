@@ -16,7 +16,7 @@ from torch import Tensor
 
 from dlx.core.errors import DivergedError
 from dlx.core.random import torch_generator
-from dlx.core.types import Batch
+from dlx.core.types import Batch, History
 from dlx.engine import history
 from dlx.engine.evaluate import dead_units, measure
 from dlx.engine.feed import Feed
@@ -84,8 +84,13 @@ class Fit:
             position.settled = len(position.losses)
 
     def lrs_at(self) -> Callable[[int], list[float]]:
-        """Return the function from a step to the learning rates."""
-        return self.group.optimization.lrs_at(self.steps_per_epoch, self.steps_per_epoch * self.epochs)
+        """Return the function from a step of the current epoch to the learning rates."""
+        return self.group.optimization.lrs_at(self.steps_per_epoch, self.steps_per_epoch * self.epochs, self.histories)
+
+    @property
+    def histories(self) -> list[History]:
+        """What each member has measured."""
+        return [History(member.progress.rows, member.columns) for member in self.group.members]
 
 
 def batch_bounds(num_examples: int, batch_size: int) -> list[int]:
@@ -161,6 +166,7 @@ def train_epoch(state: Fit, witness: Witness) -> None:
     group, position = state.group, state.position
     seeds = [member.parts.settings.seed for member in group.members]
     lrs_at = state.lrs_at()
+    group.optimization.begin_epoch(state.histories)
     first = state.epoch * state.steps_per_epoch
     for batch in batches(group.feeds["train"], state.bounds, seeds, state.epoch, position.step_in_epoch):
         step = first + position.step_in_epoch

@@ -15,7 +15,7 @@ from torch import nn
 from dlx.core import lean
 from dlx.core.device import Placement
 from dlx.core.ranks import Processes
-from dlx.core.types import Averages, OnBatch, OnHistory
+from dlx.core.types import Averages, ChangesWithHistory, FollowsHistory, OnBatch, OnHistory
 from dlx.engine import build, history
 from dlx.engine.average import Average
 from dlx.engine.data import Prepared
@@ -75,8 +75,12 @@ class Member:
     @functools.cached_property
     def setting(self) -> Setting:
         """How it is optimized."""
-        name = json.dumps([self.facts["config"].get(group) for group in ("optimizer", "schedule")], sort_keys=True)
-        return Setting(name, self.parts.optimizer, self.parts.schedule)
+        optimizer, schedule = self.parts.optimizer, self.parts.schedule
+        own = isinstance(optimizer, ChangesWithHistory) or isinstance(schedule, FollowsHistory)
+        values = [self.facts["config"].get(group) for group in ("optimizer", "schedule")]
+        # Members with histories of their own are optimized each in its way.
+        name = json.dumps([*values, self.number] if own else values, sort_keys=True)
+        return Setting(name, optimizer, schedule)
 
 
 @dataclass(frozen=True)
