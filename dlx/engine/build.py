@@ -18,7 +18,9 @@ from dlx.core.random import keyed_global
 from dlx.core.types import (
     PER_POSITION,
     ChangesSpec,
+    ChangesWithHistory,
     ComparesExamples,
+    FollowsHistory,
     Loss,
     ModelPart,
     OnHistory,
@@ -177,9 +179,7 @@ def part_problems(parts: Parts, broken: Collection[str] = ()) -> list[str]:
     """
     columns = {} if "metric" in broken else history.directions(parts.metrics)
     checks: list[tuple[set[str], Callable[[], list[str]]]] = [
-        ({"metric", "regularizer"}, lambda: [
-            f"regularizer.early_stopping.monitor must be one of {', '.join(columns)}, got {column!r}"
-            for _, rule in hooks(parts, OnHistory) for column in rule.columns() if column not in columns]),
+        ({"metric"}, lambda: _monitor_problems(parts, columns, broken)),
         (set(), lambda: _accumulation_problems(parts)),
         ({"metric"}, lambda: _said(lambda: history.selected_column(parts.settings.selection, columns))),
         ({"loss", "regularizer"}, lambda: _said(lambda: minimised(parts))),
@@ -212,9 +212,19 @@ def task_problems(parts: Parts, spec: TaskSpec, broken: Collection[str] = (), se
         (set(), lambda: _kind_problems(parts, spec, broken)),
         ({"preprocessing"}, lambda: _scaled_problems(parts, spec)),
         ({"preprocessing", "regularizer"}, lambda: _regularizer_problems(parts, seen)),
-        ({"preprocessing", "model", "regularizer"}, lambda: _said(lambda: _check_model(parts, seen))),
+        ({"preprocessing", "model", "regularizer"}, lambda: _said(lambda: _check_model(parts, broken, seen))),
     ]
     return [problem for needed, check in checks if not needed & {*broken} for problem in check()]
+
+
+def _monitor_problems(parts: Parts, columns: Collection[str], broken: Collection[str]) -> list[str]:
+    """Say which parts read columns that the history has not."""
+    readers: list[tuple[str, str, Any]] = [("regularizer", f"regularizer.{name}", rule)
+                                           for name, rule in hooks(parts, OnHistory)]
+    readers += [(group, group, part) for group, part in (("schedule", parts.schedule), ("optimizer", parts.optimizer))
+                if isinstance(part, FollowsHistory | ChangesWithHistory)]
+    return [f"{key}.monitor must be one of {', '.join(columns)}, got {column!r}" for group, key, part in readers
+            if group not in broken for column in part.columns() if column not in columns]
 
 
 def _accumulation_problems(parts: Parts) -> list[str]:
@@ -231,11 +241,13 @@ def _said(check: Callable[[], object]) -> list[str]:
     return []
 
 
-def _check_model(parts: Parts, seen: TaskSpec | None) -> None:
+def _check_model(parts: Parts, broken: Collection[str], seen: TaskSpec | None) -> None:
     spec = seen or known_spec(parts)
     if spec is None:
         return
     model = meta_model(parts, spec)
+    if "optimizer" not in broken:
+        parts.param_groups.check(model, parts.optimizer)
     if parts.settings.batch_size == 1 and any(isinstance(layer, nn.BatchNorm1d) for layer in model.modules()):
         raise ConfigError("batch_size=1 cannot train with model.norm=batch: one example has no variance; use "
                           "batch_size=2 or more, or model.norm=layer")
