@@ -20,10 +20,12 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
     from torch import Tensor, nn
+    from torch.optim.optimizer import ParamsT
 
     from dlx.core.draws import Draws
     from dlx.core.intervals import Interval
     from dlx.core.ragged import Ragged
+    from dlx.core.schedule import Schedule
 
 Kind = Literal["classification", "regression", "sequence", "multilabel", "transcription"]
 # Kinds of which a model gives outputs for every position of its inputs, [B, L, num_outputs].
@@ -337,11 +339,32 @@ class StreamedMetric(Protocol):
         """Turn the mean over examples into the metric."""
 
 
+class ParamInfo(NamedTuple):
+    """What an optimizer may know of a parameter: its name in the model, its shape without R, whether rows of it are
+    looked up by an nn.Embedding."""
+
+    name: str
+    shape: tuple[int, ...]
+    is_embedding: bool = False
+
+
 class OptimizerPart(Protocol):
     """Makes a torch optimizer."""
 
-    def __call__(self, params: Sequence[nn.Parameter]) -> torch.optim.Optimizer:
-        """Return an optimizer over the parameters, at its base learning rate."""
+    def __call__(self, params: ParamsT) -> torch.optim.Optimizer:
+        """Return an optimizer at its base learning rate, over parameters or torch's parameter groups.
+
+        The engine gives groups of one parameter [R, P], the rows of some members; what lies in a row is said by
+        `shapes`, see dlx.core.rows, and which of `roles` they have by `role`.
+        """
+
+
+@runtime_checkable
+class DividesParams(Protocol):
+    """An optimizer that does not treat all parameters alike."""
+
+    def roles(self, params: Sequence[ParamInfo]) -> Sequence[str]:
+        """Return what each parameter of a model, in its order, is to the optimizer."""
 
 
 class History(NamedTuple):
@@ -353,6 +376,31 @@ class History(NamedTuple):
 
     rows: Sequence[Mapping[str, float | None]]
     greater_is_better: Mapping[str, bool]
+
+
+@runtime_checkable
+class FollowsHistory(Protocol):
+    """A schedule that depends on the epochs so far."""
+
+    def columns(self) -> tuple[str, ...]:
+        """Name the columns of the history that it reads."""
+
+    def after(self, history: History) -> Schedule:
+        """Return the schedule of the epoch after the last row: a function of the history alone."""
+
+
+@runtime_checkable
+class ChangesWithHistory(Protocol):
+    """An optimizer that depends on the epochs so far."""
+
+    def columns(self) -> tuple[str, ...]:
+        """Name the columns of the history that it reads."""
+
+    def values_after(self, history: History) -> dict[str, Any]:
+        """Return values of its parameter groups in the epoch after the last row: a function of the history alone.
+
+        The base learning rate is among them, as `lr`.
+        """
 
 
 @runtime_checkable
@@ -450,11 +498,11 @@ class Averages(Protocol):
 
     restarts_statistics: ClassVar[bool]
 
-    def share(self, step: int, steps_per_epoch: int) -> float | Tensor | None:
-        """Return the share, or each member's [R], that the weights after a step, counted from 0, have in the average.
+    def share(self, step: int, steps_per_epoch: int, num_steps: int) -> float | Tensor | None:
+        """Return the share, or each member's [R], that the weights after a step have in the average.
 
-        Until something is averaged it is 1. None: the average stays what it is. The last step of an epoch, after which
-        the average is measured, has a share.
+        Steps are counted from 0, num_steps are those of all epochs. A share of 1 begins anew. None: the average stays
+        what it is; the last step of an epoch, after which it is measured, has a share.
         """
 
 

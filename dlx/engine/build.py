@@ -17,6 +17,8 @@ from dlx.core.random import keyed_global
 from dlx.core.types import (
     PER_POSITION,
     ChangesSpec,
+    ChangesWithHistory,
+    FollowsHistory,
     Loss,
     ModelPart,
     OnHistory,
@@ -165,9 +167,7 @@ def part_problems(parts: Parts, broken: Collection[str] = ()) -> list[str]:
     """
     columns = {} if "metric" in broken else history.directions(parts.metrics)
     checks: list[tuple[set[str], Callable[[], list[str]]]] = [
-        ({"metric", "regularizer"}, lambda: [
-            f"regularizer.early_stopping.monitor must be one of {', '.join(columns)}, got {column!r}"
-            for _, rule in hooks(parts, OnHistory) for column in rule.columns() if column not in columns]),
+        ({"metric"}, lambda: _monitor_problems(parts, columns, broken)),
         (set(), lambda: _accumulation_problems(parts)),
         ({"metric"}, lambda: _said(lambda: history.selected_column(parts.settings.selection, columns))),
         ({"loss", "regularizer"}, lambda: _said(lambda: minimised(parts))),
@@ -189,10 +189,20 @@ def task_problems(parts: Parts, spec: TaskSpec, broken: Collection[str] = (), se
     checks: list[tuple[set[str], Callable[[], list[str]]]] = [
         (set(), lambda: _kind_problems(parts, spec, broken)),
         ({"preprocessing"}, lambda: _scaled_problems(parts, spec)),
-        ({"preprocessing", "regularizer"}, lambda: _layout_problems(parts, seen)),
-        ({"preprocessing", "model", "regularizer"}, lambda: _said(lambda: _check_model(parts, seen))),
+        ({"preprocessing", "regularizer"}, lambda: _regularizer_problems(parts, seen)),
+        ({"preprocessing", "model", "regularizer"}, lambda: _said(lambda: _check_model(parts, broken, seen))),
     ]
     return [problem for needed, check in checks if not needed & {*broken} for problem in check()]
+
+
+def _monitor_problems(parts: Parts, columns: Collection[str], broken: Collection[str]) -> list[str]:
+    """Say which parts read columns that the history has not."""
+    readers: list[tuple[str, str, Any]] = [("regularizer", f"regularizer.{name}", rule)
+                                           for name, rule in hooks(parts, OnHistory)]
+    readers += [(group, group, part) for group, part in (("schedule", parts.schedule), ("optimizer", parts.optimizer))
+                if isinstance(part, FollowsHistory | ChangesWithHistory)]
+    return [f"{key}.monitor must be one of {', '.join(columns)}, got {column!r}" for group, key, part in readers
+            if group not in broken for column in part.columns() if column not in columns]
 
 
 def _accumulation_problems(parts: Parts) -> list[str]:
@@ -209,11 +219,13 @@ def _said(check: Callable[[], object]) -> list[str]:
     return []
 
 
-def _check_model(parts: Parts, seen: TaskSpec | None) -> None:
+def _check_model(parts: Parts, broken: Collection[str], seen: TaskSpec | None) -> None:
     spec = seen or known_spec(parts)
     if spec is None:
         return
     model = meta_model(parts, spec)
+    if "optimizer" not in broken:
+        parts.param_groups.check(model, parts.optimizer)
     if parts.settings.batch_size == 1 and any(isinstance(layer, nn.BatchNorm1d) for layer in model.modules()):
         raise ConfigError("batch_size=1 cannot train with model.norm=batch: one example has no variance; use "
                           "batch_size=2 or more, or model.norm=layer")
@@ -238,7 +250,7 @@ def _of_kind(parts: Parts, kind: str) -> list[str]:
     return [f"metric={names[0]}" if len(names) == 1 else f"metric=[{','.join(names)}]"]
 
 
-def _layout_problems(parts: Parts, seen: TaskSpec | None) -> list[str]:
+def _regularizer_problems(parts: Parts, seen: TaskSpec | None) -> list[str]:
     try:
         spec = seen or known_spec(parts)
     except ConfigError:
@@ -246,10 +258,16 @@ def _layout_problems(parts: Parts, seen: TaskSpec | None) -> list[str]:
         return []
     if spec is None:
         return []
-    wanted = {name: getattr(part, "layouts", ()) for name, part in parts.regularizers.items()}
-    return [f"regularizer={name} is for {' and '.join(PLURALS[layout] for layout in layouts)}, and the model sees "
-            f"{PLURALS[spec.layout]}; leave it out"
-            for name, layouts in wanted.items() if layouts and spec.layout not in layouts]
+    problems = []
+    for name, part in parts.regularizers.items():
+        layouts, kinds = getattr(part, "layouts", (spec.layout,)), getattr(part, "kinds", (spec.kind,))
+        if spec.layout not in layouts:
+            problems.append(f"regularizer={name} is for {' and '.join(PLURALS[layout] for layout in layouts)}, and the "
+                            f"model sees {PLURALS[spec.layout]}; leave it out")
+        if spec.kind not in kinds:
+            problems.append(f"regularizer={name} is for {' and '.join(kinds)}, dataset={_name(parts.dataset)} is a "
+                            f"{spec.kind}; leave it out")
+    return problems
 
 
 def _scaled_problems(parts: Parts, spec: TaskSpec) -> list[str]:

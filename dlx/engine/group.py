@@ -15,7 +15,7 @@ from torch import nn
 from dlx.core import lean
 from dlx.core.device import Placement
 from dlx.core.ranks import Processes
-from dlx.core.types import Averages, OnBatch, OnHistory
+from dlx.core.types import Averages, ChangesWithHistory, FollowsHistory, OnBatch, OnHistory
 from dlx.engine import build, history
 from dlx.engine.average import Average
 from dlx.engine.data import Prepared
@@ -24,6 +24,7 @@ from dlx.engine.feed import Feed, feed
 from dlx.engine.flat import Flat, flatten
 from dlx.engine.hooks import hooks_of
 from dlx.engine.optimize import Optimization, Setting, optimize
+from dlx.engine.param_groups import trained_params
 from dlx.engine.parts import Parts, join
 from dlx.engine.shared_norm import share_batch_norm
 from dlx.engine.stack import keep, stack
@@ -74,8 +75,12 @@ class Member:
     @functools.cached_property
     def setting(self) -> Setting:
         """How it is optimized."""
-        name = json.dumps([self.facts["config"].get(group) for group in ("optimizer", "schedule")], sort_keys=True)
-        return Setting(name, self.parts.optimizer, self.parts.schedule)
+        optimizer, schedule = self.parts.optimizer, self.parts.schedule
+        own = isinstance(optimizer, ChangesWithHistory) or isinstance(schedule, FollowsHistory)
+        values = [self.facts["config"].get(group) for group in ("optimizer", "schedule")]
+        # Members with histories of their own are optimized each in its way.
+        name = json.dumps([*values, self.number] if own else values, sort_keys=True)
+        return Setting(name, optimizer, schedule)
 
 
 @dataclass(frozen=True)
@@ -131,7 +136,9 @@ def assemble(members: Sequence[Member], plain: nn.Module, model: nn.Module, plac
     model.train()
     if isinstance(placement.ranks, Processes):
         share_batch_norm(model, placement.ranks)
-    flat = flatten([leaf for leaf in model.parameters() if leaf.requires_grad], len(members) if form.stacked else None)
+    trained = trained_params(model, form.stacked)
+    kinds = members[0].parts.param_groups.kinds(list(trained), members[0].parts.optimizer)
+    flat = flatten(list(trained.values()), len(members) if form.stacked else None, kinds)
     optimization = optimize([member.setting for member in members], flat)
     step = build_step(members, model, flat, optimization.optimizer, placement, form)
     # The loss of all members, each with its own values.
