@@ -18,7 +18,7 @@ from dlx.core.errors import DivergedError
 from dlx.core.random import torch_generator
 from dlx.core.types import Batch, History
 from dlx.engine import history
-from dlx.engine.evaluate import dead_units, measure
+from dlx.engine.evaluate import beside_train, dead_units, measure
 from dlx.engine.feed import Feed
 from dlx.engine.flat import Flat
 from dlx.engine.group import Group, Member, moved, without
@@ -214,9 +214,10 @@ def measure_epoch(state: Fit) -> list[Row | DivergedError]:
                      for values in (state.position.losses, state.position.norms))
     sizes = torch.tensor([end - begin for begin, end in pairwise(state.bounds)], dtype=torch.float64)
     with eval_mode(group.model):
+        evaluator = beside_train(group.evaluator)
         with dead_units(group.model, len(group.members), group.placement.ranks) as dead:
-            train_eval = measure(group.evaluator, group.feeds["train"])
-        val = measure(group.evaluator, group.feeds["val"])
+            train_eval = measure(evaluator, group.feeds["train"])
+        val = measure(evaluator, group.feeds["val"])
     lrs_at = state.lrs_at()
     lrs = lrs_at(last_step)
     bad_steps = non_finite_steps(losses)

@@ -131,6 +131,22 @@ def test_member_of_a_regression_equals_the_run_alone(model, optimizer):
     assert_equals_solo([of_values(model, described) for described in runs])
 
 
+def of_loss(option):
+    """The data that a loss is for, and the overrides with which its configuration is."""
+    if "classification" in make("loss", option).kinds:
+        return DIGITS, []
+    return VALUES, ["dataset=diabetes", "metric=[rmse,mae]", "preprocessing=[standardize]"]
+
+
+@pytest.mark.parametrize("option", [name for name in option_names("loss")
+                                    if {"classification", "regression"} & {*make("loss", name).kinds}])
+def test_member_of_every_loss_equals_the_run_alone(option):
+    data, overrides = of_loss(option)
+    kept = assert_equals_solo([one(*STEPS, "epochs=2", *overrides, f"loss={option}", f"seed={seed}", data=data)
+                               for seed in range(3)])
+    assert len({own.rows[-1]["val_loss"] for own in kept}) == 3
+
+
 # Folds and groups of equal size, so that whatever a split varies, members have splits of one size.
 THREES = digits(150).with_arrays(notes={"group": np.arange(150) // 3})
 
@@ -144,6 +160,9 @@ def test_member_has_its_own_value_of_everything_declared(group, option, key):
     data = THREES if group == "split" and option != "predefined" else DIGITS
     if group == "model":
         data, dataset = of_kind(option)
+        common = [*dataset, *common]
+    if group == "loss":
+        data, dataset = of_loss(option)
         common = [*dataset, *common]
     runs = [one(*common, "seed=3", f"{key}={text}", data=data) for text in texts]
     kept = assert_equals_solo(runs)
