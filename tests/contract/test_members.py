@@ -80,7 +80,8 @@ def combination(model, optimizer, regularizers, overrides=(), data=None):
 
 def suited(model, regularizers):
     """Those of the regularizers that are for what a model takes."""
-    return tuple(name for name in regularizers if model not in OF_TOKENS or not name.startswith("augment_"))
+    return tuple(name for name in regularizers if model not in OF_TOKENS or "tokens" in getattr(
+        code_and_arguments("regularizer", name)[0], "layouts", ("tokens",)))
 
 
 def of_values(model, described):
