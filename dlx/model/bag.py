@@ -37,7 +37,7 @@ class Bag(nn.Module):
         ConfigError: inputs are no tokens, or something is asked of every token.
     """
 
-    MEMBER_VALUES: ClassVar[tuple[str, ...]] = ("dropout_rate", "init", "init_scale")
+    MEMBER_VALUES: ClassVar[tuple[str, ...]] = ("dropout_rate",)
 
     def __init__(self, input_shape: tuple[int, ...], num_outputs: int, layout: Layout, kind: Kind, vocabulary_size: int,
                  width: Width, depth: DepthOrNone, activation: Activation, norm: Norm, dropout_rate: Rate, init: Init,

@@ -44,7 +44,7 @@ class CNN(nn.Module):
         ConfigError: inputs are no images, or the last block would have more than 65,536 channels.
     """
 
-    MEMBER_VALUES: ClassVar[tuple[str, ...]] = ("dropout_rate", "init", "init_scale")
+    MEMBER_VALUES: ClassVar[tuple[str, ...]] = ("dropout_rate",)
 
     def __init__(self, input_shape: tuple[int, ...], num_outputs: int, width: Width, depth: Blocks,
                  kernel: Literal[1, 3, 5, 7, 9, 11], pooling: Pooling,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import ClassVar
 
 from torch import Tensor, nn
 
@@ -19,8 +18,6 @@ class Linear(nn.Module):
         num_outputs: C.
         init, init_scale: of the weights, see `dlx.core.layers.initialize`.
     """
-
-    MEMBER_VALUES: ClassVar[tuple[str, ...]] = ("init", "init_scale")
 
     def __init__(self, input_shape: tuple[int, ...], num_outputs: int, init: Init, init_scale: Positive) -> None:
         super().__init__()

@@ -25,7 +25,7 @@ class MLP(nn.Module):
         init, init_scale: of the weights, see `dlx.core.layers.initialize`.
     """
 
-    MEMBER_VALUES: ClassVar[tuple[str, ...]] = ("dropout_rate", "init", "init_scale")
+    MEMBER_VALUES: ClassVar[tuple[str, ...]] = ("dropout_rate",)
 
     def __init__(self, input_shape: tuple[int, ...], num_outputs: int, width: Width, depth: Depth,
                  activation: Activation, norm: Norm, dropout_rate: Rate, init: Init, init_scale: Positive) -> None:

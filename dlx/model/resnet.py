@@ -45,7 +45,7 @@ class ResNet(nn.Module):
             depth without shortcuts.
     """
 
-    MEMBER_VALUES: ClassVar[tuple[str, ...]] = ("dropout_rate", "stochastic_depth_rate", "init", "init_scale")
+    MEMBER_VALUES: ClassVar[tuple[str, ...]] = ("dropout_rate", "stochastic_depth_rate")
 
     def __init__(self, input_shape: tuple[int, ...], num_outputs: int, width: Width, depth: Blocks, stages: Stages,
                  activation: Activation, norm: Norm, skip: bool, dropout_rate: Rate, stochastic_depth_rate: Rate,

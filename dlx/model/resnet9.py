@@ -40,7 +40,7 @@ class ResNet9(nn.Module):
         ConfigError: inputs are no images, or too small to halve three times; more than 65,536 channels.
     """
 
-    MEMBER_VALUES: ClassVar[tuple[str, ...]] = ("dropout_rate", "init", "init_scale")
+    MEMBER_VALUES: ClassVar[tuple[str, ...]] = ("dropout_rate",)
 
     def __init__(self, input_shape: tuple[int, ...], num_outputs: int, width: Width, activation: Activation, norm: Norm,
                  skip: bool, dropout_rate: Rate, init: Init, init_scale: Positive) -> None:

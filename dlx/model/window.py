@@ -43,7 +43,7 @@ class Window(nn.Module):
         ConfigError: inputs are no tokens.
     """
 
-    MEMBER_VALUES: ClassVar[tuple[str, ...]] = ("dropout_rate", "init", "init_scale")
+    MEMBER_VALUES: ClassVar[tuple[str, ...]] = ("dropout_rate",)
 
     def __init__(self, input_shape: tuple[int, ...], num_outputs: int, layout: Layout, kind: Kind, vocabulary_size: int,
                  context: Context, embedding_width: Width, width: Width, depth: Depth, activation: Activation,

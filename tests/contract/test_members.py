@@ -38,8 +38,10 @@ STEPS = ("epochs=5", "batch_size=8", "model.width=5")
 MODELS = option_names("model")
 OPTIMIZERS = option_names("optimizer")
 REGULARIZERS = option_names("regularizer")
-HAS_WIDTH = [model for model in MODELS if model != "linear"]
-HAS_NORM = [model for model in MODELS if "norm" in code_and_arguments("model", model)[1]]
+HAS_WIDTH = [model for model in MODELS if "width" in code_and_arguments("model", model)[1]]
+HAS_NORM = [model for model in MODELS if {"norm", "depth"} <= code_and_arguments("model", model)[1].keys()]
+# Rounding grows with every step, and faster the deeper the model.
+EPOCHS = {"resnet": 2, "resnet9": 1}
 # Models that take tokens alone.
 OF_TOKENS = [model for model in MODELS
              if "vocabulary_size" in signature(code_and_arguments("model", model)[0]).parameters]
@@ -91,8 +93,7 @@ TOGETHER += [(model, "adam", (name,)) for model in MODELS for name in suited(mod
 @pytest.mark.parametrize(("model", "optimizer", "regularizers"), TOGETHER,
                          ids=lambda value: value if isinstance(value, str) else "+".join(value) or "none")
 def test_member_equals_the_run_alone_after_many_steps(model, optimizer, regularizers):
-    # Rounding grows with every step, and faster the deeper the model.
-    epochs = 2 if model == "resnet" else 5
+    epochs = EPOCHS.get(model, 5)
     runs = combination(model, optimizer, regularizers, (f"epochs={epochs}",))
     if runs is None:
         runs = combination(model, optimizer, [name for name in regularizers if name != "dropout"],
@@ -102,7 +103,7 @@ def test_member_equals_the_run_alone_after_many_steps(model, optimizer, regulari
     assert len({own.rows[-1]["val_loss"] for own in kept}) == 4
 
 
-LAYERED = list(itertools.product(HAS_NORM, ("none", "batch", "layer"), (1, 2)))
+LAYERED = list(itertools.product(HAS_NORM, ("none", "batch", "layer", "group"), (1, 2)))
 
 
 @pytest.mark.parametrize("kind", ["classification", "regression"])
@@ -117,7 +118,7 @@ def test_member_equals_the_run_alone_whatever_the_layers(model, norm, depth, kin
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("model", MODELS)
 def test_member_of_a_regression_equals_the_run_alone(model, optimizer):
-    runs = combination(model, optimizer, ["l2", "gradient_clip"])
+    runs = combination(model, optimizer, ["l2", "gradient_clip"], (f"epochs={EPOCHS.get(model, 5)}",))
     values = TEXTS.with_arrays(targets=TEXTS.arrays.targets.astype(np.float32))
     values = replace(values, task=replace(TEXTS.task, kind="regression", num_outputs=1, class_names=()))
     assert_equals_solo([as_regression(described, values if model in OF_TOKENS else VALUES) for described in runs])
@@ -129,7 +130,7 @@ THREES = digits(150).with_arrays(notes={"group": np.arange(150) // 3})
 
 @pytest.mark.parametrize(("group", "option", "key"), EVERY_VALUE)
 def test_member_has_its_own_value_of_everything_declared(group, option, key):
-    common = [*STEPS, "epochs=2", choice(group, option)]
+    common = [*(steps(option) if group == "model" else STEPS), "epochs=2", choice(group, option)]
     values = dict(varying(group, option))[key]
     texts = [str(value).lower() if isinstance(value, bool) else str(value).replace(" ", "") for value in values]
     # One seed: what differs between members is this value alone.
