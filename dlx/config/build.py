@@ -48,6 +48,7 @@ def build(saved: Mapping[str, Any], trust: Collection[str], checkpoint_seconds: 
         ArtefactError: a part that is neither of dlx nor of a trusted package.
     """
     from dlx.engine.build import part_problems
+    from dlx.engine.classes import Classes
     from dlx.engine.parts import Parts, Settings
     from dlx.engine.train_rows import TrainRows
 
@@ -68,9 +69,13 @@ def build(saved: Mapping[str, Any], trust: Collection[str], checkpoint_seconds: 
             made[group] = _make(group, group, saved[group], trust, problems)
         if len(problems) > before:
             broken.add(group)
+    # A run that was saved before there was such a key has all classes.
+    classes = _made("dataset", Classes, {"classes": rows.pop("classes", None)}, frozenset(), problems)
+    if classes is None:
+        broken.add("dataset")
     train_rows = _made("dataset", TrainRows, rows, frozenset(), problems)
     settings = Settings(**{key: saved[key] for key in plain_keys}, checkpoint_seconds=checkpoint_seconds)
-    parts = Parts(settings, made["dataset"], train_rows, made["split"], made["preprocessing"], made["model"],
+    parts = Parts(settings, made["dataset"], classes, train_rows, made["split"], made["preprocessing"], made["model"],
                   made["loss"], made["metric"], made["optimizer"], made["schedule"], made["regularizer"],
                   made["device"])
     problems += part_problems(parts, broken)

@@ -1,4 +1,7 @@
-"""The keys of any dataset beside its own: what is done to its train rows, see dlx.engine.train_rows."""
+"""The keys of any dataset beside its own: its classes, and what is done to its train rows.
+
+See dlx.engine.classes and dlx.engine.train_rows.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 
 # With the value at which each changes nothing; the seed is of the draws of the others.
-INERT: dict[str, Any] = {"train_fraction": 1.0, "imbalance": 1.0, "label_noise": 0.0, "label_confusion": None,
-                         "shuffle_labels": False}
+INERT: dict[str, Any] = {"classes": None, "train_fraction": 1.0, "imbalance": 1.0, "label_noise": 0.0,
+                         "label_confusion": None, "shuffle_labels": False}
 TRAIN_ROWS = (*INERT, "train_seed")
 
 
@@ -18,5 +21,5 @@ def divide_dataset(values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str,
 
 
 def effective(rows: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what is done to train rows; nothing, where no value changes them."""
+    """Return what is done to rows; nothing, where no value changes them."""
     return dict(rows) if any(rows.get(name, inert) != inert for name, inert in INERT.items()) else {}

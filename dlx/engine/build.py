@@ -30,7 +30,7 @@ def known_spec(parts: Parts) -> TaskSpec | None:
     Raises:
         ConfigError: a preprocessing that is for another layout.
     """
-    spec = parts.dataset.spec()
+    spec = parts.given()
     for part in parts.preprocessing.values():
         if spec is not None and isinstance(part, ChangesSpec):
             spec = part.spec_after(spec, None)
@@ -145,7 +145,12 @@ def part_problems(parts: Parts, broken: Collection[str] = ()) -> list[str]:
         ({"device"}, lambda: _said(parts.device.check)),
     ]
     problems = [problem for needed, check in checks if not needed & {*broken} for problem in check()]
-    spec = None if "dataset" in broken else parts.dataset.spec()
+    if "dataset" in broken:
+        return problems
+    try:
+        spec = parts.given()
+    except ConfigError as error:
+        return [*error.problems, *problems]
     return problems if spec is None else task_problems(parts, spec, broken) + problems
 
 

@@ -129,7 +129,7 @@ def test_complete_offers_options_after_a_group(offered, words, expected):
     (["train", "regularizer=[dropout,l2]", "regularizer."], ["regularizer.dropout.rate=", "regularizer.l2.strength="]),
     (["train", "regularizer=dropout", "regularizer."], ["regularizer.dropout.rate="]),
     (["train", "dataset=diabetes", "dataset."], OF_EVERY_DATASET),
-    (["train", "dataset=mnist", "dataset."], ["dataset.download=", *OF_EVERY_DATASET]),
+    (["train", "dataset=mnist", "dataset."], sorted(["dataset.download=", *OF_EVERY_DATASET])),
     (["train", "sel"], ["selection="]),
     (["train", "experiment."], []),
 ])
