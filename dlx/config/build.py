@@ -17,6 +17,7 @@ from dlx.config.options import OFFERED, RUNTIME
 from dlx.config.saved import PART
 from dlx.config.schema import root_problems
 from dlx.core.errors import ArtefactError, ConfigError
+from dlx.core.model_keys import ModelKeys, divide_model
 from dlx.core.ranges import problem
 from dlx.core.train_keys import divide_dataset
 
@@ -59,7 +60,8 @@ def build(saved: Mapping[str, Any], trust: Collection[str], checkpoint_seconds: 
     made: dict[str, Any] = {}
     broken: set[str] = set()
     rows, own = divide_dataset(saved["dataset"])
-    saved = {**saved, "dataset": own}
+    model_keys, model = divide_model(saved["model"])
+    saved = {**saved, "dataset": own, "model": model}
     for group in options.PART_GROUPS:
         before = len(problems)
         if group in options.LIST_GROUPS:
@@ -67,6 +69,8 @@ def build(saved: Mapping[str, Any], trust: Collection[str], checkpoint_seconds: 
                            for name, values in saved[group].items()}
         else:
             made[group] = _make(group, group, saved[group], trust, problems)
+        if group == "model":
+            made[group] = _changed_model(model_keys, model, made[group], problems)
         if len(problems) > before:
             broken.add(group)
     # A run that was saved before there was such a key has all classes.
@@ -208,6 +212,21 @@ def _make(group: str, where: str, values: Any, trust: Collection[str], problems:
     if lacks:
         problems.append(f"{where}: {code.__name__} is no {group}: it lacks {', '.join(lacks)}")
     return made
+
+
+def _changed_model(keys: Mapping[str, Any], values: Mapping[str, Any], made: Any, problems: list[str]) -> Any:
+    """Apply the keys of any model; the arguments that they make are held to the model's annotations, too."""
+    changes = _made("model", ModelKeys, keys, frozenset(), problems)
+    if made is None or changes is None:
+        return made
+    try:
+        arguments = changes.changed(str(values[PART]), made.keywords)
+    except ConfigError as error:
+        problems += error.problems
+        return made
+    wrong = argument_problems("model", made.func, arguments, runtime_of("model", made.func, arguments))
+    problems += [f"{text}, which {text.split()[0]}_multiplier makes" for text in wrong]
+    return functools.partial(made.func, **arguments)
 
 
 def _made(where: str, code: Callable[..., Any], arguments: Mapping[str, Any], runtime: Collection[str],
