@@ -31,11 +31,12 @@ def parser() -> argparse.ArgumentParser:
 
 def run(args: argparse.Namespace) -> int:
     """Load, prepare, predict, print."""
-    from dlx.cli.evaluate import checkpoint_path, refuse_device
+    from dlx.cli.evaluate import refuse_device
     from dlx.config.compose import compose
     from dlx.engine.predict import predict_file
     from dlx.record import atomic
     from dlx.record import checkpoint as files
+    from dlx.record.store import checkpoint_path
     from dlx.run import Surroundings, build_saved
 
     config = compose("evaluate", args.overrides)

@@ -17,7 +17,7 @@ from dlx.config.options import OFFERED, RUNTIME
 from dlx.config.saved import PART
 from dlx.config.schema import root_problems
 from dlx.core.errors import ArtefactError, ConfigError
-from dlx.core.model_keys import ModelKeys, divide_model
+from dlx.core.model_keys import SIZES, ModelKeys, divide_model
 from dlx.core.ranges import problem
 from dlx.core.train_keys import divide_dataset
 
@@ -50,7 +50,9 @@ def build(saved: Mapping[str, Any], trust: Collection[str], checkpoint_seconds: 
     """
     from dlx.engine.build import part_problems
     from dlx.engine.classes import Classes
+    from dlx.engine.freeze import Freeze
     from dlx.engine.parts import Parts, Settings
+    from dlx.engine.source import InitFrom
     from dlx.engine.train_rows import TrainRows
 
     plain_keys = [key for key in Settings.__annotations__ if key != "checkpoint_seconds"]
@@ -61,6 +63,7 @@ def build(saved: Mapping[str, Any], trust: Collection[str], checkpoint_seconds: 
     broken: set[str] = set()
     rows, own = divide_dataset(saved["dataset"])
     model_keys, model = divide_model(saved["model"])
+    sizes = {name: model_keys.pop(name) for name in SIZES}
     saved = {**saved, "dataset": own, "model": model}
     for group in options.PART_GROUPS:
         before = len(problems)
@@ -70,7 +73,7 @@ def build(saved: Mapping[str, Any], trust: Collection[str], checkpoint_seconds: 
         else:
             made[group] = _make(group, group, saved[group], trust, problems)
         if group == "model":
-            made[group] = _changed_model(model_keys, model, made[group], problems)
+            made[group] = _changed_model(sizes, model, made[group], problems)
         if len(problems) > before:
             broken.add(group)
     # A run that was saved before there was such a key has all classes.
@@ -78,10 +81,14 @@ def build(saved: Mapping[str, Any], trust: Collection[str], checkpoint_seconds: 
     if classes is None:
         broken.add("dataset")
     train_rows = _made("dataset", TrainRows, rows, frozenset(), problems)
+    init_from = _made("model", InitFrom, {"init_from": model_keys["init_from"]}, frozenset(), problems)
+    freeze = _made("model", Freeze, {"freeze": model_keys["freeze"]}, frozenset(), problems)
+    if init_from is None or freeze is None:
+        broken.add("model")
     settings = Settings(**{key: saved[key] for key in plain_keys}, checkpoint_seconds=checkpoint_seconds)
     parts = Parts(settings, made["dataset"], classes, train_rows, made["split"], made["preprocessing"], made["model"],
-                  made["loss"], made["metric"], made["optimizer"], made["schedule"], made["regularizer"],
-                  made["device"])
+                  init_from, freeze, made["loss"], made["metric"], made["optimizer"], made["schedule"],
+                  made["regularizer"], made["device"])
     problems += part_problems(parts, broken)
     if problems:
         raise ConfigError(*problems)

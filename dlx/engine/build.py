@@ -17,6 +17,7 @@ from dlx.core.types import PER_POSITION, ChangesSpec, ModelPart, OnBatch, OnHist
 from dlx.engine import history
 from dlx.engine.evaluate import eval_mode
 from dlx.engine.parts import Parts
+from dlx.engine.source import Source
 
 Hook = TypeVar("Hook")
 # Layouts that are of any length, with the preprocessing that makes something else of them.
@@ -37,19 +38,34 @@ def known_spec(parts: Parts) -> TaskSpec | None:
     return spec
 
 
-def build_model(parts: Parts, spec: TaskSpec) -> nn.Module:
+def build_model(parts: Parts, spec: TaskSpec, source: Source | None = None) -> nn.Module:
     """Make the model with its initial weights, as regularizers want it.
 
     The weights are drawn in float32 on the CPU whatever the device, so that they are the same bits everywhere.
+
+    Args:
+        source: saved weights that it takes; a run that goes on from a checkpoint needs none.
     """
     with keyed_global(parts.settings.seed, "init"):
-        return on_model(parts, made_for(parts.model, spec))
+        return _initialized(parts, spec, source)
 
 
-def meta_model(parts: Parts, spec: TaskSpec) -> nn.Module:
+def meta_model(parts: Parts, spec: TaskSpec, source: Source | None = None) -> nn.Module:
     """Make the model without memory and without draws: to count, and to check that the parts fit together."""
     with torch.device("meta"), torch.random.fork_rng(devices=[]):
-        return on_model(parts, made_for(parts.model, spec))
+        return _initialized(parts, spec, source)
+
+
+def _initialized(parts: Parts, spec: TaskSpec, source: Source | None) -> nn.Module:
+    model = made_for(parts.model, spec)
+    # A regularizer may rename parameters: saved weights are of the model before it or, if the run had it, after it.
+    early = source is not None and source.has_names_of(model)
+    if source is not None and early:
+        source.give(model, spec)
+    model = on_model(parts, model)
+    if source is not None and not early:
+        source.give(model, spec)
+    return model
 
 
 def made_for(model: ModelPart, spec: TaskSpec) -> nn.Module:
@@ -118,13 +134,15 @@ def flops_per_step(model: nn.Module, spec: TaskSpec, batch_size: int) -> float:
     return 3.0 * operations * batch_size
 
 
-def place_model(parts: Parts, spec: TaskSpec, threads: int | None = None) -> tuple[nn.Module, Placement]:
+def place_model(parts: Parts, spec: TaskSpec, threads: int | None = None, source: Source | None = None
+                ) -> tuple[nn.Module, Placement]:
     """Make the model and put it where it will compute.
 
     Args:
         threads: what was decided for the same run before, if it was.
+        source: saved weights that it takes.
     """
-    model = build_model(parts, spec)
+    model = build_model(parts, spec, source)
     placement = parts.device.place(flops_per_step(model, spec, parts.settings.batch_size), threads)
     placement.enter()
     return model.to(placement.device, placement.dtype), placement
@@ -184,6 +202,7 @@ def _check_model(parts: Parts, seen: TaskSpec | None) -> None:
     if spec is None:
         return
     model = meta_model(parts, spec)
+    parts.freeze.epochs(model)
     if parts.settings.batch_size == 1 and any(isinstance(layer, nn.BatchNorm1d) for layer in model.modules()):
         raise ConfigError("batch_size=1 cannot train with model.norm=batch: one example has no variance; use "
                           "batch_size=2 or more, or model.norm=layer")

@@ -24,6 +24,7 @@ from dlx.engine.flat import Flat, flatten
 from dlx.engine.optimize import Optimization, Setting, optimize
 from dlx.engine.parts import Parts, join
 from dlx.engine.shared_norm import share_batch_norm
+from dlx.engine.source import Source
 from dlx.engine.stack import keep, stack
 from dlx.engine.state import Position, Progress, Weights
 from dlx.engine.step import Step, bind_noise
@@ -50,6 +51,7 @@ class Member:
         number: of the run, among those that were started together.
         facts: of the run, for its checkpoints: configuration, device, threads, form.
         rates: of its dropout layers.
+        source: the saved weights that its model began with, if it begins with some.
     """
 
     number: int
@@ -58,6 +60,7 @@ class Member:
     facts: Mapping[str, Any]
     rates: Sequence[float]
     progress: Progress = field(default_factory=Progress)
+    source: Source | None = None
 
     @functools.cached_property
     def rules(self) -> list[OnHistory]:

@@ -13,6 +13,8 @@ from dlx.core.device import Device
 from dlx.core.schedule import Schedule
 from dlx.core.types import Dataset, Loss, Metric, ModelPart, OptimizerPart, Preprocessing, Splitter, TaskSpec
 from dlx.engine.classes import Classes
+from dlx.engine.freeze import Freeze
+from dlx.engine.source import InitFrom
 from dlx.engine.train_rows import TrainRows
 
 
@@ -44,6 +46,8 @@ class Parts:
     split: Splitter
     preprocessing: Mapping[str, Preprocessing]
     model: ModelPart
+    init_from: InitFrom
+    freeze: Freeze
     loss: Loss
     metrics: Mapping[str, Metric]
     optimizer: OptimizerPart
