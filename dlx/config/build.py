@@ -19,7 +19,7 @@ from dlx.config.schema import root_problems
 from dlx.core.errors import ArtefactError, ConfigError
 from dlx.core.model_keys import SIZES, ModelKeys, divide_model
 from dlx.core.ranges import problem
-from dlx.core.train_keys import divide_dataset
+from dlx.core.train_keys import divide_dataset, divide_optimizer
 
 if TYPE_CHECKING:
     from dlx.core.search import Search
@@ -51,6 +51,7 @@ def build(saved: Mapping[str, Any], trust: Collection[str], checkpoint_seconds: 
     from dlx.engine.build import part_problems
     from dlx.engine.classes import Classes
     from dlx.engine.freeze import Freeze
+    from dlx.engine.param_groups import ParamGroups
     from dlx.engine.parts import Parts, Settings
     from dlx.engine.source import InitFrom
     from dlx.engine.train_rows import TrainRows
@@ -61,10 +62,11 @@ def build(saved: Mapping[str, Any], trust: Collection[str], checkpoint_seconds: 
         raise ConfigError(*problems)
     made: dict[str, Any] = {}
     broken: set[str] = set()
-    rows, own = divide_dataset(saved["dataset"])
+    rows, dataset = divide_dataset(saved["dataset"])
     model_keys, model = divide_model(saved["model"])
     sizes = {name: model_keys.pop(name) for name in SIZES}
-    saved = {**saved, "dataset": own, "model": model}
+    groups, optimizer = divide_optimizer(saved["optimizer"])
+    saved = {**saved, "dataset": dataset, "model": model, "optimizer": optimizer}
     for group in options.PART_GROUPS:
         before = len(problems)
         if group in options.LIST_GROUPS:
@@ -85,9 +87,12 @@ def build(saved: Mapping[str, Any], trust: Collection[str], checkpoint_seconds: 
     freeze = _made("model", Freeze, {"freeze": model_keys["freeze"]}, frozenset(), problems)
     if init_from is None or freeze is None:
         broken.add("model")
+    param_groups = _made("optimizer", ParamGroups, groups, frozenset(), problems)
+    if param_groups is None:
+        broken.add("optimizer")
     settings = Settings(**{key: saved[key] for key in plain_keys}, checkpoint_seconds=checkpoint_seconds)
     parts = Parts(settings, made["dataset"], classes, train_rows, made["split"], made["preprocessing"], made["model"],
-                  init_from, freeze, made["loss"], made["metric"], made["optimizer"], made["schedule"],
+                  init_from, freeze, made["loss"], made["metric"], made["optimizer"], param_groups, made["schedule"],
                   made["regularizer"], made["device"])
     problems += part_problems(parts, broken)
     if problems:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
     from torch import Tensor, nn
+    from torch.optim.optimizer import ParamsT
 
     from dlx.core.intervals import Interval
     from dlx.core.ragged import Ragged
@@ -309,11 +310,34 @@ class StreamedMetric(Protocol):
         """Turn the mean over examples into the metric."""
 
 
-class OptimizerPart(Protocol):
-    """Makes a torch optimizer."""
+class ParamInfo(NamedTuple):
+    """What an optimizer may know of a parameter: its name in the model, its shape without R, whether rows of it are
+    looked up by an nn.Embedding."""
 
-    def __call__(self, params: Sequence[nn.Parameter]) -> torch.optim.Optimizer:
-        """Return an optimizer over the parameters, at its base learning rate."""
+    name: str
+    shape: tuple[int, ...]
+    is_embedding: bool = False
+
+
+class OptimizerPart(Protocol):
+    """Makes a torch optimizer. Its attribute `lr` is the base learning rate."""
+
+    lr: float
+
+    def __call__(self, params: ParamsT) -> torch.optim.Optimizer:
+        """Return an optimizer at its base learning rate, over parameters or torch's parameter groups.
+
+        The engine gives groups of one parameter [R, P], the rows of some members; what lies in a row is said by
+        `shapes`, see dlx.core.rows, and which of `roles` they have by `role`.
+        """
+
+
+@runtime_checkable
+class DividesParams(Protocol):
+    """An optimizer that does not treat all parameters alike."""
+
+    def roles(self, params: Sequence[ParamInfo]) -> Sequence[str]:
+        """Return what each parameter of a model, in its order, is to the optimizer."""
 
 
 class History(NamedTuple):

@@ -184,7 +184,7 @@ def task_problems(parts: Parts, spec: TaskSpec, broken: Collection[str] = (), se
         (set(), lambda: _kind_problems(parts, spec, broken)),
         ({"preprocessing"}, lambda: _scaled_problems(parts, spec)),
         ({"preprocessing", "regularizer"}, lambda: _layout_problems(parts, seen)),
-        ({"preprocessing", "model", "regularizer"}, lambda: _said(lambda: _check_model(parts, seen))),
+        ({"preprocessing", "model", "regularizer"}, lambda: _said(lambda: _check_model(parts, broken, seen))),
     ]
     return [problem for needed, check in checks if not needed & {*broken} for problem in check()]
 
@@ -197,12 +197,14 @@ def _said(check: Callable[[], object]) -> list[str]:
     return []
 
 
-def _check_model(parts: Parts, seen: TaskSpec | None) -> None:
+def _check_model(parts: Parts, broken: Collection[str], seen: TaskSpec | None) -> None:
     spec = seen or known_spec(parts)
     if spec is None:
         return
     model = meta_model(parts, spec)
     parts.freeze.epochs(model)
+    if "optimizer" not in broken:
+        parts.param_groups.check(model, parts.optimizer)
     if parts.settings.batch_size == 1 and any(isinstance(layer, nn.BatchNorm1d) for layer in model.modules()):
         raise ConfigError("batch_size=1 cannot train with model.norm=batch: one example has no variance; use "
                           "batch_size=2 or more, or model.norm=layer")

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from dlx.core.errors import ConfigError
 from dlx.core.ranges import Count
-from dlx.engine.head import is_of_head
+from dlx.engine.flat import Flat
+from dlx.engine.head import head_tensors
 
 # Stands for all parameters but the head's: what linear probing freezes.
 BACKBONE = "backbone"
@@ -40,7 +43,9 @@ class Freeze:
             ConfigError: a pattern that matches nothing, or nothing that is left to train.
         """
         names = [name for name, _ in model.named_parameters()]
-        matched = {pattern: {name for name in names if _matches(model, name, pattern)} for pattern in self.patterns}
+        backbone = set(names) - head_tensors(model)
+        matched = {pattern: backbone if pattern == BACKBONE else {name for name in names if fnmatchcase(name, pattern)}
+                   for pattern in self.patterns}
         problems = [f"model.freeze: no parameter is called {pattern!r:.100}; there are {_listed(names)}"
                     for pattern, found in matched.items() if not found]
         found = {name: max((epochs for pattern, epochs in self.patterns.items() if name in matched[pattern]), default=0)
@@ -53,8 +58,34 @@ class Freeze:
         return found
 
 
-def _matches(model: nn.Module, name: str, pattern: str) -> bool:
-    return not is_of_head(model, name) if pattern == BACKBONE else fnmatchcase(name, pattern)
+@contextlib.contextmanager
+def held(model: nn.Module, flat: Flat, optimizer: torch.optim.Optimizer, epoch: int) -> Iterator[None]:
+    """Keep what is frozen in an epoch, counted from 0, as it is while the block trains.
+
+    A parameter without a gradient is passed over by every optimizer: nothing decays or moves it, and it has no state
+    until it thaws, when it begins as at a first step. A batch normalization whose parameters are all frozen normalizes
+    as in evaluation, and its statistics stay.
+    """
+    leaves = [leaf for leaf, kind in zip(flat.leaves, flat.kinds, strict=True) if kind.frozen_epochs > epoch]
+    norms = [layer for layer in model.modules() if isinstance(layer, nn.modules.batchnorm._BatchNorm) and layer.training
+             and {*map(id, layer.parameters())} <= {*map(id, leaves)} and layer.affine]
+    groups = [group for group in optimizer.param_groups if flat.blocks[group["block"]].kind.frozen_epochs > epoch]
+    gradients = [(param, param.grad) for group in groups for param in group["params"]]
+    try:
+        _hold(leaves, norms, gradients, is_held=True)
+        yield
+    finally:
+        _hold(leaves, norms, gradients, is_held=False)
+
+
+def _hold(leaves: Sequence[nn.Parameter], norms: Sequence[nn.Module],
+          gradients: Sequence[tuple[nn.Parameter, Tensor | None]], is_held: bool) -> None:
+    for leaf in leaves:
+        leaf.requires_grad_(not is_held)
+    for layer in norms:
+        layer.train(not is_held)
+    for param, gradient in gradients:
+        param.grad = None if is_held else gradient
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -22,6 +22,7 @@ from dlx.engine.evaluate import Evaluator, chunk_rows
 from dlx.engine.feed import Feed, feed
 from dlx.engine.flat import Flat, flatten
 from dlx.engine.optimize import Optimization, Setting, optimize
+from dlx.engine.param_groups import trained_params
 from dlx.engine.parts import Parts, join
 from dlx.engine.shared_norm import share_batch_norm
 from dlx.engine.source import Source
@@ -130,11 +131,16 @@ def assemble(members: Sequence[Member], plain: nn.Module, model: nn.Module, plac
     model.train()
     if isinstance(placement.ranks, Processes):
         share_batch_norm(model, placement.ranks)
-    flat = flatten([leaf for leaf in model.parameters() if leaf.requires_grad], len(members) if form.stacked else None)
+    trained = trained_params(model, form.stacked)
+    parts = members[0].parts
+    frozen = parts.freeze.epochs(model)
+    kinds = [kind._replace(frozen_epochs=frozen[param.name])
+             for param, kind in zip(trained, parts.param_groups.kinds(list(trained), parts.optimizer), strict=True)]
+    flat = flatten(list(trained.values()), len(members) if form.stacked else None, kinds)
     optimization = optimize([member.setting for member in members], flat)
     step = build_step(members, model, flat, optimization.optimizer, placement, form)
     # The loss of all members, each with its own values.
-    parts = replace(members[0].parts, loss=step.loss)
+    parts = replace(parts, loss=step.loss)
     return Group(members, form, placement, plain, model, flat, optimization, step,
                  evaluator_of(parts, [member.data for member in members], model, placement, form.stacked),
                  {name: feed([member.data.splits[name] for member in members]) for name in ("train", "val")})

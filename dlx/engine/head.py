@@ -16,7 +16,7 @@ def head_name(model: nn.Module) -> str:
     return layers[-1] if layers else ""
 
 
-def is_of_head(model: nn.Module, name: str) -> bool:
-    """Say whether a parameter or buffer of that name is the head's."""
-    head = head_name(model)
-    return head != "" and name.startswith(f"{head}.")
+def head_tensors(model: nn.Module) -> set[str]:
+    """Return the names of the parameters and buffers of a model's head, also of those that others share."""
+    prefix = f"{head_name(model)}."
+    return {name for name in model.state_dict() if name.startswith(prefix)}

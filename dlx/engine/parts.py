@@ -14,6 +14,7 @@ from dlx.core.schedule import Schedule
 from dlx.core.types import Dataset, Loss, Metric, ModelPart, OptimizerPart, Preprocessing, Splitter, TaskSpec
 from dlx.engine.classes import Classes
 from dlx.engine.freeze import Freeze
+from dlx.engine.param_groups import ParamGroups
 from dlx.engine.source import InitFrom
 from dlx.engine.train_rows import TrainRows
 
@@ -51,6 +52,7 @@ class Parts:
     loss: Loss
     metrics: Mapping[str, Metric]
     optimizer: OptimizerPart
+    param_groups: ParamGroups
     schedule: Schedule
     regularizers: Mapping[str, object]
     device: Device

@@ -11,7 +11,7 @@ from torch import nn
 
 from dlx.core.errors import ArtefactError, ConfigError
 from dlx.core.types import TaskSpec
-from dlx.engine.head import is_of_head
+from dlx.engine.head import head_tensors
 from dlx.engine.pipeline import Statistics
 from dlx.engine.state import Weights, restore_statistics, section
 from dlx.record import checkpoint as files
@@ -74,7 +74,7 @@ class Source:
         return model.state_dict().keys() == self.weights.keys()
 
     def give(self, model: nn.Module, spec: TaskSpec) -> None:
-        """Load the weights, in float32, into a new model; its head keeps those that were drawn where the answers are others.
+        """Load the weights, in float32, into a new model; where the answers are others its head keeps those drawn.
 
         Args:
             spec: of what the model is asked. Answers are others where kind, number or names of classes are.
@@ -82,11 +82,11 @@ class Source:
         Raises:
             ConfigError: anything but the head differs in name or shape.
         """
-        own = model.state_dict()
+        own, head = model.state_dict(), head_tensors(model)
         shapes, found = ({name: tuple(tensor.shape) for name, tensor in weights.items()}
                          for weights in (own, self.weights))
-        unlike = [name for name in {**shapes, **found} if shapes.get(name) != found.get(name)]
-        wrong = [name for name in unlike if not is_of_head(model, name)]
+        unlike = [name for name in [*shapes, *sorted(found.keys() - shapes)] if shapes.get(name) != found.get(name)]
+        wrong = [name for name in unlike if name not in head]
         if wrong:
             listed = "; ".join(f"{name} {_shown(found.get(name))} there, {_shown(shapes.get(name))} here"
                                for name in wrong[:LISTED])
@@ -94,7 +94,7 @@ class Source:
                               f"{listed}{' …' if len(wrong) > LISTED else ''} ({len(wrong)} in all); choose the same "
                               f"model and preprocessing as the run had")
         is_new = unlike or self.task != (spec.kind, list(spec.class_names))
-        self.drawn = [name for name in own if is_new and is_of_head(model, name)]
+        self.drawn = [name for name in own if is_new and name in head]
         for name, tensor in own.items():
             if name not in self.drawn and not tensor.is_meta:
                 tensor.copy_(self.weights[name])

@@ -25,8 +25,7 @@ class Step:
         forward: the model in training mode, or its compiled form: inputs [R·B, ...] to outputs [R·B, ...].
         flat: the parameters, see `dlx.engine.flat`.
         loss: per example.
-        optimizer: over rows of the parameters, one parameter group for members with equal settings; `update` is its
-            step.
+        optimizer: over rows of the parameters, see `dlx.engine.optimize`; `update` is its step.
         precision: makes the context of the forward pass.
         noise: each member's generator that dropout layers draw from, seeded anew at every step; empty where there are
             none.
@@ -54,7 +53,7 @@ class Step:
         Args:
             batch: B examples of each member, the same in every process.
             step: counted from 0 over the whole run.
-            lrs: the learning rate of this step, by parameter group.
+            lrs: the learning rate of this step, by setting of members.
 
         Returns:
             Each member's minimised loss (mean over B plus penalties, before the update) and the L2 norm of its gradient
@@ -74,11 +73,11 @@ class Step:
                 losses = losses + penalty.penalty(params)
         losses.sum().backward()  # type: ignore[no-untyped-call]
         self.ranks.sum(self.flat.gradient)
-        norms: Tensor = torch.linalg.vector_norm(self.flat.gradient, dim=1)
+        norms = self.flat.gradient_norms()
         for clip in self.on_gradient:
             clip.on_gradient(self.flat.params, norms)
-        for group, lr in zip(self.optimizer.param_groups, lrs, strict=True):
-            group["lr"] = lr
+        for group in self.optimizer.param_groups:
+            group["lr"] = lrs[group["setting"]] * group["lr_multiplier"]
         with torch.no_grad():
             self.update()
         return losses.detach(), norms

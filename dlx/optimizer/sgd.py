@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from dlx.core.errors import ConfigError
@@ -10,7 +9,7 @@ from dlx.core.ranges import NonNegative, Positive, Rate
 
 if TYPE_CHECKING:
     import torch
-    from torch import nn
+    from torch.optim.optimizer import ParamsT
 
 
 class SGD:
@@ -39,7 +38,7 @@ class SGD:
         self.nesterov = nesterov
         self.weight_decay = weight_decay
 
-    def __call__(self, params: Sequence[nn.Parameter]) -> torch.optim.Optimizer:
+    def __call__(self, params: ParamsT) -> torch.optim.Optimizer:
         """Return the optimizer over the parameters."""
         import torch
 

@@ -86,7 +86,7 @@ def test_optimizer_over_the_row_equals_the_optimizer_over_the_parameters(option)
     separate, joined = network(), network()
     flat = flatten(list(joined.parameters()))
     over_params = make("optimizer", option)(list(separate.parameters()))
-    over_row = make("optimizer", option)([flat.rows(0, 1)])
+    over_row = make("optimizer", option)([flat.blocks[0].rows(0, 1)])
     lr_at = schedule(over_params.param_groups[0]["lr"])
     for one, other in zip(take(separate, over_params, range(NUM_STEPS), lr_at),
                           take(joined, over_row, range(NUM_STEPS), lr_at, set_to_none=False), strict=True):

@@ -74,7 +74,7 @@ def test_init_from_takes_a_checkpoint_file(source):
 
 @pytest.mark.parametrize(("overrides", "named"), [
     (["model.width=5"], r"blocks\.0\.weight \[4, 1, 3, 3\] there, \[5, 1, 3, 3\] here"),
-    (["model.norm=none"], r"blocks\.1\.weight \[4\] there, is absent here"),
+    (["model.norm=none"], r"blocks\.1\.bias \[4\] there, is absent here"),
     (["model.depth=3"], r"blocks\.\d+\.weight is absent there"),
 ])
 def test_init_from_of_another_model_is_refused_with_names_and_shapes(source, overrides, named):
