@@ -1,6 +1,7 @@
 """Parameters that are not trained, for ever or for some epochs."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -155,3 +156,35 @@ def test_gradient_ratio_is_of_weights_that_are_trained():
     _, end, _ = followed(*CNN, "model.freeze={blocks.*: 2}")
     assert [row["grad_ratio"] is None for row in end.rows] == [True, True, False, False]
     assert all(row["grad_norm_mean"] > 0 for row in end.rows)
+
+
+class Meddling:
+    """Regularizers that pass inputs through the model in eval mode, and move weights after the update."""
+
+    def on_inputs(self, inputs, losses_of, moment):
+        return inputs + 0.01 * torch.autograd.grad(losses_of(inputs.requires_grad_()).sum(), inputs)[0].sign()
+
+    def on_gradient(self, params, norm, moment):
+        for param in params:
+            param.grad.add_(1.0)
+
+    def after_update(self, params):
+        for param in params:
+            param.mul_(0.9)
+
+
+def test_frozen_parameters_and_statistics_stay_whatever_regularizers_do():
+    described = one(*CNN, "model.freeze=backbone", "model.norm=batch", "epochs=1")
+    begun = start([(replace(described[0], regularizers={"meddling": Meddling()}), described[1])], "", [None], False)
+    before = begun.group.weights(0)
+    witness = Keeping()
+    fit(begun, witness, 10**6)
+    moved = {name for name, value in witness.kept[0].weights.items() if not torch.equal(value, before[name])}
+    assert moved == {"head.weight", "head.bias"}
+
+
+def test_frozen_layers_train_as_all_others_once_training_is_over():
+    begun = start([one(*CNN, "model.freeze=backbone", "model.norm=batch", "epochs=1")], "", [None], fused=False)
+    fit(begun, Keeping(), 10**6)
+    assert all(layer.training for layer in begun.group.model.modules())
+    assert all(leaf.requires_grad for leaf in begun.group.flat.leaves)
