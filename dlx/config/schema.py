@@ -35,7 +35,8 @@ SURROUNDINGS = ("runs_dir", "data_dir", "checkpoint_seconds", "workers", "launch
 # Which runs a sweep makes; a run of it does not know.
 SWEEPING = ("search", "seeds")
 # Saved, but without effect on the numbers beyond rounding.
-UNHASHED = ("name", "device.kind", "device.threads", "device.compile", "device.processes", "device.data")
+UNHASHED = ("name", "device.kind", "device.threads", "device.compile", "device.channels_last",
+            "device.processes", "device.data")
 
 
 def root_problems(config: dict[str, Any]) -> list[str]:

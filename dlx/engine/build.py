@@ -163,7 +163,16 @@ def place_model(parts: Parts, spec: TaskSpec, threads: int | None = None, source
     model = build_model(parts, spec, source)
     placement = parts.device.place(flops_per_step(model, spec, parts.settings.batch_size), threads)
     placement.enter()
+    if placement.channels_last:
+        model.register_forward_pre_hook(_channels_last)
     return model.to(placement.device, placement.dtype), placement
+
+
+def _channels_last(_: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    # Convolutions compute in the layout of their inputs and pass it on; weights lie as the optimizer has them.
+    # Of one channel both layouts are the same numbers, and only strides that are made anew tell them apart.
+    return tuple(torch.empty_like(tensor, memory_format=torch.channels_last).copy_(tensor) if tensor.ndim == 4
+                 else tensor for tensor in inputs)
 
 
 def part_problems(parts: Parts, broken: Collection[str] = ()) -> list[str]:
@@ -229,6 +238,9 @@ def _check_model(parts: Parts, broken: Collection[str], seen: TaskSpec | None) -
         return
     model = meta_model(parts, spec)
     parts.freeze.epochs(model)
+    if parts.device.channels_last and not any(isinstance(layer, nn.Conv2d) for layer in model.modules()):
+        raise ConfigError(f"device.channels_last=true is for models with convolutions of images, and model="
+                          f"{_name(parts.model)} has none; leave it out")
     if "optimizer" not in broken:
         parts.param_groups.check(model, parts.optimizer)
     if parts.settings.batch_size == 1 and any(isinstance(layer, nn.BatchNorm1d) for layer in model.modules()):

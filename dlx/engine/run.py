@@ -172,6 +172,8 @@ def open_run(run: Run, number: int, found: Found | None, state: Fit) -> None:
         say_processes(run, found.checkpoint, placement.ranks.size)
     run.log.info("training on %s, threads %d, processes %d, members %d, from epoch %d", placement.device,
                  placement.threads, placement.ranks.size, len(members), state.epoch)
+    if (warning := run.parts.device.warning()) is not None:
+        run.log.warning(warning)
     run.folder.set_status("running", epoch=state.epoch)
 
 

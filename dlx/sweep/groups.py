@@ -64,6 +64,8 @@ def reason_alone(saved: Mapping[str, Any]) -> str | None:
     """Say why a run by itself cannot be a member, or None."""
     if saved["device"].get("compile"):
         return "device.compile=true compiles one model"
+    if saved["device"].get("channels_last"):
+        return "device.channels_last=true is a layout of the images of one model"
     return None
 
 
