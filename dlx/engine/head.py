@@ -1,22 +1,24 @@
-"""The part of a model that answers, and what is before it: the backbone."""
+"""The part of a model that answers; what is before it is the backbone."""
 
 from __future__ import annotations
 
 from torch import nn
 
 
-def head_name(model: nn.Module) -> str:
-    """Return the name of a model's head: its module called `head`, else its last linear or convolutional layer.
-
-    Returns "" where there is neither: then the model has no head.
-    """
-    if isinstance(getattr(model, "head", None), nn.Module):
-        return "head"
-    layers = [name for name, layer in model.named_modules() if isinstance(layer, nn.Linear | nn.Conv1d | nn.Conv2d)]
-    return layers[-1] if layers else ""
+def head_of(model: nn.Module) -> nn.Module | None:
+    """Return a model's head: its module called `head`, else its last linear or convolutional layer, if it has one."""
+    named = getattr(model, "head", None)
+    if isinstance(named, nn.Module):
+        return named
+    layers = [layer for layer in model.modules() if isinstance(layer, nn.Linear | nn.Conv1d | nn.Conv2d)]
+    return layers[-1] if layers else None
 
 
 def head_tensors(model: nn.Module) -> set[str]:
-    """Return the names of the parameters and buffers of a model's head, also of those that others share."""
-    prefix = f"{head_name(model)}."
-    return {name for name in model.state_dict() if name.startswith(prefix)}
+    """Return the names of the parameters and buffers of a model's head, and of what shares them with it."""
+    head = head_of(model)
+    if head is None:
+        return set()
+    own = {*map(id, head.parameters()), *map(id, head.buffers())}
+    tensors = (*model.named_parameters(remove_duplicate=False), *model.named_buffers(remove_duplicate=False))
+    return {name for name, tensor in tensors if id(tensor) in own}

@@ -26,7 +26,7 @@ class InitFrom:
 
     Args:
         init_from: a run folder, whose best checkpoint it is, or a checkpoint file; null draws all weights. Paths are
-            relative to the current folder.
+            relative to the current folder. Preprocessing is fitted on the new train rows all the same.
     """
 
     MEMBER_VALUES: ClassVar[tuple[str, ...]] = ("init_from",)

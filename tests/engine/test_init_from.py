@@ -6,17 +6,21 @@ from dataclasses import replace
 import pytest
 import torch
 from member_runs import DIGITS, assert_equals_solo, left_by, one, trained
+from part_files import saved
 from small_runs import InMemory, equal_tensors, interrupted_after
+from torch import nn
 from torch.nn.utils import parametrizations
 
 from dlx.cli.main import main
 from dlx.core.errors import ArtefactError, ConfigError, InterruptedRunError
 from dlx.core.types import PADDING, Arrays, TaskSpec
-from dlx.engine.head import head_name
+from dlx.engine.build import build_model
+from dlx.engine.head import head_of, head_tensors
 from dlx.engine.start import start
 from dlx.engine.state import section
 from dlx.record import layout
 from dlx.record.checkpoint import load
+from dlx.sweep.groups import make_groups
 
 FIRST, LAST = "dataset.classes=[0,1,2,3,4]", "dataset.classes=[5,6,7,8,9]"
 CNN = ("model=cnn", "model.width=4", "epochs=2")
@@ -167,6 +171,23 @@ def test_init_from_refuses_embeddings_of_another_vocabulary(tmp_path):
 
 @pytest.mark.parametrize(("model", "expected"), [("mlp", "layers.3"), ("cnn", "head"), ("linear", "head")])
 def test_head_is_the_module_of_that_name_or_the_last_linear_layer(model, expected):
-    built = start([one(f"model={model}", *(["model.width=4"] if model != "linear" else []))], "", [None], fused=False)
-    assert head_name(built.group.model) == expected
-    assert DIGITS.task.num_outputs == dict(built.group.model.named_parameters())[f"{expected}.weight"].shape[0]
+    made, _ = one(f"model={model}")
+    built = build_model(made, DIGITS.task)
+    assert head_tensors(built) == {f"{expected}.weight", f"{expected}.bias"}
+    assert head_of(built) is built.get_submodule(expected)
+
+
+def test_head_is_the_model_itself_or_nothing_and_shares_what_is_tied():
+    assert head_tensors(nn.Linear(2, 3)) == {"weight", "bias"}
+    assert head_of(nn.ReLU()) is None
+    assert head_tensors(nn.ReLU()) == set()
+    tied = nn.ModuleDict({"tokens": nn.Embedding(5, 2), "hidden": nn.Linear(2, 2), "out": nn.Linear(2, 5, bias=False)})
+    tied["out"].weight = tied["tokens"].weight
+    assert head_tensors(tied) == {"tokens.weight", "out.weight"}
+
+
+def test_init_from_lets_runs_with_other_sources_train_together_and_freeze_does_not(source):
+    runs = [saved(*CNN, f"model.init_from={path}", f"model.freeze={freeze}", f"seed={seed}")
+            for seed, (path, freeze) in enumerate([("null", "null"), (source, "null"), (source, "backbone"),
+                                                   ("null", "backbone")])]
+    assert make_groups(runs, 1, 64).groups == ((0, 1), (2, 3))
