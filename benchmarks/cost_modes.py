@@ -18,7 +18,7 @@ from timing import alternate, ratio
 
 from dlx.engine.fit import Fit, measure_epoch, train_epoch
 
-COMMON = ("dataset=mnist", "dataset.train_fraction=0.05", "split.val_fraction=0.02", "batch_size=128",
+COMMON = ("dataset=mnist", "dataset.train_fraction=0.02", "split.val_fraction=0.02", "batch_size=128",
           "metric=[accuracy]", "device=cpu", "device.threads=1")
 MODELS = {
     "cnn, width 32": ("model=cnn", "model.width=32"),

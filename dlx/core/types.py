@@ -294,8 +294,8 @@ class ScalesTarget(Protocol):
 class ModelPart(Protocol):
     """Makes a model that fits the data.
 
-    Whatever its constructor has of the arguments layout, kind and vocabulary_size it is given, too; tokens are given to
-    those that take vocabulary_size, sequences to those that take kind.
+    Whatever its constructor has of the arguments layout, kind, vocabulary_size and next_token it is given, too; tokens
+    are given to those that take vocabulary_size, sequences to those that take kind.
     """
 
     def __call__(self, *, input_shape: tuple[int, ...], num_outputs: int) -> nn.Module:
@@ -474,11 +474,11 @@ class Averages(Protocol):
 
     restarts_statistics: ClassVar[bool]
 
-    def share(self, step: int, steps_per_epoch: int) -> float | Tensor | None:
-        """Return the share, or each member's [R], that the weights after a step, counted from 0, have in the average.
+    def share(self, step: int, steps_per_epoch: int, num_steps: int) -> float | Tensor | None:
+        """Return the share, or each member's [R], that the weights after a step have in the average.
 
-        Until something is averaged it is 1. None: the average stays what it is. The last step of an epoch, after which
-        the average is measured, has a share.
+        Steps are counted from 0, num_steps are those of all epochs. A share of 1 begins anew. None: the average stays
+        what it is; the last step of an epoch, after which it is measured, has a share.
         """
 
 

@@ -8,6 +8,7 @@ from typing import Any, TypeVar, get_args, get_type_hints
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
 
 from dlx.core.device import Placement
 from dlx.core.errors import ConfigError
@@ -90,15 +91,16 @@ def made_for(model: ModelPart, spec: TaskSpec) -> nn.Module:
     if (columns := category_columns(spec)).size:
         raise ConfigError(f"a model takes numbers and column {spec.columns[columns[0]].name} holds categories: add "
                           f"one_hot or ordinal to preprocessing")
-    more = {"layout": spec.layout, "kind": spec.kind, "vocabulary_size": spec.vocabulary_size}
+    more = {"layout": spec.layout, "kind": spec.kind, "vocabulary_size": spec.vocabulary_size,
+            "next_token": spec.next_token}
     # An argument of the same name that the user has set is the user's.
     taken = inspect.signature(model).parameters.keys() - getattr(model, "keywords", {}).keys()
     if spec.layout == "tokens" and "vocabulary_size" not in taken:
-        raise ConfigError(f"model={_name(model)} takes numbers, not tokens: use model=bag, model=window or, of "
-                          f"texts, preprocessing=[tfidf]")
+        raise ConfigError(f"model={_name(model)} takes numbers, not tokens: use model=bag, model=window, "
+                          f"model=lstm, model=transformer or, of texts, preprocessing=[tfidf]")
     if spec.kind in PER_POSITION and "kind" not in taken:
         raise ConfigError(f"model={_name(model)} gives one answer for a whole input, and here every position "
-                          f"wants one: use model=window")
+                          f"wants one: use model=lstm or model=transformer")
     return model(input_shape=spec.input_shape, num_outputs=spec.num_outputs,
                  **{name: value for name, value in more.items() if name in taken})
 
@@ -132,7 +134,7 @@ def hooks(parts: Parts, kind: type[Hook]) -> list[tuple[str, Hook]]:
 def flops_per_step(model: nn.Module, spec: TaskSpec, batch_size: int) -> float:
     """Estimate the floating-point operations of a training step: three times the products of the forward pass.
 
-    A weight of a linear or convolutional layer is used once per position of the output: 2 operations each.
+    A weight of a linear, convolutional or recurrent layer is used once per position of the output: 2 operations each.
 
     Args:
         model: on the CPU; one example of zeros is passed through it.
@@ -143,8 +145,15 @@ def flops_per_step(model: nn.Module, spec: TaskSpec, batch_size: int) -> float:
         nonlocal operations
         operations += 2.0 * layer.weight.numel() * output.numel() / layer.weight.shape[0]
 
-    layers = [layer for layer in model.modules() if isinstance(layer, nn.Linear | nn.Conv1d | nn.Conv2d)]
-    handles = [layer.register_forward_hook(count) for layer in layers]
+    def count_recurrent(layer: nn.RNNBase, inputs: tuple[Tensor | PackedSequence, ...], _: object) -> None:
+        nonlocal operations
+        given = inputs[0].data
+        weights = sum(param.numel() for param in layer.parameters() if param.ndim > 1)
+        operations += 2.0 * weights * given.numel() / given.shape[-1]
+
+    handles = [layer.register_forward_hook(count_recurrent if isinstance(layer, nn.RNNBase) else count)
+               for layer in model.modules()
+               if isinstance(layer, nn.Linear | nn.Conv1d | nn.Conv2d | nn.RNNBase)]
     with eval_mode(model), torch.no_grad():
         model(input_of_zeros(spec))
     for handle in handles:
@@ -212,8 +221,9 @@ def task_problems(parts: Parts, spec: TaskSpec, broken: Collection[str] = (), se
     checks: list[tuple[set[str], Callable[[], list[str]]]] = [
         (set(), lambda: _kind_problems(parts, spec, broken)),
         ({"preprocessing"}, lambda: _scaled_problems(parts, spec)),
-        ({"preprocessing", "regularizer"}, lambda: _layout_problems(parts, seen)),
+        ({"preprocessing", "regularizer"}, lambda: _regularizer_problems(parts, seen)),
         ({"preprocessing", "model", "regularizer"}, lambda: _said(lambda: _check_model(parts, broken, seen))),
+        ({"preprocessing", "model", "regularizer", "device"}, lambda: _said(lambda: _check_channels_last(parts, seen))),
     ]
     return [problem for needed, check in checks if not needed & {*broken} for problem in check()]
 
@@ -238,14 +248,18 @@ def _check_model(parts: Parts, broken: Collection[str], seen: TaskSpec | None) -
         return
     model = meta_model(parts, spec)
     parts.freeze.epochs(model)
-    if parts.device.channels_last and not any(isinstance(layer, nn.Conv2d) for layer in model.modules()):
-        raise ConfigError(f"device.channels_last=true is for models with convolutions of images, and model="
-                          f"{_name(parts.model)} has none; leave it out")
     if "optimizer" not in broken:
         parts.param_groups.check(model, parts.optimizer)
     if parts.settings.batch_size == 1 and any(isinstance(layer, nn.BatchNorm1d) for layer in model.modules()):
         raise ConfigError("batch_size=1 cannot train with model.norm=batch: one example has no variance; use "
                           "batch_size=2 or more, or model.norm=layer")
+
+
+def _check_channels_last(parts: Parts, seen: TaskSpec | None) -> None:
+    spec = (seen or known_spec(parts)) if parts.device.channels_last else None
+    if spec is not None and not any(isinstance(layer, nn.Conv2d) for layer in meta_model(parts, spec).modules()):
+        raise ConfigError(f"device.channels_last=true is for models with convolutions of images, and model="
+                          f"{_name(parts.model)} has none; leave it out")
 
 
 def _kind_problems(parts: Parts, spec: TaskSpec, broken: Collection[str]) -> list[str]:
@@ -267,7 +281,7 @@ def _of_kind(parts: Parts, kind: str) -> list[str]:
     return [f"metric={names[0]}" if len(names) == 1 else f"metric=[{','.join(names)}]"]
 
 
-def _layout_problems(parts: Parts, seen: TaskSpec | None) -> list[str]:
+def _regularizer_problems(parts: Parts, seen: TaskSpec | None) -> list[str]:
     try:
         spec = seen or known_spec(parts)
     except ConfigError:
@@ -275,10 +289,16 @@ def _layout_problems(parts: Parts, seen: TaskSpec | None) -> list[str]:
         return []
     if spec is None:
         return []
-    wanted = {name: getattr(part, "layouts", ()) for name, part in parts.regularizers.items()}
-    return [f"regularizer={name} is for {' and '.join(PLURALS[layout] for layout in layouts)}, and the model sees "
-            f"{PLURALS[spec.layout]}; leave it out"
-            for name, layouts in wanted.items() if layouts and spec.layout not in layouts]
+    problems = []
+    for name, part in parts.regularizers.items():
+        layouts, kinds = getattr(part, "layouts", (spec.layout,)), getattr(part, "kinds", (spec.kind,))
+        if spec.layout not in layouts:
+            problems.append(f"regularizer={name} is for {' and '.join(PLURALS[layout] for layout in layouts)}, and the "
+                            f"model sees {PLURALS[spec.layout]}; leave it out")
+        if spec.kind not in kinds:
+            problems.append(f"regularizer={name} is for {' and '.join(kinds)}, dataset={_name(parts.dataset)} is a "
+                            f"{spec.kind}; leave it out")
+    return problems
 
 
 def _scaled_problems(parts: Parts, spec: TaskSpec) -> list[str]:

@@ -169,7 +169,7 @@ def train_epoch(state: Fit, witness: Witness) -> None:
             witness.before_step(state, step)
             losses, norms = group.step(batch, step, lrs_at(step))
             if group.average is not None:
-                group.average.update(step, state.steps_per_epoch)
+                group.average.update(step, state.steps_per_epoch, state.steps_per_epoch * state.epochs)
             position.losses.append(losses)
             position.norms.append(norms)
             position.step_in_epoch += 1

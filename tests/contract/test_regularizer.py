@@ -2,12 +2,13 @@
 
 import itertools
 import math
+import signal
 from dataclasses import dataclass, field, replace
 
 import pytest
 import torch
 from part_files import choice, code_and_arguments, make, option_names, parts, saved
-from small_runs import best, digits, equal_tensors, first_batch, interrupted_after, metrics, session, train
+from small_runs import best, digits, equal_tensors, first_batch, metrics, session, train
 
 from dlx.core.draws import Draws
 from dlx.core.errors import InterruptedRunError
@@ -29,6 +30,7 @@ from dlx.core.types import (
     Penalty,
 )
 from dlx.engine.build import meta_model
+from dlx.engine.signals import StopRequest
 from dlx.record.checkpoint import load
 
 NAMES = option_names("regularizer")
@@ -56,6 +58,20 @@ class Watch:
 
     def on_batch(self, batch, generator):
         self.ids.append(batch.ids.tolist())
+        return batch
+
+
+@dataclass
+class StopAtStep:
+    """A regularizer that changes nothing; at the n-th step a signal arrives."""
+
+    stop: StopRequest
+    steps: int
+
+    def on_batch(self, batch, generator):
+        self.steps -= 1
+        if self.steps == 0:
+            self.stop.receive(signal.SIGINT, None)
         return batch
 
 
@@ -111,7 +127,8 @@ def test_regularizer_trains_alike_whatever_the_global_state(option, tmp_path):
 def test_regularizer_goes_on_after_an_interruption_bit_for_bit(option, tmp_path):
     made = small_parts(option, overrides=("epochs=4", "optimizer=sgd"))
     whole = train(made, tmp_path / "whole")
-    interrupted, stop = interrupted_after(made, 7)
+    stop = StopRequest()
+    interrupted = replace(made, regularizers={**made.regularizers, "stop": StopAtStep(stop, 7)})
     with pytest.raises(InterruptedRunError):
         train(interrupted, tmp_path / "parts", stop=stop)
     assert len(metrics(tmp_path / "parts")) < len(metrics(whole))
