@@ -15,7 +15,7 @@ from dlx.config.compose import MISSING, compose
 from dlx.config.options import LIST_GROUPS, read_option
 from dlx.config.saved import PART, to_saved
 from dlx.core.model_keys import divide_model
-from dlx.core.train_keys import divide_dataset
+from dlx.core.train_keys import divide_dataset, divide_optimizer
 from dlx.engine.parts import Parts
 
 CONF = Path(__file__).resolve().parent.parent / "conf"
@@ -60,7 +60,7 @@ def code_and_arguments(group: str, option: str) -> tuple[Callable[..., Any], dic
     """Return the code of an option and the arguments that its YAML gives: of a dataset or model its own alone."""
     values = saved(choice(group, option))[group]
     values = values[option] if group in LIST_GROUPS else values
-    divide = {"dataset": divide_dataset, "model": divide_model}.get(group)
+    divide = {"dataset": divide_dataset, "model": divide_model, "optimizer": divide_optimizer}.get(group)
     values = values if divide is None else divide(values)[1]
     return lookup(group, values.pop(PART), ()), values
 

@@ -1,4 +1,4 @@
-"""The keys of any model beside its own: factors of its sizes."""
+"""The keys of any model beside its own: factors of its sizes, saved weights, what of it is not trained."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from dlx.core.ranges import Range
 
 Factor = Annotated[float, Range("(0, 65536]")]
 # With the value at which each changes nothing; a run that was saved without one had that.
-INERT: dict[str, Any] = {"width_multiplier": 1.0, "depth_multiplier": 1.0}
+SIZES: dict[str, Any] = {"width_multiplier": 1.0, "depth_multiplier": 1.0}
+INERT: dict[str, Any] = {**SIZES, "init_from": None, "freeze": None}
 
 
 def divide_model(values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -8,15 +8,27 @@ from typing import Any, TypeVar, get_args, get_type_hints
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
 
 from dlx.core.device import Placement
 from dlx.core.errors import ConfigError
 from dlx.core.features import PLURALS, category_columns
 from dlx.core.random import keyed_global
-from dlx.core.types import PER_POSITION, ChangesSpec, ModelPart, OnBatch, OnHistory, OnModel, ScalesTarget, TaskSpec
+from dlx.core.types import (
+    PER_POSITION,
+    ChangesSpec,
+    Loss,
+    ModelPart,
+    OnHistory,
+    OnLoss,
+    OnModel,
+    ScalesTarget,
+    TaskSpec,
+)
 from dlx.engine import history
-from dlx.engine.evaluate import eval_mode
+from dlx.engine.modes import eval_mode
 from dlx.engine.parts import Parts
+from dlx.engine.source import Source
 
 Hook = TypeVar("Hook")
 # Layouts that are of any length, with the preprocessing that makes something else of them.
@@ -30,26 +42,41 @@ def known_spec(parts: Parts) -> TaskSpec | None:
     Raises:
         ConfigError: a preprocessing that is for another layout.
     """
-    spec = parts.dataset.spec()
+    spec = parts.given()
     for part in parts.preprocessing.values():
         if spec is not None and isinstance(part, ChangesSpec):
             spec = part.spec_after(spec, None)
     return spec
 
 
-def build_model(parts: Parts, spec: TaskSpec) -> nn.Module:
+def build_model(parts: Parts, spec: TaskSpec, source: Source | None = None) -> nn.Module:
     """Make the model with its initial weights, as regularizers want it.
 
     The weights are drawn in float32 on the CPU whatever the device, so that they are the same bits everywhere.
+
+    Args:
+        source: saved weights that it takes; a run that goes on from a checkpoint needs none.
     """
     with keyed_global(parts.settings.seed, "init"):
-        return on_model(parts, made_for(parts.model, spec))
+        return _initialized(parts, spec, source)
 
 
-def meta_model(parts: Parts, spec: TaskSpec) -> nn.Module:
+def meta_model(parts: Parts, spec: TaskSpec, source: Source | None = None) -> nn.Module:
     """Make the model without memory and without draws: to count, and to check that the parts fit together."""
     with torch.device("meta"), torch.random.fork_rng(devices=[]):
-        return on_model(parts, made_for(parts.model, spec))
+        return _initialized(parts, spec, source)
+
+
+def _initialized(parts: Parts, spec: TaskSpec, source: Source | None) -> nn.Module:
+    model = made_for(parts.model, spec)
+    # A regularizer may rename parameters: saved weights are of the model before it or, if the run had it, after it.
+    early = source is not None and source.has_names_of(model)
+    if source is not None and early:
+        source.give(model, spec)
+    model = on_model(parts, model)
+    if source is not None and not early:
+        source.give(model, spec)
+    return model
 
 
 def made_for(model: ModelPart, spec: TaskSpec) -> nn.Module:
@@ -64,15 +91,16 @@ def made_for(model: ModelPart, spec: TaskSpec) -> nn.Module:
     if (columns := category_columns(spec)).size:
         raise ConfigError(f"a model takes numbers and column {spec.columns[columns[0]].name} holds categories: add "
                           f"one_hot or ordinal to preprocessing")
-    more = {"layout": spec.layout, "kind": spec.kind, "vocabulary_size": spec.vocabulary_size}
+    more = {"layout": spec.layout, "kind": spec.kind, "vocabulary_size": spec.vocabulary_size,
+            "next_token": spec.next_token}
     # An argument of the same name that the user has set is the user's.
     taken = inspect.signature(model).parameters.keys() - getattr(model, "keywords", {}).keys()
     if spec.layout == "tokens" and "vocabulary_size" not in taken:
-        raise ConfigError(f"model={_name(model)} takes numbers, not tokens: use model=bag, model=window or, of "
-                          f"texts, preprocessing=[tfidf]")
+        raise ConfigError(f"model={_name(model)} takes numbers, not tokens: use model=bag, model=window, "
+                          f"model=lstm, model=transformer or, of texts, preprocessing=[tfidf]")
     if spec.kind in PER_POSITION and "kind" not in taken:
         raise ConfigError(f"model={_name(model)} gives one answer for a whole input, and here every position "
-                          f"wants one: use model=window")
+                          f"wants one: use model=lstm or model=transformer")
     return model(input_shape=spec.input_shape, num_outputs=spec.num_outputs,
                  **{name: value for name, value in more.items() if name in taken})
 
@@ -90,6 +118,14 @@ def on_model(parts: Parts, model: nn.Module) -> nn.Module:
     return model
 
 
+def minimised(parts: Parts) -> Loss:
+    """Return the loss of training, as regularizers want it."""
+    loss = parts.loss
+    for _, hook in hooks(parts, OnLoss):
+        loss = hook.on_loss(loss)
+    return loss
+
+
 def hooks(parts: Parts, kind: type[Hook]) -> list[tuple[str, Hook]]:
     """Return the regularizers that have a hook, by name."""
     return [(name, part) for name, part in parts.regularizers.items() if isinstance(part, kind)]
@@ -98,7 +134,7 @@ def hooks(parts: Parts, kind: type[Hook]) -> list[tuple[str, Hook]]:
 def flops_per_step(model: nn.Module, spec: TaskSpec, batch_size: int) -> float:
     """Estimate the floating-point operations of a training step: three times the products of the forward pass.
 
-    A weight of a linear or convolutional layer is used once per position of the output: 2 operations each.
+    A weight of a linear, convolutional or recurrent layer is used once per position of the output: 2 operations each.
 
     Args:
         model: on the CPU; one example of zeros is passed through it.
@@ -109,8 +145,15 @@ def flops_per_step(model: nn.Module, spec: TaskSpec, batch_size: int) -> float:
         nonlocal operations
         operations += 2.0 * layer.weight.numel() * output.numel() / layer.weight.shape[0]
 
-    layers = [layer for layer in model.modules() if isinstance(layer, nn.Linear | nn.Conv1d | nn.Conv2d)]
-    handles = [layer.register_forward_hook(count) for layer in layers]
+    def count_recurrent(layer: nn.RNNBase, inputs: tuple[Tensor | PackedSequence, ...], _: object) -> None:
+        nonlocal operations
+        given = inputs[0].data
+        weights = sum(param.numel() for param in layer.parameters() if param.ndim > 1)
+        operations += 2.0 * weights * given.numel() / given.shape[-1]
+
+    handles = [layer.register_forward_hook(count_recurrent if isinstance(layer, nn.RNNBase) else count)
+               for layer in model.modules()
+               if isinstance(layer, nn.Linear | nn.Conv1d | nn.Conv2d | nn.RNNBase)]
     with eval_mode(model), torch.no_grad():
         model(input_of_zeros(spec))
     for handle in handles:
@@ -118,16 +161,27 @@ def flops_per_step(model: nn.Module, spec: TaskSpec, batch_size: int) -> float:
     return 3.0 * operations * batch_size
 
 
-def place_model(parts: Parts, spec: TaskSpec, threads: int | None = None) -> tuple[nn.Module, Placement]:
+def place_model(parts: Parts, spec: TaskSpec, threads: int | None = None, source: Source | None = None
+                ) -> tuple[nn.Module, Placement]:
     """Make the model and put it where it will compute.
 
     Args:
         threads: what was decided for the same run before, if it was.
+        source: saved weights that it takes.
     """
-    model = build_model(parts, spec)
+    model = build_model(parts, spec, source)
     placement = parts.device.place(flops_per_step(model, spec, parts.settings.batch_size), threads)
     placement.enter()
+    if placement.channels_last:
+        model.register_forward_pre_hook(_channels_last)
     return model.to(placement.device, placement.dtype), placement
+
+
+def _channels_last(_: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    # Convolutions compute in the layout of their inputs and pass it on; weights lie as the optimizer has them.
+    # Of one channel both layouts are the same numbers, and only strides that are made anew tell them apart.
+    return tuple(torch.empty_like(tensor, memory_format=torch.channels_last).copy_(tensor) if tensor.ndim == 4
+                 else tensor for tensor in inputs)
 
 
 def part_problems(parts: Parts, broken: Collection[str] = ()) -> list[str]:
@@ -141,11 +195,18 @@ def part_problems(parts: Parts, broken: Collection[str] = ()) -> list[str]:
         ({"metric", "regularizer"}, lambda: [
             f"regularizer.early_stopping.monitor must be one of {', '.join(columns)}, got {column!r}"
             for _, rule in hooks(parts, OnHistory) for column in rule.columns() if column not in columns]),
+        (set(), lambda: _accumulation_problems(parts)),
         ({"metric"}, lambda: _said(lambda: history.selected_column(parts.settings.selection, columns))),
+        ({"loss", "regularizer"}, lambda: _said(lambda: minimised(parts))),
         ({"device"}, lambda: _said(parts.device.check)),
     ]
     problems = [problem for needed, check in checks if not needed & {*broken} for problem in check()]
-    spec = None if "dataset" in broken else parts.dataset.spec()
+    if "dataset" in broken:
+        return problems
+    try:
+        spec = parts.given()
+    except ConfigError as error:
+        return [*error.problems, *problems]
     return problems if spec is None else task_problems(parts, spec, broken) + problems
 
 
@@ -160,10 +221,17 @@ def task_problems(parts: Parts, spec: TaskSpec, broken: Collection[str] = (), se
     checks: list[tuple[set[str], Callable[[], list[str]]]] = [
         (set(), lambda: _kind_problems(parts, spec, broken)),
         ({"preprocessing"}, lambda: _scaled_problems(parts, spec)),
-        ({"preprocessing", "regularizer"}, lambda: _layout_problems(parts, seen)),
-        ({"preprocessing", "model", "regularizer"}, lambda: _said(lambda: _check_model(parts, seen))),
+        ({"preprocessing", "regularizer"}, lambda: _regularizer_problems(parts, seen)),
+        ({"preprocessing", "model", "regularizer"}, lambda: _said(lambda: _check_model(parts, broken, seen))),
+        ({"preprocessing", "model", "regularizer", "device"}, lambda: _said(lambda: _check_channels_last(parts, seen))),
     ]
     return [problem for needed, check in checks if not needed & {*broken} for problem in check()]
+
+
+def _accumulation_problems(parts: Parts) -> list[str]:
+    parts_of_batch, size = parts.settings.accumulation_steps, parts.settings.batch_size
+    return [] if parts_of_batch <= size else [
+        f"accumulation_steps must be at most batch_size={size}, got {parts_of_batch}: a part of a batch has an example"]
 
 
 def _said(check: Callable[[], object]) -> list[str]:
@@ -174,14 +242,24 @@ def _said(check: Callable[[], object]) -> list[str]:
     return []
 
 
-def _check_model(parts: Parts, seen: TaskSpec | None) -> None:
+def _check_model(parts: Parts, broken: Collection[str], seen: TaskSpec | None) -> None:
     spec = seen or known_spec(parts)
     if spec is None:
         return
     model = meta_model(parts, spec)
+    parts.freeze.epochs(model)
+    if "optimizer" not in broken:
+        parts.param_groups.check(model, parts.optimizer)
     if parts.settings.batch_size == 1 and any(isinstance(layer, nn.BatchNorm1d) for layer in model.modules()):
         raise ConfigError("batch_size=1 cannot train with model.norm=batch: one example has no variance; use "
                           "batch_size=2 or more, or model.norm=layer")
+
+
+def _check_channels_last(parts: Parts, seen: TaskSpec | None) -> None:
+    spec = (seen or known_spec(parts)) if parts.device.channels_last else None
+    if spec is not None and not any(isinstance(layer, nn.Conv2d) for layer in meta_model(parts, spec).modules()):
+        raise ConfigError(f"device.channels_last=true is for models with convolutions of images, and model="
+                          f"{_name(parts.model)} has none; leave it out")
 
 
 def _kind_problems(parts: Parts, spec: TaskSpec, broken: Collection[str]) -> list[str]:
@@ -203,7 +281,7 @@ def _of_kind(parts: Parts, kind: str) -> list[str]:
     return [f"metric={names[0]}" if len(names) == 1 else f"metric=[{','.join(names)}]"]
 
 
-def _layout_problems(parts: Parts, seen: TaskSpec | None) -> list[str]:
+def _regularizer_problems(parts: Parts, seen: TaskSpec | None) -> list[str]:
     try:
         spec = seen or known_spec(parts)
     except ConfigError:
@@ -211,10 +289,16 @@ def _layout_problems(parts: Parts, seen: TaskSpec | None) -> list[str]:
         return []
     if spec is None:
         return []
-    wanted = {name: getattr(part, "layouts", ()) for name, part in hooks(parts, OnBatch)}
-    return [f"regularizer={name} is for {' and '.join(PLURALS[layout] for layout in layouts)}, and the model sees "
-            f"{PLURALS[spec.layout]}; leave it out"
-            for name, layouts in wanted.items() if layouts and spec.layout not in layouts]
+    problems = []
+    for name, part in parts.regularizers.items():
+        layouts, kinds = getattr(part, "layouts", (spec.layout,)), getattr(part, "kinds", (spec.kind,))
+        if spec.layout not in layouts:
+            problems.append(f"regularizer={name} is for {' and '.join(PLURALS[layout] for layout in layouts)}, and the "
+                            f"model sees {PLURALS[spec.layout]}; leave it out")
+        if spec.kind not in kinds:
+            problems.append(f"regularizer={name} is for {' and '.join(kinds)}, dataset={_name(parts.dataset)} is a "
+                            f"{spec.kind}; leave it out")
+    return problems
 
 
 def _scaled_problems(parts: Parts, spec: TaskSpec) -> list[str]:

@@ -6,6 +6,7 @@ import functools
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Protocol
@@ -17,11 +18,13 @@ from dlx.core.errors import DivergedError
 from dlx.core.random import torch_generator
 from dlx.core.types import Batch
 from dlx.engine import history
-from dlx.engine.evaluate import dead_units, eval_mode, measure
+from dlx.engine.evaluate import dead_units, measure
 from dlx.engine.feed import Feed
 from dlx.engine.flat import Flat
+from dlx.engine.freeze import held
 from dlx.engine.group import Group, Member, moved, without
 from dlx.engine.history import Gradients, Row
+from dlx.engine.modes import eval_mode
 from dlx.engine.state import Position
 from dlx.engine.stored import Stored, read_ahead
 
@@ -110,16 +113,29 @@ def fit(state: Fit, witness: Witness, until: int) -> None:
         started = time.perf_counter()
         train_epoch(state, witness)
         trained = time.perf_counter()
-        outcomes = measure_epoch(state)
+        with measured_weights(state):
+            outcomes = measure_epoch(state)
+            for number, outcome in enumerate(outcomes):
+                if not isinstance(outcome, DivergedError):
+                    keep_best(state.group, number, outcome)
         share = len(outcomes)
         train_seconds, measure_seconds = (trained - started) / share, (time.perf_counter() - trained) / share
         endings: list[str | DivergedError | None] = []
-        for number, (member, outcome) in enumerate(zip(state.group.members, outcomes, strict=True)):
+        for member, outcome in zip(state.group.members, outcomes, strict=True):
             if not isinstance(outcome, DivergedError):
-                keep_best(state.group, number, outcome)
                 witness.after_epoch(member, outcome, train_seconds, measure_seconds)
             endings.append(outcome if isinstance(outcome, DivergedError) else stop_reason(member, state.epochs))
         dismiss(state, witness, endings)
+
+
+def measured_weights(state: Fit) -> AbstractContextManager[None]:
+    """Return a block in which the model has the weights to measure and keep: the average, where there is one."""
+    group = state.group
+    if group.average is None:
+        return nullcontext()
+    seeds = [member.parts.settings.seed for member in group.members]
+    return group.average.in_place(batches(group.feeds["train"], state.bounds, seeds, state.epoch, 0),
+                                  group.placement.ranks)
 
 
 def stop_reason(member: Member, epochs: int) -> str | None:
@@ -147,13 +163,16 @@ def train_epoch(state: Fit, witness: Witness) -> None:
     seeds = [member.parts.settings.seed for member in group.members]
     lrs_at = state.lrs_at()
     first = state.epoch * state.steps_per_epoch
-    for batch in batches(group.feeds["train"], state.bounds, seeds, state.epoch, position.step_in_epoch):
-        step = first + position.step_in_epoch
-        witness.before_step(state, step)
-        losses, norms = group.step(batch, step, lrs_at(step))
-        position.losses.append(losses)
-        position.norms.append(norms)
-        position.step_in_epoch += 1
+    with held(group.model, group.flat, group.optimization.optimizer, state.epoch):
+        for batch in batches(group.feeds["train"], state.bounds, seeds, state.epoch, position.step_in_epoch):
+            step = first + position.step_in_epoch
+            witness.before_step(state, step)
+            losses, norms = group.step(batch, step, lrs_at(step))
+            if group.average is not None:
+                group.average.update(step, state.steps_per_epoch, state.steps_per_epoch * state.epochs)
+            position.losses.append(losses)
+            position.norms.append(norms)
+            position.step_in_epoch += 1
 
 
 def batches(split: Feed, bounds: Sequence[int], seeds: Sequence[int], epoch: int, start: int) -> Iterator[Batch]:
@@ -179,7 +198,7 @@ def batches(split: Feed, bounds: Sequence[int], seeds: Sequence[int], epoch: int
 
     with read_ahead(isinstance(split.inputs, Stored)) as results:
         for many in results(functools.partial(gather, low) for low in range(start, len(bounds) - 1, per_gather)):
-            yield from (Batch(*values) for values in many)
+            yield from (Batch(inputs, targets, ids) for inputs, targets, ids in many)
 
 
 def measure_epoch(state: Fit) -> list[Row | DivergedError]:
@@ -199,11 +218,11 @@ def measure_epoch(state: Fit) -> list[Row | DivergedError]:
     bad_steps = non_finite_steps(losses)
     train_losses = ((losses * sizes).sum(dim=1) / sizes.sum()).tolist()
     mean_norms, largest_norms = norms.mean(dim=1).tolist(), norms.amax(dim=1).tolist()
-    ratios, weight_norms = gradient_ratios(group.flat), torch.linalg.vector_norm(group.flat.values, dim=1).tolist()
+    ratios, weight_norms = gradient_ratios(group.flat, state.epoch), group.flat.weight_norms().tolist()
     dead_fractions = dead[0].tolist() if dead else [None] * len(group.members)
     outcomes: list[Row | DivergedError] = []
     for number in range(len(group.members)):
-        own_lr = group.optimization.group_of(number)
+        own_lr = group.optimization.setting_of(number)
         bad = bad_steps[number]
         if bad is None and not all(math.isfinite(measured[number]["loss"]) for measured in (train_eval, val)):
             bad = steps - 1
@@ -239,13 +258,15 @@ def keep_best(group: Group, number: int, row: Row) -> None:
         progress.best = group.weights(number)
 
 
-def gradient_ratios(flat: Flat) -> list[float | None]:
+def gradient_ratios(flat: Flat, epoch: int) -> list[float | None]:
     """Return each member's gradient norm of the first weight over that of the last, of the last step; None for one.
 
-    Far below 1 the gradient vanishes on its way down (Glorot and Bengio 2010).
+    Weights that are frozen in the epoch do not count. Far below 1 the gradient vanishes on its way down (Glorot and
+    Bengio 2010).
     """
-    grads = [param.grad for param in flat.params if param.ndim > 2 and param.grad is not None]
+    grads = [param.grad for param, kind in zip(flat.params, flat.kinds, strict=True)
+             if param.ndim > 2 and param.grad is not None and kind.frozen_epochs <= epoch]
     if len(grads) < 2:
-        return [None] * len(flat.values)
+        return [None] * len(flat.params[0])
     first, last = (torch.linalg.vector_norm(grad.flatten(1), dim=1).tolist() for grad in (grads[0], grads[-1]))
     return [one / other if other > 0 else None for one, other in zip(first, last, strict=True)]

@@ -6,7 +6,7 @@ from part_files import code_and_arguments, option_names, saved
 from dlx.config.build import build
 from dlx.config.saved import config_hash
 from dlx.core.errors import ConfigError
-from dlx.core.model_keys import INERT, ModelKeys, divide_model
+from dlx.core.model_keys import INERT, SIZES, ModelKeys, divide_model
 
 
 def built(*overrides):
@@ -32,7 +32,7 @@ def test_multipliers_reach_the_model_and_the_saved_configuration_keeps_what_was_
 @pytest.mark.parametrize("option", option_names("model"))
 def test_multiplier_scales_every_model_that_has_the_size_and_is_an_error_on_the_others(option, size):
     own = code_and_arguments("model", option)[1]
-    keys = ModelKeys(**{**INERT, f"{size}_multiplier": 2})
+    keys = ModelKeys(**{**SIZES, f"{size}_multiplier": 2})
     if size in own:
         assert keys.changed(option, own) == {**own, size: own[size] * 2}
         return

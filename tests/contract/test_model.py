@@ -18,7 +18,9 @@ from dlx.core.layers import Dropout
 from dlx.core.random import keyed_global
 from dlx.core.types import PADDING, Arrays, Batch, TaskSpec
 from dlx.engine.build import build_model, flops_per_step, made_for, meta_model
-from dlx.engine.evaluate import dead_units, eval_mode
+from dlx.engine.evaluate import dead_units
+from dlx.engine.head import head_tensors
+from dlx.engine.modes import eval_mode
 from dlx.engine.step import bind_noise, dropout_rates
 from dlx.record.checkpoint import Checkpoint, decode, encode
 
@@ -129,6 +131,16 @@ def test_model_on_the_meta_device_allocates_nothing_and_has_the_same_shapes(opti
     assert {name: (tensor.shape, tensor.dtype) for name, tensor in meta.state_dict().items()} == {
         name: (tensor.shape, tensor.dtype) for name, tensor in real.state_dict().items()}
     assert meta(inputs(spec).to("meta")).shape == shape_of(spec)
+
+
+@every_spec
+def test_model_head_gives_the_outputs_and_depends_on_their_number_alone(option, spec):
+    made = parts_with(option, spec)
+    few, many = (meta_model(made, replace(spec, num_outputs=count)) for count in (2, 7))
+    shapes = [{name: tensor.shape for name, tensor in model.state_dict().items()} for model in (few, many)]
+    assert {name for name, shape in shapes[0].items() if shapes[1][name] != shape} <= head_tensors(few)
+    assert {shapes[0][name][0] for name in head_tensors(few)} == {2}
+    assert shapes[0].keys() - head_tensors(few) or option == "linear"
 
 
 @every_spec
