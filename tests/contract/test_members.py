@@ -42,14 +42,16 @@ REGULARIZERS = option_names("regularizer")
 HAS_WIDTH = [model for model in MODELS if "width" in code_and_arguments("model", model)[1]]
 HAS_NORM = [model for model in MODELS if {"norm", "depth"} <= code_and_arguments("model", model)[1].keys()]
 # Rounding grows with every step, and faster the deeper the model.
-EPOCHS = {"resnet": 2, "resnet9": 1}
+EPOCHS = {"resnet": 2, "resnet9": 1, "torchvision": 1}
+# Of models whose size is no width, one that is small.
+SMALL = {"torchvision": ("model.architecture=shufflenet_v2_x0_5",)}
 # Models that take tokens alone.
 OF_TOKENS = [model for model in MODELS
              if "vocabulary_size" in signature(code_and_arguments("model", model)[0]).parameters]
 
 
 def steps(model):
-    return STEPS if model in HAS_WIDTH else STEPS[:2]
+    return STEPS if model in HAS_WIDTH else (*STEPS[:2], *SMALL.get(model, ()))
 
 
 def texts(num_rows=140):
@@ -94,11 +96,12 @@ def of_values(model, described):
 
 # To optimizers parameters are rows, whatever the model; muon alone knows their shapes.
 OPTIMIZED = [(model, optimizer) for model in MODELS for optimizer in OPTIMIZERS
-             if model == "mlp" or optimizer in ("sgd", "adam", "adamw")]
+             if model == "mlp" or optimizer in ("sgd", "adam", "adamw")[:1 if model in SMALL else 3]]
 # Each regularizer with every model, all of them together with every optimizer, too.
 TOGETHER = [(model, optimizer, names) for model, optimizer in OPTIMIZED for names in ((), suited(model, REGULARIZERS))]
 TOGETHER += [(model, "muon", ()) for model in MODELS if model != "mlp"]
-TOGETHER += [(model, "adam", (name,)) for model in MODELS for name in suited(model, REGULARIZERS)]
+TOGETHER += [(model, "adam", (name,)) for model in MODELS if model not in SMALL
+             for name in suited(model, REGULARIZERS)]
 
 
 @pytest.mark.parametrize(("model", "optimizer", "regularizers"), TOGETHER,
@@ -173,7 +176,7 @@ def test_member_whose_dropout_is_off_is_beside_those_whose_is_on():
 @pytest.mark.parametrize("model", MODELS)
 def test_members_begin_at_the_weights_of_the_runs_alone_bit_for_bit(model):
     data, dataset = of_kind(model)
-    runs = several(4, *dataset, f"model={model}", "device.precision=float32", data=data)
+    runs = several(4, *dataset, *steps(model), f"model={model}", "device.precision=float32", data=data)
     together = start(runs, "", [None] * 4, fused=True).group
     for number, described in enumerate(runs):
         alone = start([described], "", [None], fused=False).group
