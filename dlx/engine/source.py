@@ -78,7 +78,8 @@ class Source:
 
     def has_names_of(self, model: nn.Module) -> bool:
         """Say whether a model has just these parameters and buffers, of whatever shapes."""
-        own, held = ({name for name in names if not name.endswith(COUNT)} for names in (model.state_dict(), self.weights))
+        own, held = ({name for name in weights if not name.endswith(COUNT)}
+                     for weights in (model.state_dict(), self.weights))
         return own == held
 
     def give(self, model: nn.Module, spec: TaskSpec) -> None:
