@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from dlx.core.schedule import Schedule
-from dlx.core.types import OptimizerPart
+from dlx.core.types import ChangesWithHistory, FollowsHistory, History, OptimizerPart
 from dlx.engine.flat import Block, Flat
 
 
@@ -28,19 +28,30 @@ class Setting(NamedTuple):
 class Optimization(NamedTuple):
     """An optimizer over the rows of the parameters, block by block.
 
-    rows: first and past-the-last member of each setting; schedules, base_lrs: of each setting. A parameter group knows
-    its `setting` by number, its `block` and its `lr_multiplier`.
+    rows, base_lrs: first and past-the-last member, and learning rate, of each setting. A parameter group knows its
+    `setting` by number, its `block` and its `lr_multiplier`.
     """
 
     optimizer: torch.optim.Optimizer
+    settings: Sequence[Setting]
     rows: Sequence[tuple[int, int]]
-    schedules: Sequence[Schedule]
     base_lrs: Sequence[float]
 
-    def lrs_at(self, steps_per_epoch: int, num_steps: int) -> Callable[[int], list[float]]:
-        """Return the function from a step to the learning rate of each setting."""
-        pairs = list(zip(self.base_lrs, self.schedules, strict=True))
+    def lrs_at(self, steps_per_epoch: int, num_steps: int, histories: Sequence[History]
+               ) -> Callable[[int], list[float]]:
+        """Return the function from a step of an epoch to the learning rate of each setting.
+
+        Args:
+            histories: of the members, before the epoch.
+        """
+        pairs = [(self._values(number, histories)["lr"], _schedule(setting, histories[self.rows[number][0]]))
+                 for number, setting in enumerate(self.settings)]
         return lambda step: [lr * schedule.factor(step, steps_per_epoch, num_steps) for lr, schedule in pairs]
+
+    def begin_epoch(self, histories: Sequence[History]) -> None:
+        """Give parameter groups the values that depend on the epochs so far."""
+        for group in self.optimizer.param_groups:
+            group.update(self._values(group["setting"], histories))
 
     def setting_of(self, member: int) -> int:
         """Return the number of a member's setting."""
@@ -68,6 +79,12 @@ class Optimization(NamedTuple):
                 if joined:
                     self.optimizer.state[window] = joined
 
+    def _values(self, setting: int, histories: Sequence[History]) -> dict[str, Any]:
+        optimizer = self.settings[setting].optimizer
+        if isinstance(optimizer, ChangesWithHistory):
+            return optimizer.values_after(histories[self.rows[setting][0]])
+        return {"lr": self.base_lrs[setting]}
+
     def _groups(self, setting: int) -> list[dict[str, Any]]:
         return [group for group in self.optimizer.param_groups if group["setting"] == setting]
 
@@ -79,14 +96,19 @@ def optimize(settings: Sequence[Setting], flat: Flat) -> Optimization:
     firsts = [settings[start] for start, _ in rows]
     made = [setting.optimizer([_group(block, number, place, rows[place]) for number, block in enumerate(flat.blocks)])
             for place, setting in enumerate(firsts)]
+    lrs = [own.param_groups[0]["lr"] for own in made]
     first, *others = made
     for other in others:
         for group in other.param_groups:
             first.add_param_group(dict(group))
         # What some optimizers make before their first step.
         first.state.update(other.state)
-    return Optimization(first, rows, [setting.schedule for setting in firsts],
-                        [setting.optimizer.lr for setting in firsts])
+    return Optimization(first, firsts, rows, lrs)
+
+
+def _schedule(setting: Setting, history: History) -> Schedule:
+    schedule = setting.schedule
+    return schedule.after(history) if isinstance(schedule, FollowsHistory) else schedule
 
 
 def _group(block: Block, number: int, setting: int, rows: tuple[int, int]) -> dict[str, Any]:

@@ -211,7 +211,7 @@ def test_optimizer_leaves_parameters_without_gradient_alone(option):
 def test_optimizer_goes_on_from_a_checkpoint_bit_for_bit(option, dtype):
     undisturbed, stopped, resumed = network(dtype), network(dtype), network(dtype)
     first, second, third = (engines(make("optimizer", option), model)[0] for model in (undisturbed, stopped, resumed))
-    lr_at = schedule(first.base_lrs[0])
+    lr_at = schedule(first.optimizer.param_groups[0]["lr"])
     expected = list(take(undisturbed, first.optimizer, range(NUM_STEPS), lr_at, set_to_none=False))
     list(take(stopped, second.optimizer, range(7), lr_at, set_to_none=False))
     made = training_checkpoint(stopped.state_dict(), second.state(0), Progress(), Position(), {}, {})
