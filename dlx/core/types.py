@@ -467,7 +467,8 @@ class OnModel(Protocol):
 class OnBatch(Protocol):
     """A regularizer that changes training batches. It is asked for each member by itself: R is 1.
 
-    Where it has an attribute `layouts`, a tuple of layouts, it is for these alone.
+    Where it has an attribute `layouts`, a tuple of layouts, it is for these alone; where `mixes` is true, it makes one
+    example of several.
     """
 
     def on_batch(self, batch: Batch, generator: torch.Generator) -> Batch:

@@ -21,11 +21,13 @@ from dlx.core.types import (
     ChangesWithHistory,
     ComparesExamples,
     FollowsHistory,
+    KnowsTrain,
     Loss,
     ModelPart,
     OnHistory,
     OnLoss,
     OnModel,
+    ReadsOutputs,
     ScalesTarget,
     SizesOutputs,
     TaskSpec,
@@ -212,6 +214,7 @@ def part_problems(parts: Parts, broken: Collection[str] = ()) -> list[str]:
         ({"loss", "regularizer"}, lambda: _said(lambda: minimised(parts))),
         ({"device"}, lambda: _said(parts.device.check)),
         ({"device", "loss"}, lambda: _comparison_problems(parts)),
+        ({"loss", "regularizer"}, lambda: _reading_problems(parts)),
     ]
     problems = [problem for needed, check in checks if not needed & {*broken} for problem in check()]
     if "dataset" in broken:
@@ -232,6 +235,17 @@ def _comparison_problems(parts: Parts) -> list[str]:
             for key, count in divided.items() if count > 1]
 
 
+def _reading_problems(parts: Parts) -> list[str]:
+    """Say which regularizers take outputs or targets for something that a loss does not."""
+    loss, compares = f"loss={_name(parts.loss)}", isinstance(parts.loss, ComparesExamples)
+    named = parts.regularizers.items()
+    found = [f"regularizer={name} reads outputs as logits, and those of {loss} are none; leave it out"
+             for name, part in named if getattr(part, "reads_logits", False)
+             and (compares or isinstance(parts.loss, ReadsOutputs))]
+    return found + [f"regularizer={name} mixes examples, and {loss} compares examples of one class each; leave it out"
+                    for name, part in named if getattr(part, "mixes", False) and compares]
+
+
 def task_problems(parts: Parts, spec: TaskSpec, broken: Collection[str] = (), seen: TaskSpec | None = None
                   ) -> list[str]:
     """Say which parts are not for a task.
@@ -244,6 +258,7 @@ def task_problems(parts: Parts, spec: TaskSpec, broken: Collection[str] = (), se
         (set(), lambda: _kind_problems(parts, spec, broken)),
         ({"preprocessing"}, lambda: _scaled_problems(parts, spec)),
         ({"preprocessing", "regularizer"}, lambda: _regularizer_problems(parts, seen)),
+        ({"preprocessing", "loss"}, lambda: _said(lambda: _check_loss(parts, seen))),
         ({"preprocessing", "model", "regularizer"}, lambda: _said(lambda: _check_model(parts, broken, seen))),
         ({"preprocessing", "model", "regularizer", "device"}, lambda: _said(lambda: _check_channels_last(parts, seen))),
     ]
@@ -272,6 +287,13 @@ def _said(check: Callable[[], object]) -> list[str]:
     except ConfigError as error:
         return list(error.problems)
     return []
+
+
+def _check_loss(parts: Parts, seen: TaskSpec | None) -> None:
+    """Raise ConfigError where a loss is not for so many classes."""
+    spec = seen or known_spec(parts)
+    if isinstance(parts.loss, KnowsTrain) and spec is not None and spec.kind in parts.loss.kinds:
+        parts.loss.knowing([torch.zeros(1, dtype=torch.int64)], spec)
 
 
 def _check_model(parts: Parts, broken: Collection[str], seen: TaskSpec | None) -> None:
