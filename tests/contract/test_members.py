@@ -15,6 +15,7 @@ from member_runs import (
     EVERY_VALUE,
     VALUES,
     as_regression,
+    as_typed,
     assert_close,
     assert_equals_solo,
     fitted,
@@ -155,11 +156,15 @@ def test_member_of_every_loss_equals_the_run_alone(option):
 THREES = digits(150).with_arrays(notes={"group": np.arange(150) // 3})
 
 
+# What matters after more epochs than two.
+LATER = [("adam_then_sgd", name) for name in ("sgd_lr", "momentum", "monitor", "patience", "min_delta")]
+
+
 @pytest.mark.parametrize(("group", "option", "key"), EVERY_VALUE)
 def test_member_has_its_own_value_of_everything_declared(group, option, key):
     common = [*(steps(option) if group == "model" else STEPS), "epochs=2", choice(group, option)]
     values = dict(varying(group, option))[key]
-    texts = [str(value).lower() if isinstance(value, bool) else str(value).replace(" ", "") for value in values]
+    texts = [as_typed(value) for value in values]
     # One seed: what differs between members is this value alone.
     data = THREES if group == "split" and option != "predefined" else DIGITS
     if group == "model":
@@ -172,7 +177,7 @@ def test_member_has_its_own_value_of_everything_declared(group, option, key):
     kept = assert_equals_solo(runs)
     rows = [own.rows for own in kept]
     assert rows[0] == rows[3]
-    if "early_stopping" not in key and not key.endswith(".eps"):
+    if "early_stopping" not in key and not key.endswith(".eps") and (option, key.split(".")[-1]) not in LATER:
         assert rows[0] != rows[1]
 
 
