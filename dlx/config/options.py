@@ -24,7 +24,7 @@ PRESETS = "experiment"
 # Values that come from the data; a configuration may not name them.
 RUNTIME: dict[str, frozenset[str]] = {"model": frozenset({"input_shape", "num_outputs"})}
 # Values of the same kind, for code that takes them.
-OFFERED: dict[str, frozenset[str]] = {"model": frozenset({"layout", "kind", "vocabulary_size"})}
+OFFERED: dict[str, frozenset[str]] = {"model": frozenset({"layout", "kind", "vocabulary_size", "next_token"})}
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 

@@ -265,8 +265,8 @@ class ScalesTarget(Protocol):
 class ModelPart(Protocol):
     """Makes a model that fits the data.
 
-    Whatever its constructor has of the arguments layout, kind and vocabulary_size it is given, too; tokens are given to
-    those that take vocabulary_size, sequences to those that take kind.
+    Whatever its constructor has of the arguments layout, kind, vocabulary_size and next_token it is given, too; tokens
+    are given to those that take vocabulary_size, sequences to those that take kind.
     """
 
     def __call__(self, *, input_shape: tuple[int, ...], num_outputs: int) -> nn.Module:

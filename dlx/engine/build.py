@@ -9,6 +9,7 @@ from typing import Any, TypeVar, get_args, get_type_hints
 import torch
 from torch import Tensor, nn
 
+from dlx.core.attention import SelfAttention
 from dlx.core.device import Placement
 from dlx.core.errors import ConfigError
 from dlx.core.features import PLURALS, category_columns
@@ -64,15 +65,16 @@ def made_for(model: ModelPart, spec: TaskSpec) -> nn.Module:
     if (columns := category_columns(spec)).size:
         raise ConfigError(f"a model takes numbers and column {spec.columns[columns[0]].name} holds categories: add "
                           f"one_hot or ordinal to preprocessing")
-    more = {"layout": spec.layout, "kind": spec.kind, "vocabulary_size": spec.vocabulary_size}
+    more = {"layout": spec.layout, "kind": spec.kind, "vocabulary_size": spec.vocabulary_size,
+            "next_token": spec.next_token}
     # An argument of the same name that the user has set is the user's.
     taken = inspect.signature(model).parameters.keys() - getattr(model, "keywords", {}).keys()
     if spec.layout == "tokens" and "vocabulary_size" not in taken:
-        raise ConfigError(f"model={_name(model)} takes numbers, not tokens: use model=bag, model=window or, of "
-                          f"texts, preprocessing=[tfidf]")
+        raise ConfigError(f"model={_name(model)} takes numbers, not tokens: use model=bag, model=window, "
+                          f"model=lstm, model=transformer or, of texts, preprocessing=[tfidf]")
     if spec.kind in PER_POSITION and "kind" not in taken:
         raise ConfigError(f"model={_name(model)} gives one answer for a whole input, and here every position "
-                          f"wants one: use model=window")
+                          f"wants one: use model=lstm or model=transformer")
     return model(input_shape=spec.input_shape, num_outputs=spec.num_outputs,
                  **{name: value for name, value in more.items() if name in taken})
 
@@ -98,7 +100,8 @@ def hooks(parts: Parts, kind: type[Hook]) -> list[tuple[str, Hook]]:
 def flops_per_step(model: nn.Module, spec: TaskSpec, batch_size: int) -> float:
     """Estimate the floating-point operations of a training step: three times the products of the forward pass.
 
-    A weight of a linear or convolutional layer is used once per position of the output: 2 operations each.
+    A weight of a linear or convolutional layer is used once per position of the output, and every feature of attention
+    twice per pair of positions: 2 operations each.
 
     Args:
         model: on the CPU; one example of zeros is passed through it.
@@ -109,8 +112,14 @@ def flops_per_step(model: nn.Module, spec: TaskSpec, batch_size: int) -> float:
         nonlocal operations
         operations += 2.0 * layer.weight.numel() * output.numel() / layer.weight.shape[0]
 
+    def count_pairs(_: nn.Module, __: object, output: Tensor) -> None:
+        nonlocal operations
+        operations += 4.0 * output.numel() * output.shape[1]
+
     layers = [layer for layer in model.modules() if isinstance(layer, nn.Linear | nn.Conv1d | nn.Conv2d)]
     handles = [layer.register_forward_hook(count) for layer in layers]
+    handles += [layer.register_forward_hook(count_pairs) for layer in model.modules()
+                if isinstance(layer, SelfAttention)]
     with eval_mode(model), torch.no_grad():
         model(input_of_zeros(spec))
     for handle in handles:

@@ -40,13 +40,15 @@ OPTIMIZERS = option_names("optimizer")
 REGULARIZERS = option_names("regularizer")
 HAS_WIDTH = [model for model in MODELS if model != "linear"]
 HAS_NORM = [model for model in MODELS if "norm" in code_and_arguments("model", model)[1]]
-# Models that take tokens alone.
+HAS_HEADS = [model for model in MODELS if "num_heads" in code_and_arguments("model", model)[1]]
+# Models that take tokens alone, or take them too.
 OF_TOKENS = [model for model in MODELS
              if "vocabulary_size" in signature(code_and_arguments("model", model)[0]).parameters]
 
 
 def steps(model):
-    return STEPS if model in HAS_WIDTH else STEPS[:2]
+    # The width of all heads of attention together is a multiple of their number.
+    return (*STEPS[:2], "model.width=8") if model in HAS_HEADS else STEPS if model in HAS_WIDTH else STEPS[:2]
 
 
 def texts(num_rows=140):
@@ -129,7 +131,7 @@ THREES = digits(150).with_arrays(notes={"group": np.arange(150) // 3})
 
 @pytest.mark.parametrize(("group", "option", "key"), EVERY_VALUE)
 def test_member_has_its_own_value_of_everything_declared(group, option, key):
-    common = [*STEPS, "epochs=2", choice(group, option)]
+    common = [*(steps(option) if group == "model" else STEPS), "epochs=2", choice(group, option)]
     values = dict(varying(group, option))[key]
     texts = [str(value).lower() if isinstance(value, bool) else str(value).replace(" ", "") for value in values]
     # One seed: what differs between members is this value alone.
@@ -284,7 +286,7 @@ def test_members_are_evaluated_with_their_own_values_of_the_loss():
 def test_member_values_are_arguments_and_attributes(group, option):
     keys = [key.rsplit(".", 1)[1] for key, _ in varying(group, option)]
     if group == "model":
-        assert set(keys) <= {"dropout_rate"}
+        assert set(keys) <= {"dropout_rate", "stochastic_depth_rate"}
         return
     made = make(group, option)
     assert all(hasattr(made, name) for name in keys)

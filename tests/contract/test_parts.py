@@ -23,7 +23,7 @@ OPTIONS = [(group, option) for group in PART_GROUPS for option in option_names(g
 INTERVAL = re.compile(r"in ([\[(][^,()\[\]]+, ?[^,()\[\]]+[\])])")
 EXAMPLE_RUNTIME = {"input_shape": (1, 28, 28), "num_outputs": 10}
 EXAMPLE_TOKENS = {"input_shape": (28,), "num_outputs": 10, "layout": "tokens", "kind": "classification",
-                  "vocabulary_size": 20}
+                  "vocabulary_size": 20, "next_token": False}
 
 every_part = pytest.mark.parametrize(("group", "option"), OPTIONS, ids=lambda value: value)
 
