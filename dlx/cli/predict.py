@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlx.cli.arguments import add_json, add_trust, command_parser
+from dlx.cli.generate import add_sampling, generated, refuse_sampling
 
 if TYPE_CHECKING:
     from dlx.engine.predict import Predictions
@@ -20,10 +21,12 @@ def parser() -> argparse.ArgumentParser:
         "predict", "Say what a saved model predicts for rows without targets: a table, images, recordings, texts.\n"
         "They are prepared with the statistics of the run's train rows.", overrides=False)
     result.add_argument("checkpoint", type=Path, help="a run folder or a checkpoint file")
-    result.add_argument("data", help="a file or folder of the form that the run was trained on")
+    result.add_argument("data", help="a file or folder of the form that the run was trained on; for a language model "
+                                     "the text to go on with, or a text file")
     result.add_argument("overrides", nargs="*", default=[], metavar="key=value",
                         help="checkpoint=last device=cpu data_dir=…")
     result.add_argument("--output", type=Path, metavar="FILE", help="write CSV there instead of to the terminal")
+    add_sampling(result)
     add_trust(result)
     add_json(result)
     return result
@@ -33,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
     """Load, prepare, predict, print."""
     from dlx.cli.evaluate import checkpoint_path, refuse_device
     from dlx.config.compose import compose
-    from dlx.engine.predict import predict_file
+    from dlx.engine.predict import predict_file, restore_spec
     from dlx.record import atomic
     from dlx.record import checkpoint as files
     from dlx.run import Surroundings, build_saved
@@ -44,8 +47,12 @@ def run(args: argparse.Namespace) -> int:
     parts = build_saved(checkpoint.state.get("config", {}), args.trust)
     surroundings = Surroundings.of({**config, "checkpoint_seconds": 0.0})
     device = {name: value for name, value in config["device"].items() if name != "_target_"}
-    found = predict_file(parts, checkpoint, args.data, surroundings.data_dir, device)
-    text = json.dumps(records(found)) + "\n" if args.json else table(found)
+    if restore_spec(checkpoint).next_token:
+        text = generated(args, parts, checkpoint, device)
+    else:
+        refuse_sampling(args)
+        found = predict_file(parts, checkpoint, args.data, surroundings.data_dir, device)
+        text = json.dumps(records(found)) + "\n" if args.json else table(found)
     if args.output is None:
         sys.stdout.write(text)
     else:
