@@ -48,11 +48,11 @@ def continued(parts: Parts, checkpoint: Checkpoint, device: Mapping[str, Any], p
         S texts, which begin with the prompt as it is.
 
     Raises:
-        ConfigError: the prompt has no token.
+        ConfigError: the prompt has no token, or no preprocessing of the run writes texts.
         ArtefactError: the checkpoint does not fit its configuration.
     """
     pipeline = restored_pipeline(parts, checkpoint, restore_spec(checkpoint))
-    (name, tokenizer), = [(name, part) for name, part in parts.preprocessing.items() if isinstance(part, Tokenizes)]
+    name, tokenizer = _tokenizer(parts)
     tokens = tokenizer.tokens_of(prompt, pipeline.statistics[name])
     if not tokens:
         raise ConfigError("the text to go on with is empty; give a word or a character at least")
@@ -64,6 +64,14 @@ def continued(parts: Parts, checkpoint: Checkpoint, device: Mapping[str, Any], p
         rows = sampled(model, placement, tokens, pipeline.spec.input_shape[0], sampling)
     known, *texts = (tokenizer.text_of(row, pipeline.statistics[name]) for row in (tokens, *rows))
     return [prompt + text[len(known) :] for text in texts]
+
+
+def _tokenizer(parts: Parts) -> tuple[str, Tokenizes]:
+    for name, part in parts.preprocessing.items():
+        if isinstance(part, Tokenizes):
+            return name, part
+    raise ConfigError(f"dlx predict writes texts with the run's preprocessing, and none of "
+                      f"{', '.join(parts.preprocessing)} makes texts of tokens")
 
 
 def sampled(model: torch.nn.Module, placement: Placement, tokens: Sequence[int], length: int, sampling: Sampling
