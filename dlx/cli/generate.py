@@ -5,14 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlx.core.ranges import Count, NonNegative, Seed, problem
 
 if TYPE_CHECKING:
-    from dlx.engine.parts import Parts
-    from dlx.record.checkpoint import Checkpoint
+    from dlx.engine.saved_model import SavedModel
 
 # Argument by option: type, range, default, meaning.
 OPTIONS: dict[str, tuple[type, Any, Any, str]] = {
@@ -46,22 +46,24 @@ def refuse_sampling(args: argparse.Namespace) -> None:
                           f"leave it out")
 
 
-def generated(args: argparse.Namespace, parts: Parts, checkpoint: Checkpoint, device: dict[str, Any]) -> str:
+def generated(args: argparse.Namespace, models: Sequence[SavedModel]) -> str:
     """Return the texts that a saved language model goes on with, as they are shown.
 
     Raises:
-        ConfigError: options out of their ranges, or a text of no token.
+        ConfigError: options out of their ranges, a text of no token, or several models.
     """
     from dlx.core.errors import ConfigError
     from dlx.engine.generate import Sampling, continued
 
+    if len(models) > 1:
+        raise ConfigError(f"an ensemble of {len(models)} language models cannot write; give one of its runs")
     values = {name: default if getattr(args, name) is None else getattr(args, name)
               for name, (_, _, default, _) in OPTIONS.items()}
     wrong = {name: problem(OPTIONS[name][1], value) for name, value in values.items() if value is not None}
     if any(wrong.values()):
         raise ConfigError(*(f"{typed(name)} must be {text}, got {values[name]:g}" for name, text in wrong.items()
                             if text is not None))
-    texts = continued(parts, checkpoint, device, prompt_of(args.data), Sampling(*values.values()))
+    texts = continued(models[0], prompt_of(args.data), Sampling(*values.values()))
     if args.json:
         return json.dumps([{"id": number, "text": text} for number, text in enumerate(texts)]) + "\n"
     return "\n---\n".join(texts) + "\n"

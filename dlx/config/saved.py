@@ -8,7 +8,7 @@ import json
 from typing import Any
 
 from dlx.config import options
-from dlx.config.schema import SURROUNDINGS, SWEEPING, UNHASHED
+from dlx.config.schema import RANGE_TEST, SURROUNDINGS, SWEEPING, UNHASHED
 
 PART = "part"
 AUTO_NAME = "{dataset}-{model}"
@@ -21,7 +21,7 @@ def to_saved(config: dict[str, Any]) -> dict[str, Any]:
     again only for packages that are named on the command line then.
     """
     saved = {key: copy.deepcopy(value) for key, value in config.items()
-             if key not in (*SURROUNDINGS, *SWEEPING, *options.PART_GROUPS, options.PRESETS)}
+             if key not in (*SURROUNDINGS, *SWEEPING, *RANGE_TEST, *options.PART_GROUPS, options.PRESETS)}
     for group in options.PART_GROUPS:
         value = config[group]
         many = group in options.LIST_GROUPS

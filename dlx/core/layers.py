@@ -102,7 +102,7 @@ def norm_layer(norm: Norm, num_features: int, num_dims: Literal[1, 2]) -> nn.Mod
 
 
 def initialize(module: nn.Module, init: Init, scale: float = 1.0) -> None:
-    """Draw the weights of every linear and convolutional layer anew; biases become zero.
+    """Draw the weights of every linear, convolutional and recurrent layer anew, gate by gate; biases become zero.
 
     "torch" keeps what the constructors drew, biases too. "he": normal, variance 2 / fan-in (He et al. 2015); "xavier":
     uniform, variance 2 / (fan-in + fan-out) (Glorot and Bengio 2010); "lecun": normal, variance 1 / fan-in (LeCun et
@@ -112,14 +112,28 @@ def initialize(module: nn.Module, init: Init, scale: float = 1.0) -> None:
         scale: what these weights are then multiplied with, in (0, inf).
     """
     for layer in module.modules():
-        if isinstance(layer, nn.Linear | nn.Conv1d | nn.Conv2d):
-            if init != "torch":
-                INITIALIZERS[init](layer.weight)
-                if layer.bias is not None:
-                    nn.init.zeros_(layer.bias)
-            if scale != 1:
-                with torch.no_grad():
-                    layer.weight.mul_(scale)
+        weights, biases = _drawn(layer)
+        if init != "torch":
+            for weight in weights:
+                INITIALIZERS[init](weight)
+            for bias in biases:
+                nn.init.zeros_(bias)
+        if scale != 1:
+            with torch.no_grad():
+                for weight in weights:
+                    weight.mul_(scale)
+
+
+def _drawn(layer: nn.Module) -> tuple[list[Tensor], list[Tensor]]:
+    """List the weights of a layer that `initialize` is for, and the biases."""
+    if isinstance(layer, nn.RNNBase):
+        named = [(name, param.detach()) for name, param in layer.named_parameters()]
+        # Its gates lie one below the other.
+        gates = [torch.split(weight, layer.hidden_size) for name, weight in named if name.startswith("weight")]
+        return [gate for weight in gates for gate in weight], [bias for name, bias in named if name.startswith("bias")]
+    if isinstance(layer, nn.Linear | nn.Conv1d | nn.Conv2d):
+        return [layer.weight], [] if layer.bias is None else [layer.bias]
+    return [], []
 
 
 def _lecun_normal(weight: Tensor) -> Tensor:

@@ -14,12 +14,24 @@ from dlx.core.device import Placement
 from dlx.core.errors import ConfigError
 from dlx.core.features import PLURALS, category_columns
 from dlx.core.random import keyed_global
-from dlx.core.types import PER_POSITION, ChangesSpec, ModelPart, OnBatch, OnHistory, OnModel, ScalesTarget, TaskSpec
+from dlx.core.types import (
+    PER_POSITION,
+    ChangesSpec,
+    Loss,
+    ModelPart,
+    OnHistory,
+    OnLoss,
+    OnModel,
+    ScalesTarget,
+    TaskSpec,
+)
 from dlx.engine import history
-from dlx.engine.evaluate import eval_mode
+from dlx.engine.modes import eval_mode
 from dlx.engine.parts import Parts
 
 Hook = TypeVar("Hook")
+# Layers whose products make up the work of a step.
+COUNTED = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.RNNBase, SelfAttention)
 # Layouts that are of any length, with the preprocessing that makes something else of them.
 RAW = {"text": "tokens of it: tokenize_char, tokenize_word, tokenize_bpe or tokenize_wordpiece",
        "audio": "spectrograms of it: [trim_pad,log_mel] or [trim_pad,mfcc]"}
@@ -92,6 +104,14 @@ def on_model(parts: Parts, model: nn.Module) -> nn.Module:
     return model
 
 
+def minimised(parts: Parts) -> Loss:
+    """Return the loss of training, as regularizers want it."""
+    loss = parts.loss
+    for _, hook in hooks(parts, OnLoss):
+        loss = hook.on_loss(loss)
+    return loss
+
+
 def hooks(parts: Parts, kind: type[Hook]) -> list[tuple[str, Hook]]:
     """Return the regularizers that have a hook, by name."""
     return [(name, part) for name, part in parts.regularizers.items() if isinstance(part, kind)]
@@ -100,31 +120,35 @@ def hooks(parts: Parts, kind: type[Hook]) -> list[tuple[str, Hook]]:
 def flops_per_step(model: nn.Module, spec: TaskSpec, batch_size: int) -> float:
     """Estimate the floating-point operations of a training step: three times the products of the forward pass.
 
-    A weight of a linear or convolutional layer is used once per position of the output, and every feature of attention
-    twice per pair of positions: 2 operations each.
+    A weight of a linear, convolutional or recurrent layer is used once per position of the output, and every feature of
+    attention twice per pair of positions: 2 operations each.
 
     Args:
         model: on the CPU; one example of zeros is passed through it.
     """
-    operations = 0.0
+    products = 0.0
 
-    def count(layer: nn.Linear | nn.Conv1d | nn.Conv2d, _: object, output: Tensor) -> None:
-        nonlocal operations
-        operations += 2.0 * layer.weight.numel() * output.numel() / layer.weight.shape[0]
+    def count(layer: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+        nonlocal products
+        products += _products(layer, inputs, output)
 
-    def count_pairs(_: nn.Module, __: object, output: Tensor) -> None:
-        nonlocal operations
-        operations += 4.0 * output.numel() * output.shape[1]
-
-    layers = [layer for layer in model.modules() if isinstance(layer, nn.Linear | nn.Conv1d | nn.Conv2d)]
-    handles = [layer.register_forward_hook(count) for layer in layers]
-    handles += [layer.register_forward_hook(count_pairs) for layer in model.modules()
-                if isinstance(layer, SelfAttention)]
+    handles = [layer.register_forward_hook(count) for layer in model.modules() if isinstance(layer, COUNTED)]
     with eval_mode(model), torch.no_grad():
         model(input_of_zeros(spec))
     for handle in handles:
         handle.remove()
-    return 3.0 * operations * batch_size
+    return 3.0 * 2.0 * products * batch_size
+
+
+def _products(layer: Any, inputs: tuple[Any, ...], output: Any) -> float:
+    if isinstance(layer, SelfAttention):
+        return float(2 * output.numel() * output.shape[1])
+    if isinstance(layer, nn.RNNBase):
+        # Of a packed sequence the steps that there are.
+        given = inputs[0].data
+        weights = sum(param.numel() for param in layer.parameters() if param.ndim > 1)
+        return float(weights * given.numel() / given.shape[-1])
+    return float(layer.weight.numel() * output.numel() / layer.weight.shape[0])
 
 
 def place_model(parts: Parts, spec: TaskSpec, threads: int | None = None) -> tuple[nn.Module, Placement]:
@@ -150,7 +174,9 @@ def part_problems(parts: Parts, broken: Collection[str] = ()) -> list[str]:
         ({"metric", "regularizer"}, lambda: [
             f"regularizer.early_stopping.monitor must be one of {', '.join(columns)}, got {column!r}"
             for _, rule in hooks(parts, OnHistory) for column in rule.columns() if column not in columns]),
+        (set(), lambda: _accumulation_problems(parts)),
         ({"metric"}, lambda: _said(lambda: history.selected_column(parts.settings.selection, columns))),
+        ({"loss", "regularizer"}, lambda: _said(lambda: minimised(parts))),
         ({"device"}, lambda: _said(parts.device.check)),
     ]
     problems = [problem for needed, check in checks if not needed & {*broken} for problem in check()]
@@ -169,10 +195,16 @@ def task_problems(parts: Parts, spec: TaskSpec, broken: Collection[str] = (), se
     checks: list[tuple[set[str], Callable[[], list[str]]]] = [
         (set(), lambda: _kind_problems(parts, spec, broken)),
         ({"preprocessing"}, lambda: _scaled_problems(parts, spec)),
-        ({"preprocessing", "regularizer"}, lambda: _layout_problems(parts, seen)),
+        ({"preprocessing", "regularizer"}, lambda: _regularizer_problems(parts, seen)),
         ({"preprocessing", "model", "regularizer"}, lambda: _said(lambda: _check_model(parts, seen))),
     ]
     return [problem for needed, check in checks if not needed & {*broken} for problem in check()]
+
+
+def _accumulation_problems(parts: Parts) -> list[str]:
+    parts_of_batch, size = parts.settings.accumulation_steps, parts.settings.batch_size
+    return [] if parts_of_batch <= size else [
+        f"accumulation_steps must be at most batch_size={size}, got {parts_of_batch}: a part of a batch has an example"]
 
 
 def _said(check: Callable[[], object]) -> list[str]:
@@ -212,7 +244,7 @@ def _of_kind(parts: Parts, kind: str) -> list[str]:
     return [f"metric={names[0]}" if len(names) == 1 else f"metric=[{','.join(names)}]"]
 
 
-def _layout_problems(parts: Parts, seen: TaskSpec | None) -> list[str]:
+def _regularizer_problems(parts: Parts, seen: TaskSpec | None) -> list[str]:
     try:
         spec = seen or known_spec(parts)
     except ConfigError:
@@ -220,10 +252,16 @@ def _layout_problems(parts: Parts, seen: TaskSpec | None) -> list[str]:
         return []
     if spec is None:
         return []
-    wanted = {name: getattr(part, "layouts", ()) for name, part in hooks(parts, OnBatch)}
-    return [f"regularizer={name} is for {' and '.join(PLURALS[layout] for layout in layouts)}, and the model sees "
-            f"{PLURALS[spec.layout]}; leave it out"
-            for name, layouts in wanted.items() if layouts and spec.layout not in layouts]
+    problems = []
+    for name, part in parts.regularizers.items():
+        layouts, kinds = getattr(part, "layouts", (spec.layout,)), getattr(part, "kinds", (spec.kind,))
+        if spec.layout not in layouts:
+            problems.append(f"regularizer={name} is for {' and '.join(PLURALS[layout] for layout in layouts)}, and the "
+                            f"model sees {PLURALS[spec.layout]}; leave it out")
+        if spec.kind not in kinds:
+            problems.append(f"regularizer={name} is for {' and '.join(kinds)}, dataset={_name(parts.dataset)} is a "
+                            f"{spec.kind}; leave it out")
+    return problems
 
 
 def _scaled_problems(parts: Parts, spec: TaskSpec) -> list[str]:

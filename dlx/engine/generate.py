@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from dlx.core.device import Device, Placement
+from dlx.core.device import Placement
 from dlx.core.errors import ArtefactError, ConfigError
 from dlx.core.random import torch_generator
 from dlx.core.types import PADDING, UNKNOWN, Tokenizes
-from dlx.engine import build
-from dlx.engine.evaluate import eval_mode
+from dlx.engine.modes import eval_mode
 from dlx.engine.parts import Parts
 from dlx.engine.predict import restore_spec, restored_pipeline
-from dlx.engine.state import check_shapes, restore_model, section
-from dlx.record.checkpoint import Checkpoint
+from dlx.engine.saved_model import SavedModel
 
 
 class Sampling(NamedTuple):
@@ -35,13 +32,11 @@ class Sampling(NamedTuple):
     seed: int
 
 
-def continued(parts: Parts, checkpoint: Checkpoint, device: Mapping[str, Any], prompt: str, sampling: Sampling
-              ) -> list[str]:
+def continued(saved: SavedModel, prompt: str, sampling: Sampling) -> list[str]:
     """Go on with a text, S times, token by token; each is told from the last L before it.
 
     Args:
-        parts: built from the checkpoint's configuration, of a run whose targets are next tokens.
-        device: arguments of `Device`; precision stays that of the run.
+        saved: of a run whose targets are next tokens.
         prompt: the text to go on with.
 
     Returns:
@@ -51,15 +46,12 @@ def continued(parts: Parts, checkpoint: Checkpoint, device: Mapping[str, Any], p
         ConfigError: the prompt has no token, or no preprocessing of the run writes texts.
         ArtefactError: the checkpoint does not fit its configuration.
     """
-    pipeline = restored_pipeline(parts, checkpoint, restore_spec(checkpoint))
-    name, tokenizer = _tokenizer(parts)
+    pipeline = restored_pipeline(saved.parts, saved.checkpoint, restore_spec(saved.checkpoint))
+    name, tokenizer = _tokenizer(saved.parts)
     tokens = tokenizer.tokens_of(prompt, pipeline.statistics[name])
     if not tokens:
         raise ConfigError("the text to go on with is empty; give a word or a character at least")
-    parts = replace(parts, device=Device(**{**device, "precision": parts.device.precision}))
-    check_shapes(build.meta_model(parts, pipeline.spec), section(checkpoint, "model"))
-    model, placement = build.place_model(parts, pipeline.spec)
-    restore_model(model, checkpoint)
+    model, placement = saved.placed(pipeline.spec)
     with eval_mode(model), torch.inference_mode():
         rows = sampled(model, placement, tokens, pipeline.spec.input_shape[0], sampling)
     known, *texts = (tokenizer.text_of(row, pipeline.statistics[name]) for row in (tokens, *rows))

@@ -45,7 +45,7 @@ class Bag(nn.Module):
             raise ConfigError(f"model=bag takes tokens, not inputs of layout {layout}; use model=mlp or model=linear")
         if kind in PER_POSITION:
             raise ConfigError("model=bag gives one answer for a whole text, and here every token wants one; "
-                              "use model=window")
+                              "use model=lstm or model=transformer")
         self.embeddings = nn.Embedding(vocabulary_size, width)
         nn.init.normal_(self.embeddings.weight, std=width**-0.5)
         layers: list[nn.Module] = [Dropout(dropout_rate)]

@@ -10,6 +10,8 @@ from dlx.core.ranges import Positive
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from dlx.core.types import Moment
+
 
 class GradientClip:
     """g ← g · min(1, max_norm / |g|) with the L2 norm |g| over all parameters.
@@ -25,7 +27,7 @@ class GradientClip:
     def __init__(self, max_norm: Positive) -> None:
         self.max_norm = max_norm
 
-    def on_gradient(self, params: Sequence[Tensor], norm: Tensor) -> None:
+    def on_gradient(self, params: Sequence[Tensor], norm: Tensor, moment: Moment) -> None:
         """Scale `.grad` of the parameters [R, ...] in place; a gradient within the bound keeps its bits."""
         # As torch divides a number by a tensor; a tensor of members' bounds would be divided otherwise.
         factor = (norm.reciprocal() * self.max_norm).clamp(max=1.0)

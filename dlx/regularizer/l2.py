@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
@@ -31,4 +32,5 @@ class L2:
         import torch
 
         squares = [param.flatten(1).square().sum(dim=1) for param in params if param.ndim > 2]
-        return 0.5 * self.strength * torch.stack(squares).sum(dim=0)
+        # One after the other: the order in which a sum over an axis adds up depends on R.
+        return 0.5 * self.strength * functools.reduce(torch.add, squares)

@@ -63,9 +63,13 @@ def test_complete_of_the_first_word_is_a_command(offered, words, expected):
 @pytest.mark.parametrize(("command", "expected"), [
     ("train", ["--config-dir", "--dry-run", "--help", "--json"]),
     ("sweep", ["--config-dir", "--dry-run", "--help", "--json"]),
+    ("find-lr", ["--config-dir", "--help", "--json"]),
     ("show", ["--config-dir", "--help", "--json"]),
     ("validate", ["--config-dir", "--help"]),
     ("evaluate", ["--help", "--json", "--trust"]),
+    ("ensemble", ["--help", "--json", "--trust"]),
+    ("predict", ["--abstain-below", "--help", "--json", "--output", "--trust"]),
+    ("export", ["--format", "--help", "--json", "--output", "--trust"]),
     ("resume", ["--help", "--json", "--trust"]),
     ("report", ["--help", "--json"]),
     ("runs", ["--help", "--json"]),
@@ -175,6 +179,19 @@ def test_complete_offers_run_folders(offered, folders):
     assert offered("evaluate", "out/") == ["out/three"]
     assert offered("evaluate", f"{folders}/out/t") == [f"{folders}/out/three"]
     assert offered("report", "runs/one", "") == []
+
+
+def test_complete_offers_the_folders_that_ensemble_predict_and_export_take(offered, folders):
+    (folders / "runs/joined").mkdir()
+    (folders / "runs/joined/ensemble.json").touch()
+    assert offered("evaluate", "") == ["runs/joined", "runs/one", "runs/sweep/runs/", "runs/two"]
+    assert offered("predict", "runs/j") == ["runs/joined"]
+    assert offered("predict", "runs/one", "") == []
+    assert offered("export", "") == ["runs/one", "runs/sweep/runs/", "runs/two"]
+    assert offered("export", "--format", "") == ["onnx", "torch"]
+    assert offered("export", "--format", "torch", "runs/o") == ["runs/one"]
+    assert offered("ensemble", "runs/one", "runs/") == ["runs/one", "runs/sweep", "runs/two"]
+    assert offered("ensemble", "runs/one", "runs/two", "ch") == ["checkpoint="]
 
 
 def test_complete_offers_run_folders_after_an_option(offered, folders):

@@ -2,21 +2,39 @@
 
 import itertools
 import math
+import signal
 from dataclasses import dataclass, field, replace
 
 import pytest
 import torch
 from part_files import choice, code_and_arguments, make, option_names, parts, saved
-from small_runs import best, digits, equal_tensors, first_batch, interrupted_after, metrics, session, train
+from small_runs import best, digits, equal_tensors, first_batch, metrics, session, train
 
+from dlx.core.draws import Draws
 from dlx.core.errors import InterruptedRunError
 from dlx.core.random import torch_generator
-from dlx.core.types import Batch, History, OnBatch, OnGradient, OnHistory, OnModel, Penalty
+from dlx.core.types import (
+    AfterUpdate,
+    Ascends,
+    Averages,
+    Batch,
+    History,
+    Moment,
+    OnBatch,
+    OnGradient,
+    OnHistory,
+    OnInputs,
+    OnLoss,
+    OnModel,
+    OnOutputs,
+    Penalty,
+)
 from dlx.engine.build import meta_model
+from dlx.engine.signals import StopRequest
 from dlx.record.checkpoint import load
 
 NAMES = option_names("regularizer")
-HOOKS = (OnModel, OnBatch, Penalty, OnGradient, OnHistory)
+HOOKS = (OnModel, OnLoss, OnBatch, OnInputs, OnOutputs, Penalty, Ascends, OnGradient, AfterUpdate, Averages, OnHistory)
 DIGITS = digits(150, own_test=True)
 SMALL = ("epochs=2", "batch_size=32", "model.width=32")
 
@@ -40,6 +58,20 @@ class Watch:
 
     def on_batch(self, batch, generator):
         self.ids.append(batch.ids.tolist())
+        return batch
+
+
+@dataclass
+class StopAtStep:
+    """A regularizer that changes nothing; at the n-th step a signal arrives."""
+
+    stop: StopRequest
+    steps: int
+
+    def on_batch(self, batch, generator):
+        self.steps -= 1
+        if self.steps == 0:
+            self.stop.receive(signal.SIGINT, None)
         return batch
 
 
@@ -95,7 +127,8 @@ def test_regularizer_trains_alike_whatever_the_global_state(option, tmp_path):
 def test_regularizer_goes_on_after_an_interruption_bit_for_bit(option, tmp_path):
     made = small_parts(option, overrides=("epochs=4", "optimizer=sgd"))
     whole = train(made, tmp_path / "whole")
-    interrupted, stop = interrupted_after(made, 7)
+    stop = StopRequest()
+    interrupted = replace(made, regularizers={**made.regularizers, "stop": StopAtStep(stop, 7)})
     with pytest.raises(InterruptedRunError):
         train(interrupted, tmp_path / "parts", stop=stop)
     assert len(metrics(tmp_path / "parts")) < len(metrics(whole))
@@ -126,18 +159,26 @@ def test_regularizer_on_model_needs_no_memory_and_keeps_the_names_of_weights(opt
     assert meta.state_dict().keys() == meta_model(small_parts(), DIGITS.spec()).state_dict().keys()
 
 
+def same_batch(one, other):
+    return all(torch.equal(*pair) for pair in zip(tensors_of(one), tensors_of(other), strict=True))
+
+
+def tensors_of(batch):
+    return [*batch[:3], *(batch.mixed or ())]
+
+
 @with_hook(OnBatch)
 def test_regularizer_on_batch_is_a_function_of_batch_and_generator(option):
     part = make("regularizer", option)
     draw = torch.Generator().manual_seed(0)
     batch = Batch(torch.rand(16, 1, 8, 8, generator=draw), torch.arange(16) % 10, torch.arange(16))
-    before = [tensor.clone() for tensor in batch]
+    before = batch.map(torch.clone)
     state = torch.get_rng_state()
     one, same, other = (part.on_batch(batch, torch_generator(0, option, step)) for step in (3, 3, 4))
     assert torch.equal(torch.get_rng_state(), state)
-    assert all(torch.equal(*pair) for pair in zip(batch, before, strict=True))
-    assert all(torch.equal(*pair) for pair in zip(one, same, strict=True))
-    assert not all(torch.equal(*pair) for pair in zip(one, other, strict=True))
+    assert same_batch(batch, before)
+    assert same_batch(one, same)
+    assert not same_batch(one, other)
     assert len(one.inputs) == len(one.targets) == len(one.ids)
     assert one.inputs.dtype == batch.inputs.dtype
 
@@ -185,11 +226,11 @@ def test_regularizer_on_gradient_changes_gradients_in_place(option, size):
     for param in flat.params:
         param.grad.copy_(size * torch.randn(param.shape, generator=draw))
     places = [param.grad.data_ptr() for param in flat.params]
-    weights = [param.detach().clone() for param in flat.params]
-    make("regularizer", option).on_gradient(flat.params, torch.linalg.vector_norm(flat.gradient, dim=1))
+    moment = Moment(0, [0.1], Draws([0], option, 0))
+    with torch.no_grad():
+        make("regularizer", option).on_gradient(flat.params, torch.linalg.vector_norm(flat.gradient, dim=1), moment)
     assert [param.grad.data_ptr() for param in flat.params] == places
-    assert all(param.grad.isfinite().all() for param in flat.params)
-    assert all(torch.equal(*pair) for pair in zip(weights, flat.params, strict=True))
+    assert all(tensor.isfinite().all() for param in flat.params for tensor in (param, param.grad))
 
 
 def improving(num_rows, columns, worst_others=False):

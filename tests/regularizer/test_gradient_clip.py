@@ -4,7 +4,11 @@ import pytest
 import torch
 from torch import nn
 
+from dlx.core.draws import Draws
+from dlx.core.types import Moment
 from dlx.regularizer.gradient_clip import GradientClip
+
+MOMENT = Moment(0, [0.1], Draws([0], "gradient_clip", 0))
 
 
 def clipped(gradients, max_norm):
@@ -12,7 +16,7 @@ def clipped(gradients, max_norm):
     for param, gradient in zip(params, gradients, strict=True):
         param.grad = gradient[None].clone()
     norm = torch.cat([gradient.flatten() for gradient in gradients]).norm()[None]
-    GradientClip(max_norm).on_gradient(params, norm)
+    GradientClip(max_norm).on_gradient(params, norm, MOMENT)
     return [param.grad[0] for param in params]
 
 
@@ -63,9 +67,9 @@ def test_gradient_clip_of_members_is_that_of_each_bit_for_bit():
     together.grad = gradient.clone()
     clip = GradientClip(1.0)
     clip.max_norm = torch.tensor(bounds)
-    clip.on_gradient([together], norms)
+    clip.on_gradient([together], norms, MOMENT)
     for member, bound in enumerate(bounds):
         alone = nn.Parameter(torch.zeros(1, 6, 5))
         alone.grad = gradient[member : member + 1].clone()
-        GradientClip(bound).on_gradient([alone], norms[member : member + 1])
+        GradientClip(bound).on_gradient([alone], norms[member : member + 1], MOMENT)
         assert torch.equal(together.grad[member], alone.grad[0])
