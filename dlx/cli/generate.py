@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from dlx.engine.saved_model import SavedModel
 
 # Argument by option: type, range, default, meaning.
-OPTIONS: dict[str, tuple[type, Any, Any, str]] = {
+SAMPLING: dict[str, tuple[type, Any, Any, str]] = {
     "num_tokens": (int, Count, 200, "tokens to go on with (200)"),
     "temperature": (float, NonNegative, 1.0, "below 1 favours probable tokens, 0 takes the most probable one (1)"),
     "top_k": (int, Count, None, "draw among so many of the most probable tokens (all)"),
@@ -27,7 +27,7 @@ OPTIONS: dict[str, tuple[type, Any, Any, str]] = {
 def add_sampling(parser: argparse.ArgumentParser) -> None:
     """Add the options that a language model takes."""
     group = parser.add_argument_group("of a language model")
-    for name, (kind, _, _, meaning) in OPTIONS.items():
+    for name, (kind, _, _, meaning) in SAMPLING.items():
         group.add_argument(typed(name), type=kind, metavar="N" if kind is int else "T", help=meaning)
 
 
@@ -40,7 +40,7 @@ def refuse_sampling(args: argparse.Namespace) -> None:
     """Raise ConfigError where a run that is no language model is given its options."""
     from dlx.core.errors import ConfigError
 
-    given = [typed(name) for name in OPTIONS if getattr(args, name) is not None]
+    given = [typed(name) for name in SAMPLING if getattr(args, name) is not None]
     if given:
         raise ConfigError(f"{given[0]} is for a language model, and this run's targets are not the tokens of a text; "
                           f"leave it out")
@@ -58,8 +58,8 @@ def generated(args: argparse.Namespace, models: Sequence[SavedModel]) -> str:
     if len(models) > 1:
         raise ConfigError(f"an ensemble of {len(models)} language models cannot write; give one of its runs")
     values = {name: default if getattr(args, name) is None else getattr(args, name)
-              for name, (_, _, default, _) in OPTIONS.items()}
-    wrong = {name: problem(OPTIONS[name][1], value) for name, value in values.items() if value is not None}
+              for name, (_, _, default, _) in SAMPLING.items()}
+    wrong = {name: problem(SAMPLING[name][1], value) for name, value in values.items() if value is not None}
     if any(wrong.values()):
         raise ConfigError(*(f"{typed(name)} must be {text}, got {values[name]:g}" for name, text in wrong.items()
                             if text is not None))

@@ -55,12 +55,10 @@ class Blocks(nn.Module):
         if self.places is not None:
             nn.init.normal_(self.places.weight, std=width**-0.5)
         self.dropout = Dropout(dropout_rate)
-        self.blocks = nn.ModuleList()
-        for number in range(1, depth + 1):
-            branches = (SelfAttention(width, num_heads, positions == "rotary", is_causal),
-                        FeedForward(width, feedforward_ratio * width, activation))
-            self.blocks.extend(Residual(branch, width, norm_placement, dropout_rate,
-                                        stochastic_depth_rate * number / depth) for branch in branches)
+        self.layers = nn.ModuleList(
+            Block(SelfAttention(width, num_heads, positions == "rotary", is_causal),
+                  FeedForward(width, feedforward_ratio * width, activation), width, norm_placement, dropout_rate,
+                  stochastic_depth_rate * number / depth) for number in range(1, depth + 1))
         self.norm = nn.LayerNorm(width) if norm_placement == "pre" else nn.Identity()
 
     def forward(self, x: Tensor, is_there: Tensor | None) -> Tensor:
@@ -71,9 +69,28 @@ class Blocks(nn.Module):
         if self.is_sinusoidal:
             x = x + sinusoids(x)
         x = self.dropout(x)
-        for attention, feedforward in zip(self.blocks[::2], self.blocks[1::2], strict=True):
-            x = feedforward(attention(x, is_there))
+        for layer in self.layers:
+            x = layer(x, is_there)
         return self.norm(x)  # type: ignore[no-any-return]
+
+
+class Block(nn.Module):
+    """Attention, then a perceptron, each a residual branch.
+
+    Args:
+        attention, feedforward: map [B, L, D] to the same shape.
+        width, norm_placement, dropout_rate, stochastic_depth_rate: of both, see `Residual`.
+    """
+
+    def __init__(self, attention: SelfAttention, feedforward: FeedForward, width: int, norm_placement: NormPlacement,
+                 dropout_rate: float, stochastic_depth_rate: float) -> None:
+        super().__init__()
+        self.attention = Residual(attention, width, norm_placement, dropout_rate, stochastic_depth_rate)
+        self.feedforward = Residual(feedforward, width, norm_placement, dropout_rate, stochastic_depth_rate)
+
+    def forward(self, x: Tensor, is_there: Tensor | None) -> Tensor:
+        """Map x [B, L, D] to the same shape; is_there [B, L] says which positions are some."""
+        return self.feedforward(self.attention(x, is_there))  # type: ignore[no-any-return]
 
 
 class Residual(nn.Module):

@@ -57,7 +57,7 @@ def test_block_is_the_encoder_layer_of_torch(norm_placement):
     ours = blocks(norm_placement=norm_placement)
     theirs = nn.TransformerEncoderLayer(WIDTH, HEADS, 3 * WIDTH, 0.0, "gelu", batch_first=True,
                                         norm_first=norm_placement == "pre").double()
-    attention, feedforward = ours.blocks
+    attention, feedforward = ours.layers[0].attention, ours.layers[0].feedforward
     for mine, other in ((attention.branch.outputs, theirs.self_attn.out_proj), (attention.norm, theirs.norm1),
                         (feedforward.branch.layers[0], theirs.linear1), (feedforward.norm, theirs.norm2),
                         (feedforward.branch.layers[2], theirs.linear2)):
