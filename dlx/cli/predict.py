@@ -71,7 +71,9 @@ def run(args: argparse.Namespace) -> int:
 
 
 def records(found: Predictions, abstain_below: float | None = None) -> list[dict[str, Any]]:
-    """Return one mapping per row: id, prediction, and of a classification the probability of each class.
+    """Return one mapping per row: id, prediction, and of classes and labels the probability of each.
+
+    The prediction of labels and of a transcription is a list of their names.
 
     Args:
         abstain_below: the prediction is None where the largest probability is below it.
@@ -80,9 +82,25 @@ def records(found: Predictions, abstain_below: float | None = None) -> list[dict
     if found.spec.kind == "regression":
         return [{"id": name, "prediction": value} for name, value in zip(names, found.scores.tolist(), strict=True)]
     classes = found.spec.class_names
+    if found.spec.kind == "transcription":
+        return [{"id": name, "prediction": said} for name, said in zip(names, _said(found), strict=True)]
+    if found.spec.kind == "multilabel":
+        return [{"id": name, "prediction": [label for label, value in zip(classes, row, strict=True) if value > 0.5],
+                 **{f"prob_{label}": value for label, value in zip(classes, row, strict=True)}}
+                for name, row in zip(names, found.scores.tolist(), strict=True)]
     return [{"id": name, "prediction": _label(row, classes, abstain_below or 0.0),
              **{f"prob_{label}": value for label, value in zip(classes, row, strict=True)}}
             for name, row in zip(names, found.scores.tolist(), strict=True)]
+
+
+def _said(found: Predictions) -> list[list[str]]:
+    import torch
+
+    from dlx.core.ctc import best_path
+    from dlx.core.types import IGNORED
+
+    return [[found.spec.class_names[label] for label in row if label != IGNORED]
+            for row in best_path(torch.from_numpy(found.scores)).tolist()]
 
 
 def _label(probs: list[float], classes: tuple[str, ...], least: float) -> str | None:
@@ -91,7 +109,7 @@ def _label(probs: list[float], classes: tuple[str, ...], least: float) -> str | 
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    """Write records as CSV; None is an empty cell."""
+    """Write records as CSV; None is an empty cell, and the names of a list have spaces between."""
     import csv
     import io
 
@@ -100,6 +118,6 @@ def table(rows: list[dict[str, Any]]) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
     writer.writeheader()
-    writer.writerows({key: format_value(value) if isinstance(value, float) else value for key, value in row.items()}
-                     for row in rows)
+    writer.writerows({key: format_value(value) if isinstance(value, float) else " ".join(value)
+                      if isinstance(value, list) else value for key, value in row.items()} for row in rows)
     return text.getvalue()

@@ -18,7 +18,7 @@ from dlx.config.saved import PART
 from dlx.config.schema import root_problems
 from dlx.core.errors import ArtefactError, ConfigError
 from dlx.core.ranges import problem
-from dlx.core.train_keys import divide_dataset
+from dlx.core.train_keys import divide_dataset, divide_optimizer
 
 if TYPE_CHECKING:
     from dlx.core.search import Search
@@ -48,6 +48,7 @@ def build(saved: Mapping[str, Any], trust: Collection[str], checkpoint_seconds: 
         ArtefactError: a part that is neither of dlx nor of a trusted package.
     """
     from dlx.engine.build import part_problems
+    from dlx.engine.param_groups import ParamGroups
     from dlx.engine.parts import Parts, Settings
     from dlx.engine.train_rows import TrainRows
 
@@ -57,8 +58,9 @@ def build(saved: Mapping[str, Any], trust: Collection[str], checkpoint_seconds: 
         raise ConfigError(*problems)
     made: dict[str, Any] = {}
     broken: set[str] = set()
-    rows, own = divide_dataset(saved["dataset"])
-    saved = {**saved, "dataset": own}
+    rows, dataset = divide_dataset(saved["dataset"])
+    groups, optimizer = divide_optimizer(saved["optimizer"])
+    saved = {**saved, "dataset": dataset, "optimizer": optimizer}
     for group in options.PART_GROUPS:
         before = len(problems)
         if group in options.LIST_GROUPS:
@@ -69,9 +71,12 @@ def build(saved: Mapping[str, Any], trust: Collection[str], checkpoint_seconds: 
         if len(problems) > before:
             broken.add(group)
     train_rows = _made("dataset", TrainRows, rows, frozenset(), problems)
+    param_groups = _made("optimizer", ParamGroups, groups, frozenset(), problems)
+    if param_groups is None:
+        broken.add("optimizer")
     settings = Settings(**{key: saved[key] for key in plain_keys}, checkpoint_seconds=checkpoint_seconds)
     parts = Parts(settings, made["dataset"], train_rows, made["split"], made["preprocessing"], made["model"],
-                  made["loss"], made["metric"], made["optimizer"], made["schedule"], made["regularizer"],
+                  made["loss"], made["metric"], made["optimizer"], param_groups, made["schedule"], made["regularizer"],
                   made["device"])
     problems += part_problems(parts, broken)
     if problems:

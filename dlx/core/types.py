@@ -20,10 +20,12 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
     from torch import Tensor, nn
+    from torch.optim.optimizer import ParamsT
 
     from dlx.core.draws import Draws
     from dlx.core.intervals import Interval
     from dlx.core.ragged import Ragged
+    from dlx.core.schedule import Schedule
 
 Kind = Literal["classification", "regression", "sequence", "multilabel", "transcription"]
 # Kinds of which a model gives outputs for every position of its inputs, [B, L, num_outputs].
@@ -158,8 +160,9 @@ class Moment(NamedTuple):
 class Outcome(NamedTuple):
     """What a model said about a split, in float64.
 
-    scores: class probabilities [N, C], or predictions [N] in the target's own units, or of a sequence [N, L, 2]: the
-    class it holds most probable, and the log-probability of the target; targets [N], of a sequence [N, L].
+    scores: class probabilities [N, C], of multilabel each label's own; or predictions [N] in the target's own units; of
+    a sequence [N, L, 2]: the class it holds most probable, and the log-probability of the target; of a transcription
+    log-probabilities [N, L, C]. targets [N], of a sequence [N, L], of a transcription [N, U], of multilabel [N, C].
     """
 
     scores: np.ndarray
@@ -209,7 +212,7 @@ class Downloads(Protocol):
 
 
 class Rows(NamedTuple):
-    """What a splitter may know of rows: targets [N] or [N, L], the task's kind, the dataset's own test set, notes."""
+    """What a splitter may know of rows: targets [N, ...], the task's kind, the dataset's own test set, notes."""
 
     targets: np.ndarray
     kind: Kind
@@ -323,7 +326,58 @@ class Loss(Protocol):
     kinds: ClassVar[tuple[Kind, ...]]
 
     def __call__(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Map outputs [R·B, C] and targets [R·B], of a sequence [R·B, L, C] and [R·B, L], to losses [R·B]."""
+        """Map outputs [R·B, C] and targets [R·B], PER_POSITION [R·B, L, C], to losses [R·B]."""
+
+
+@runtime_checkable
+class ReadsOutputs(Protocol):
+    """A loss for which a model's outputs are no logits of the classes. Those of others are."""
+
+    def logits(self, outputs: Tensor, kind: Kind) -> Tensor:
+        """Map outputs [B, K] to logits [B, C]: their softmax, of multilabel their sigmoid, are the probabilities."""
+
+
+@runtime_checkable
+class SizesOutputs(Protocol):
+    """A loss that wants another number of outputs than the task has."""
+
+    def num_outputs(self, spec: TaskSpec) -> int:
+        """Return how many outputs a model needs."""
+
+
+@runtime_checkable
+class KnowsTrain(Protocol):
+    """A loss that depends on the train targets, or on which examples are of one member."""
+
+    def knowing(self, targets: Sequence[Tensor], spec: TaskSpec) -> Loss:
+        """Return the loss of R members, whose train targets are given, R tensors [N, ...].
+
+        Raises ConfigError where it is not for these targets.
+        """
+
+
+class Reading(Protocol):
+    """Outputs as evaluation reads them, whatever the examples they come with. Each knows its row number in ids."""
+
+    def losses(self, outputs: Tensor, targets: Tensor, ids: Tensor) -> Tensor:
+        """Map outputs [R·B, ...], targets [R·B, ...] and ids [R, B] to losses [R·B]."""
+
+    def logits(self, outputs: Tensor, ids: Tensor) -> Tensor:
+        """Map outputs [R·B, ...] and ids [R, B] to logits [R·B, ..., C]."""
+
+
+@runtime_checkable
+class ComparesExamples(Protocol):
+    """A loss that compares the examples of a batch. In evaluation each is compared with the train examples instead.
+
+    It is also KnowsTrain, so that it compares those of one member alone.
+    """
+
+    def reading(self, outputs: Tensor, targets: Tensor, ids: Tensor) -> Reading:
+        """Return how to read outputs beside those of the train examples: [R, N, K], targets [R, N], ids [R, N].
+
+        A train example is not compared with itself.
+        """
 
 
 class Metric(Protocol):
@@ -344,17 +398,38 @@ class StreamedMetric(Protocol):
     """A metric that is also measured after every epoch: a function of the mean of per-example values."""
 
     def per_example(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Map logits [B, C] and targets [B], or predictions [B] and targets [B] in original units, to values [B]."""
+        """Map logits [B, ..., C] and targets, or predictions [B] and targets [B] in original units, to values [B]."""
 
     def from_mean(self, mean: float) -> float:
         """Turn the mean over examples into the metric."""
 
 
+class ParamInfo(NamedTuple):
+    """What an optimizer may know of a parameter: its name in the model, its shape without R, whether rows of it are
+    looked up by an nn.Embedding."""
+
+    name: str
+    shape: tuple[int, ...]
+    is_embedding: bool = False
+
+
 class OptimizerPart(Protocol):
     """Makes a torch optimizer."""
 
-    def __call__(self, params: Sequence[nn.Parameter]) -> torch.optim.Optimizer:
-        """Return an optimizer over the parameters, at its base learning rate."""
+    def __call__(self, params: ParamsT) -> torch.optim.Optimizer:
+        """Return an optimizer at its base learning rate, over parameters or torch's parameter groups.
+
+        The engine gives groups of one parameter [R, P], the rows of some members; what lies in a row is said by
+        `shapes`, see dlx.core.rows, and which of `roles` they have by `role`.
+        """
+
+
+@runtime_checkable
+class DividesParams(Protocol):
+    """An optimizer that does not treat all parameters alike."""
+
+    def roles(self, params: Sequence[ParamInfo]) -> Sequence[str]:
+        """Return what each parameter of a model, in its order, is to the optimizer."""
 
 
 class History(NamedTuple):
@@ -366,6 +441,31 @@ class History(NamedTuple):
 
     rows: Sequence[Mapping[str, float | None]]
     greater_is_better: Mapping[str, bool]
+
+
+@runtime_checkable
+class FollowsHistory(Protocol):
+    """A schedule that depends on the epochs so far."""
+
+    def columns(self) -> tuple[str, ...]:
+        """Name the columns of the history that it reads."""
+
+    def after(self, history: History) -> Schedule:
+        """Return the schedule of the epoch after the last row: a function of the history alone."""
+
+
+@runtime_checkable
+class ChangesWithHistory(Protocol):
+    """An optimizer that depends on the epochs so far."""
+
+    def columns(self) -> tuple[str, ...]:
+        """Name the columns of the history that it reads."""
+
+    def values_after(self, history: History) -> dict[str, Any]:
+        """Return values of its parameter groups in the epoch after the last row: a function of the history alone.
+
+        The base learning rate is among them, as `lr`.
+        """
 
 
 @runtime_checkable

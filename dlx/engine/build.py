@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from typing import Any, TypeVar, get_args, get_type_hints
 
 import torch
@@ -17,15 +18,20 @@ from dlx.core.random import keyed_global
 from dlx.core.types import (
     PER_POSITION,
     ChangesSpec,
+    ChangesWithHistory,
+    ComparesExamples,
+    FollowsHistory,
     Loss,
     ModelPart,
     OnHistory,
     OnLoss,
     OnModel,
     ScalesTarget,
+    SizesOutputs,
     TaskSpec,
 )
 from dlx.engine import history
+from dlx.engine.blank import BlankAfterEnd
 from dlx.engine.modes import eval_mode
 from dlx.engine.parts import Parts
 
@@ -56,13 +62,18 @@ def build_model(parts: Parts, spec: TaskSpec) -> nn.Module:
     The weights are drawn in float32 on the CPU whatever the device, so that they are the same bits everywhere.
     """
     with keyed_global(parts.settings.seed, "init"):
-        return on_model(parts, made_for(parts.model, spec))
+        return on_model(parts, made_for(parts.model, asked_of(parts, spec)))
 
 
 def meta_model(parts: Parts, spec: TaskSpec) -> nn.Module:
     """Make the model without memory and without draws: to count, and to check that the parts fit together."""
     with torch.device("meta"), torch.random.fork_rng(devices=[]):
-        return on_model(parts, made_for(parts.model, spec))
+        return on_model(parts, made_for(parts.model, asked_of(parts, spec)))
+
+
+def asked_of(parts: Parts, spec: TaskSpec) -> TaskSpec:
+    """Return the spec with as many outputs as the loss asks of a model."""
+    return replace(spec, num_outputs=parts.loss.num_outputs(spec)) if isinstance(parts.loss, SizesOutputs) else spec
 
 
 def made_for(model: ModelPart, spec: TaskSpec) -> nn.Module:
@@ -87,8 +98,11 @@ def made_for(model: ModelPart, spec: TaskSpec) -> nn.Module:
     if spec.kind in PER_POSITION and "kind" not in taken:
         raise ConfigError(f"model={_name(model)} gives one answer for a whole input, and here every position "
                           f"wants one: use model=lstm or model=transformer")
-    return model(input_shape=spec.input_shape, num_outputs=spec.num_outputs,
+    if spec.kind == "transcription" and spec.layout not in ("tokens", "series"):
+        raise ConfigError(f"a transcription is of tokens or series, whose end is known, not of layout {spec.layout}")
+    made = model(input_shape=spec.input_shape, num_outputs=spec.num_outputs,
                  **{name: value for name, value in more.items() if name in taken})
+    return BlankAfterEnd(made, spec.layout) if spec.kind == "transcription" else made
 
 
 def input_of_zeros(spec: TaskSpec, num_examples: int = 1) -> Tensor:
@@ -171,17 +185,25 @@ def part_problems(parts: Parts, broken: Collection[str] = ()) -> list[str]:
     """
     columns = {} if "metric" in broken else history.directions(parts.metrics)
     checks: list[tuple[set[str], Callable[[], list[str]]]] = [
-        ({"metric", "regularizer"}, lambda: [
-            f"regularizer.early_stopping.monitor must be one of {', '.join(columns)}, got {column!r}"
-            for _, rule in hooks(parts, OnHistory) for column in rule.columns() if column not in columns]),
+        ({"metric"}, lambda: _monitor_problems(parts, columns, broken)),
         (set(), lambda: _accumulation_problems(parts)),
         ({"metric"}, lambda: _said(lambda: history.selected_column(parts.settings.selection, columns))),
         ({"loss", "regularizer"}, lambda: _said(lambda: minimised(parts))),
         ({"device"}, lambda: _said(parts.device.check)),
+        ({"device", "loss"}, lambda: _comparison_problems(parts)),
     ]
     problems = [problem for needed, check in checks if not needed & {*broken} for problem in check()]
     spec = None if "dataset" in broken else parts.dataset.spec()
     return problems if spec is None else task_problems(parts, spec, broken) + problems
+
+
+def _comparison_problems(parts: Parts) -> list[str]:
+    """Say why a loss that compares the examples of a batch would not see all of them."""
+    if not isinstance(parts.loss, ComparesExamples):
+        return []
+    divided = {"device.processes": parts.device.processes, "accumulation_steps": parts.settings.accumulation_steps}
+    return [f"loss={_name(parts.loss)} compares the examples of a batch, which {key}={count} divides; set it to 1"
+            for key, count in divided.items() if count > 1]
 
 
 def task_problems(parts: Parts, spec: TaskSpec, broken: Collection[str] = (), seen: TaskSpec | None = None
@@ -196,9 +218,19 @@ def task_problems(parts: Parts, spec: TaskSpec, broken: Collection[str] = (), se
         (set(), lambda: _kind_problems(parts, spec, broken)),
         ({"preprocessing"}, lambda: _scaled_problems(parts, spec)),
         ({"preprocessing", "regularizer"}, lambda: _regularizer_problems(parts, seen)),
-        ({"preprocessing", "model", "regularizer"}, lambda: _said(lambda: _check_model(parts, seen))),
+        ({"preprocessing", "model", "regularizer"}, lambda: _said(lambda: _check_model(parts, broken, seen))),
     ]
     return [problem for needed, check in checks if not needed & {*broken} for problem in check()]
+
+
+def _monitor_problems(parts: Parts, columns: Collection[str], broken: Collection[str]) -> list[str]:
+    """Say which parts read columns that the history has not."""
+    readers: list[tuple[str, str, Any]] = [("regularizer", f"regularizer.{name}", rule)
+                                           for name, rule in hooks(parts, OnHistory)]
+    readers += [(group, group, part) for group, part in (("schedule", parts.schedule), ("optimizer", parts.optimizer))
+                if isinstance(part, FollowsHistory | ChangesWithHistory)]
+    return [f"{key}.monitor must be one of {', '.join(columns)}, got {column!r}" for group, key, part in readers
+            if group not in broken for column in part.columns() if column not in columns]
 
 
 def _accumulation_problems(parts: Parts) -> list[str]:
@@ -215,11 +247,13 @@ def _said(check: Callable[[], object]) -> list[str]:
     return []
 
 
-def _check_model(parts: Parts, seen: TaskSpec | None) -> None:
+def _check_model(parts: Parts, broken: Collection[str], seen: TaskSpec | None) -> None:
     spec = seen or known_spec(parts)
     if spec is None:
         return
     model = meta_model(parts, spec)
+    if "optimizer" not in broken:
+        parts.param_groups.check(model, parts.optimizer)
     if parts.settings.batch_size == 1 and any(isinstance(layer, nn.BatchNorm1d) for layer in model.modules()):
         raise ConfigError("batch_size=1 cannot train with model.norm=batch: one example has no variance; use "
                           "batch_size=2 or more, or model.norm=layer")
@@ -273,7 +307,9 @@ def _scaled_problems(parts: Parts, spec: TaskSpec) -> list[str]:
 def _fitting(parts: Parts, spec: TaskSpec, broken: Collection[str]) -> str:
     use = {"regression": "use loss=mse metric=[rmse,mae,r2]",
            "classification": "use loss=cross_entropy metric=[accuracy,nll,top_k,macro_f1,roc_auc]",
-           "sequence": "use loss=cross_entropy metric=[token_accuracy,exact_match,perplexity]"}[spec.kind]
+           "sequence": "use loss=cross_entropy metric=[token_accuracy,exact_match,perplexity]",
+           "multilabel": "use loss=bce metric=[label_accuracy,label_macro_f1,label_micro_f1,subset_accuracy]",
+           "transcription": "use loss=ctc metric=[error_rate]"}[spec.kind]
     scales = any(isinstance(part, ScalesTarget) for part in parts.preprocessing.values())
     if spec.kind == "regression" and "preprocessing" not in broken and not scales:
         use += f" preprocessing=[{','.join([*parts.preprocessing, 'scale_target'])}]"

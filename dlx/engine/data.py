@@ -28,7 +28,7 @@ from dlx.core.types import (
     SplitIds,
     TaskSpec,
 )
-from dlx.engine.learnable import check_classes, check_finite
+from dlx.engine.learnable import check_classes, check_finite, check_lengths
 from dlx.engine.parts import Parts
 from dlx.engine.pipeline import Statistics, fit, fit_blocks
 from dlx.engine.stored import Source, Stored
@@ -158,6 +158,8 @@ def prepare_arrays(parts: Parts, arrays: Arrays, digest: Digest, placement: Plac
                                     for name, rows in ids._asdict().items() if name != "train"}}
         if pipeline.spec.next_token:
             values, targets = next_tokens(values, ids._replace(train=train), len(targets))
+        for name, rows in ids._replace(train=train)._asdict().items():
+            check_lengths(values[name], targets[rows], rows, pipeline.spec)
         inputs = {name: _placed(rows, pipeline.spec, placement) for name, rows in values.items()}
     shift, scale = target_scale(parts.preprocessing, pipeline.statistics)
     own = (targets.astype(np.float64) - shift) / scale if given.kind == "regression" else targets

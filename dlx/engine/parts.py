@@ -12,6 +12,7 @@ import torch
 from dlx.core.device import Device
 from dlx.core.schedule import Schedule
 from dlx.core.types import Dataset, Loss, Metric, ModelPart, OptimizerPart, Preprocessing, Splitter
+from dlx.engine.param_groups import ParamGroups
 from dlx.engine.train_rows import TrainRows
 
 
@@ -46,6 +47,7 @@ class Parts:
     loss: Loss
     metrics: Mapping[str, Metric]
     optimizer: OptimizerPart
+    param_groups: ParamGroups
     schedule: Schedule
     regularizers: Mapping[str, object]
     device: Device

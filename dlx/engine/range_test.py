@@ -31,7 +31,7 @@ class Growth(Schedule):
         super().__init__(0.0)
         self.ratio = ratio
 
-    def decay(self, step: int, num_steps: int) -> float:
+    def decay(self, step: int, num_steps: int, steps_per_epoch: int) -> float:
         """Return ratio^step."""
         return float(self.ratio**step)
 

@@ -18,7 +18,7 @@ from dlx.core.errors import DivergedError, InterruptedRunError
 from dlx.core.memory import keep_freed_memory
 from dlx.engine.budget import TooManyMembersError, out_of_memory
 from dlx.engine.data import Prepared, Shelf
-from dlx.engine.evaluate import predict
+from dlx.engine.evaluate import beside_train, predict
 from dlx.engine.feed import Feed, feed
 from dlx.engine.fit import Fit, dismiss, fit
 from dlx.engine.group import Group, Member, evaluator_of, moved
@@ -280,12 +280,12 @@ def measure_selected(run: Run, model: nn.Module, placement: Placement, member: M
                      ) -> dict[str, Any]:
     """Measure a model with the selected weights on every split and write predictions.csv; return the summary."""
     parts, data, settings = member.parts, member.data, member.parts.settings
-    evaluator = evaluator_of(parts, [data], model, placement)
+    evaluator = beside_train(evaluator_of(parts, [data], model, placement))
     examples = {name: predict(evaluator, split_of(data, name), data.targets) for name in SPLITS}
     rows = measure_all(parts.metrics, {name: split.losses for name, split in examples.items()},
                        {name: split.outcome for name, split in examples.items()}, settings.level)
     held_out = {name: (data.splits[name].ids.numpy(), examples[name].outcome) for name in HELD_OUT}
-    write_predictions(run.folder.path / layout.PREDICTIONS, held_out, data.spec.class_names)
+    write_predictions(run.folder.path / layout.PREDICTIONS, held_out, data.spec.kind, data.spec.class_names)
     if run.checks_data:
         found = hygiene(data, run.config.get("preprocessing"), parts.metrics,
                         {name: examples[name].outcome for name in HELD_OUT}, settings.level)

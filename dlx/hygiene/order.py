@@ -27,7 +27,7 @@ class Order(NamedTuple):
 
 
 def order(targets: np.ndarray, kind: Kind) -> Order | None:
-    """Test the order of rows; None for sequences, and where all targets are equal.
+    """Test the order of rows; None where all targets are equal.
 
     The number of equal neighbours of a random order is close to normal, with mean Σ n_c (n_c - 1) / N and the variance
     of the multi-class runs test (Mood 1940, Annals of Mathematical Statistics 11).
@@ -35,8 +35,6 @@ def order(targets: np.ndarray, kind: Kind) -> Order | None:
     Args:
         targets: [N], in the order of the dataset.
     """
-    if kind == "sequence":
-        return None
     labels = (targets > np.median(targets)).astype(np.int64) if kind == "regression" else targets
     counts = np.unique(labels, return_counts=True)[1].astype(np.float64)
     num_rows = len(labels)

@@ -12,10 +12,11 @@ import pytest
 
 from dlx.cli.main import COMMANDS, HIDDEN
 from dlx.config import options
-from dlx.core.train_keys import TRAIN_ROWS
+from dlx.core.train_keys import PARAM_GROUPS, TRAIN_ROWS
 
 CONF = [options.conf_dir()]
 REGULARIZERS, MODELS = (options.options(group, CONF) for group in ("regularizer", "model"))
+OF_EVERY_OPTIMIZER = [f"optimizer.{name}=" for name in PARAM_GROUPS]
 OF_EVERY_DATASET = [f"dataset.{name}=" for name in sorted(TRAIN_ROWS)]
 
 
@@ -124,11 +125,12 @@ def test_complete_offers_options_after_a_group(offered, words, expected):
 
 
 @pytest.mark.parametrize(("words", "expected"), [
-    (["train", "optimizer.l"], ["optimizer.lr="]),
+    (["train", "optimizer.l"], ["optimizer.lr=", "optimizer.lr_multipliers="]),
     (["train", "optimizer=sgd", "optimizer."],
-     ["optimizer.lr=", "optimizer.momentum=", "optimizer.nesterov=", "optimizer.weight_decay="]),
+     sorted(["optimizer.lr=", "optimizer.momentum=", "optimizer.nesterov=", "optimizer.weight_decay=",
+             *OF_EVERY_OPTIMIZER])),
     (["train", "optimizer=adam", "optimizer."],
-     ["optimizer.betas=", "optimizer.eps=", "optimizer.lr=", "optimizer.weight_decay="]),
+     sorted(["optimizer.betas=", "optimizer.eps=", "optimizer.lr=", "optimizer.weight_decay=", *OF_EVERY_OPTIMIZER])),
     (["sweep", "optimizer=sgd,adam", "optimizer.m"], ["optimizer.momentum="]),
     (["train", "model=linear", "model."], []),
     (["train", "regularizer=[dropout,l2]", "regularizer."], ["regularizer.dropout.rate=", "regularizer.l2.strength="]),
@@ -159,7 +161,8 @@ def test_complete_of_every_key_is_accepted_by_validation(offered, dlx):
     for key in offered("train", "optimizer=adam", "optimizer.") + offered("train", "model=mlp", "model."):
         described = json.loads(dlx("list", key.split(".")[0], "--json").out)
         option = "adam" if key.startswith("optimizer") else "mlp"
-        default = described[option]["defaults"][key.split(".")[1].rstrip("=")]
+        shared = {name.partition(".")[2]: value for name, value in options.read_root("train")[1].items() if "." in name}
+        default = {**shared, **described[option]["defaults"]}[key.split(".")[1].rstrip("=")]
         assert dlx("validate", f"{key}{json.dumps(default)}").code == 0, key
 
 
@@ -240,7 +243,7 @@ def test_complete_takes_less_than_a_tenth_of_a_second(dlx_process):
     seconds = []
     for _ in range(3):
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        assert dlx_process("complete", "train", "model=cnn", "optimizer.l").out == "optimizer.lr=\n"
+        assert dlx_process("complete", "train", "model=cnn", "optimizer.b").out == "optimizer.betas=\n"
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         seconds.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
     assert min(seconds) < 0.1

@@ -98,7 +98,8 @@ def test_user_option_shadows_the_packaged_one_of_its_name(dlx, workdir):
         "_target_: dlx.optimizer.adam.Adam\nlr: 0.25\nbetas: [0.1, 0.2]\neps: 1.0e-8\nweight_decay: 0.0\n")
     folder = str(workdir / "shadows")
     config = json.loads(dlx("show", "--config-dir", folder, "--json").out)["config"]
-    assert config["optimizer"] == {"part": "adam", "lr": 0.25, "betas": [0.1, 0.2], "eps": 1e-8, "weight_decay": 0.0}
+    assert config["optimizer"] == {"part": "adam", "lr": 0.25, "betas": [0.1, 0.2], "eps": 1e-8, "weight_decay": 0.0,
+                                       "decay_norm_and_bias": True, "lr_multipliers": None}
     listed = json.loads(dlx("list", "optimizer", "--config-dir", folder, "--json").out)
     assert (listed["adam"]["defaults"]["lr"], list(listed)) == (0.25, ["adam", "adamw", "sgd"])
     assert json.loads(dlx("show", "--json").out)["config"]["optimizer"]["lr"] == 0.001

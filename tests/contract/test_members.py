@@ -92,9 +92,12 @@ def of_values(model, described):
     return as_regression(described, values if model in OF_TOKENS else VALUES)
 
 
+# To optimizers parameters are rows, whatever the model; muon alone knows their shapes.
+OPTIMIZED = [(model, optimizer) for model in MODELS for optimizer in OPTIMIZERS
+             if model == "mlp" or optimizer in ("sgd", "adam", "adamw")]
 # Each regularizer with every model, all of them together with every optimizer, too.
-TOGETHER = [(model, optimizer, names) for model in MODELS for optimizer in OPTIMIZERS
-            for names in ((), suited(model, REGULARIZERS))]
+TOGETHER = [(model, optimizer, names) for model, optimizer in OPTIMIZED for names in ((), suited(model, REGULARIZERS))]
+TOGETHER += [(model, "muon", ()) for model in MODELS if model != "mlp"]
 TOGETHER += [(model, "adam", (name,)) for model in MODELS for name in suited(model, REGULARIZERS)]
 
 
@@ -124,11 +127,26 @@ def test_member_equals_the_run_alone_whatever_the_layers(model, norm, depth, kin
     assert_equals_solo(runs if kind == "classification" else [of_values(model, described) for described in runs])
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize(("model", "optimizer"), OPTIMIZED)
 def test_member_of_a_regression_equals_the_run_alone(model, optimizer):
     runs = combination(model, optimizer, ["l2", "gradient_clip"])
     assert_equals_solo([of_values(model, described) for described in runs])
+
+
+def of_loss(option):
+    """The data that a loss is for, and the overrides with which its configuration is."""
+    if "classification" in make("loss", option).kinds:
+        return DIGITS, []
+    return VALUES, ["dataset=diabetes", "metric=[rmse,mae]", "preprocessing=[standardize]"]
+
+
+@pytest.mark.parametrize("option", [name for name in option_names("loss")
+                                    if {"classification", "regression"} & {*make("loss", name).kinds}])
+def test_member_of_every_loss_equals_the_run_alone(option):
+    data, overrides = of_loss(option)
+    kept = assert_equals_solo([one(*STEPS, "epochs=2", *overrides, f"loss={option}", f"seed={seed}", data=data)
+                               for seed in range(3)])
+    assert len({own.rows[-1]["val_loss"] for own in kept}) == 3
 
 
 # Folds and groups of equal size, so that whatever a split varies, members have splits of one size.
@@ -145,6 +163,9 @@ def test_member_has_its_own_value_of_everything_declared(group, option, key):
     if group == "model":
         data, dataset = of_kind(option)
         common = [*dataset, *common]
+    if group == "loss":
+        data, dataset = of_loss(option)
+        common = [*dataset, *common]
     runs = [one(*common, "seed=3", f"{key}={text}", data=data) for text in texts]
     kept = assert_equals_solo(runs)
     rows = [own.rows for own in kept]
@@ -154,10 +175,10 @@ def test_member_has_its_own_value_of_everything_declared(group, option, key):
 
 
 def test_members_may_have_schedules_of_their_own():
-    schedules = [("schedule=constant",), ("schedule=cosine",), ("schedule=cosine", "schedule.warmup_epochs=1.5"),
-                 ("schedule=constant", "schedule.warmup_epochs=2")]
+    schedules = [(f"schedule={option}", *own) for option in option_names("schedule")
+                 for own in ([()] if option == "one_cycle" else [(), ("schedule.warmup_epochs=1.5",)])]
     kept = assert_equals_solo([one(*STEPS, f"seed={seed}", *own) for seed, own in enumerate(schedules)])
-    assert len({tuple(row["lr"] for row in own.rows) for own in kept}) == 4
+    assert len({tuple(row["lr"] for row in own.rows) for own in kept}) > len(schedules) / 2
 
 
 def test_member_whose_dropout_is_off_is_beside_those_whose_is_on():

@@ -6,14 +6,17 @@ import inspect
 import pytest
 import torch
 from argument_values import alternatives
+from paper_optimizers import PAPERS
 from part_files import annotations, code_and_arguments, make, option_names
 from torch import nn
 
 from dlx.core.errors import ConfigError
 from dlx.core.lean import bare_step
 from dlx.core.schedule import Schedule
+from dlx.core.types import DividesParams
 from dlx.engine.flat import flatten
 from dlx.engine.optimize import Setting, optimize
+from dlx.engine.param_groups import ParamGroups, trained_params
 from dlx.engine.state import Position, Progress, restore_training, training_checkpoint
 from dlx.record.checkpoint import decode, encode
 
@@ -51,8 +54,26 @@ def take(model, optimizer, steps, lr_at=None, set_to_none=True):
         yield [param.detach().clone() for param in model.parameters()]
 
 
+def engines(part, model):
+    """The optimizer as the engine makes it, over rows, and those rows."""
+    trained = trained_params(model, stacked=False)
+    flat = flatten(list(trained.values()), None, ParamGroups(True, None).kinds(list(trained), part))
+    return optimize([Setting("any", part, Schedule(0.0))], flat), flat
+
+
+def with_roles(part, model):
+    """Parameters as they are, each with its role to the optimizer."""
+    if not isinstance(part, DividesParams):
+        return list(model.parameters())
+    params = trained_params(model, stacked=False)
+    return [{"params": [param], "role": role}
+            for param, role in zip(params.values(), part.roles(list(params)), strict=True)]
+
+
 def twin_of(optimizer, params):
-    """The same algorithm of torch.optim, unfused and one parameter at a time."""
+    """The same algorithm: of torch.optim, unfused and one parameter at a time; of ours, as its paper says it."""
+    if type(optimizer) in PAPERS:
+        return PAPERS[type(optimizer)](params, **optimizer.defaults)
     known = inspect.signature(type(optimizer)).parameters
     plain = {"fused": False, "foreach": False}
     settings = {name: plain.get(name, value) for name, value in optimizer.defaults.items() if name in known}
@@ -71,7 +92,9 @@ def schedule(lr):
 
 @every_optimizer
 def test_optimizer_equals_the_unfused_algorithm_step_by_step(option):
-    models = network(), network()
+    # Formulas of papers round otherwise; kernels of torch are compared where they run.
+    own = type(make("optimizer", option)([nn.Parameter(torch.ones(2))])) in PAPERS
+    models = [network(torch.float64 if own else torch.float32) for _ in range(2)]
     ours = make("optimizer", option)(list(models[0].parameters()))
     twin = twin_of(ours, list(models[1].parameters()))
     lr_at = schedule(ours.param_groups[0]["lr"])
@@ -84,9 +107,10 @@ def test_optimizer_equals_the_unfused_algorithm_step_by_step(option):
 @every_optimizer
 def test_optimizer_over_the_row_equals_the_optimizer_over_the_parameters(option):
     separate, joined = network(), network()
-    flat = flatten(list(joined.parameters()))
-    over_params = make("optimizer", option)(list(separate.parameters()))
-    over_row = make("optimizer", option)([flat.rows(0, 1)])
+    part = make("optimizer", option)
+    over_params = part(with_roles(part, separate))
+    made, flat = engines(part, joined)
+    over_row = made.optimizer
     lr_at = schedule(over_params.param_groups[0]["lr"])
     for one, other in zip(take(separate, over_params, range(NUM_STEPS), lr_at),
                           take(joined, over_row, range(NUM_STEPS), lr_at, set_to_none=False), strict=True):
@@ -186,10 +210,8 @@ def test_optimizer_leaves_parameters_without_gradient_alone(option):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_optimizer_goes_on_from_a_checkpoint_bit_for_bit(option, dtype):
     undisturbed, stopped, resumed = network(dtype), network(dtype), network(dtype)
-    setting = Setting("any", make("optimizer", option), Schedule(0.0))
-    first, second, third = (optimize([setting], flatten(list(model.parameters())))
-                            for model in (undisturbed, stopped, resumed))
-    lr_at = schedule(first.base_lrs[0])
+    first, second, third = (engines(make("optimizer", option), model)[0] for model in (undisturbed, stopped, resumed))
+    lr_at = schedule(first.optimizer.param_groups[0]["lr"])
     expected = list(take(undisturbed, first.optimizer, range(NUM_STEPS), lr_at, set_to_none=False))
     list(take(stopped, second.optimizer, range(7), lr_at, set_to_none=False))
     made = training_checkpoint(stopped.state_dict(), second.state(0), Progress(), Position(), {}, {})
