@@ -35,6 +35,8 @@ Layout = Literal["image", "table", "tokens", "series", "text", "audio"]
 IGNORED = -100
 # The token that fills a text to its length; a model knows by it where a text ends.
 PADDING = 0
+# The token of what train did not know.
+UNKNOWN = 1
 
 
 class Column(NamedTuple):
@@ -275,6 +277,17 @@ class SelectsRows(Protocol):
 
     def select(self, inputs: np.ndarray, targets: np.ndarray, spec: TaskSpec) -> np.ndarray:
         """Return the indices of the train rows to keep, ascending."""
+
+
+@runtime_checkable
+class Tokenizes(Protocol):
+    """A preprocessing that makes tokens of texts, PADDING and UNKNOWN among them, and texts of tokens."""
+
+    def tokens_of(self, text: str, statistics: Mapping[str, np.ndarray]) -> list[int]:
+        """Return all tokens of a text, however long it is."""
+
+    def text_of(self, tokens: Sequence[int], statistics: Mapping[str, np.ndarray]) -> str:
+        """Return the text of tokens; that of some is the beginning of that of more."""
 
 
 @runtime_checkable

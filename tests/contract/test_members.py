@@ -42,16 +42,20 @@ OPTIMIZERS = option_names("optimizer")
 REGULARIZERS = option_names("regularizer")
 HAS_WIDTH = [model for model in MODELS if "width" in code_and_arguments("model", model)[1]]
 HAS_NORM = [model for model in MODELS if {"norm", "depth"} <= code_and_arguments("model", model)[1].keys()]
+HAS_HEADS = [model for model in MODELS if "num_heads" in code_and_arguments("model", model)[1]]
 # Rounding grows with every step, and faster the deeper the model.
 EPOCHS = {"resnet": 2, "resnet9": 1, "torchvision": 1}
 # Of models whose size is no width, one that is small.
 SMALL = {"torchvision": ("model.architecture=shufflenet_v2_x0_5",)}
-# Models that take tokens alone.
+# Models that take tokens alone, or take them too.
 OF_TOKENS = [model for model in MODELS
              if "vocabulary_size" in signature(code_and_arguments("model", model)[0]).parameters]
 
 
 def steps(model):
+    if model in HAS_HEADS:
+        # The width of all heads of attention together is a multiple of their number.
+        return (*STEPS[:2], "model.width=8")
     return STEPS if model in HAS_WIDTH else (*STEPS[:2], *SMALL.get(model, ()))
 
 
@@ -327,7 +331,7 @@ def test_members_are_evaluated_with_their_own_values_of_the_loss():
 def test_member_values_are_arguments_and_attributes(group, option):
     keys = [key.rsplit(".", 1)[1] for key, _ in varying(group, option)]
     if group == "model":
-        assert set(keys) <= {"dropout_rate"}
+        assert set(keys) <= {"dropout_rate", "stochastic_depth_rate"}
         return
     made = make(group, option)
     assert all(hasattr(made, name) for name in keys)
