@@ -15,7 +15,7 @@ from torch import nn
 from dlx.core import lean
 from dlx.core.device import Placement
 from dlx.core.ranks import Processes
-from dlx.core.types import Averages, ChangesWithHistory, FollowsHistory, OnBatch, OnHistory
+from dlx.core.types import Averages, ChangesWithHistory, FollowsHistory, OnBatch, OnHistory, SearchesLoss
 from dlx.engine import build, history
 from dlx.engine.average import Average
 from dlx.engine.data import Prepared
@@ -167,6 +167,7 @@ def build_step(members: Sequence[Member], model: nn.Module, flat: Flat, optimize
         on_batch=[build.hooks(part, OnBatch) for part in parts],
         hooks=hooks_of(regularizers_of(members, placement, form)),
         accumulation=parts[0].settings.accumulation_steps,
+        searches=isinstance(parts[0].optimizer, SearchesLoss),
         ranks=placement.ranks,
     )
 
