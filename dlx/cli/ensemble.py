@@ -109,7 +109,7 @@ def write(runs_dir: Path, name: str, checkpoint: str, runs: Sequence[Path], summ
     folder = RunFolder.create(runs_dir, name, mark).path
     write_split(folder / layout.SPLIT, {split.replace("train_eval", "train"): own.ids for split, own in said.items()})
     write_predictions(folder / layout.PREDICTIONS, {split: (said[split].ids, said[split].whole) for split in HELD_OUT},
-                      summary["class_names"])
+                      summary["task"], summary["class_names"])
     rows = [{"member": number, "seed": member["seed"],
              **{f"{row['split']}_{row['metric']}": row["value"] for row in member["metrics"]}}
             for number, member in enumerate(summary["members"], start=1)]

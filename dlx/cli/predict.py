@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlx.cli.arguments import add_json, add_trust, command_parser
+from dlx.cli.generate import add_sampling, generated, refuse_sampling
 
 if TYPE_CHECKING:
     from dlx.engine.predict import Predictions
@@ -20,12 +21,14 @@ def parser() -> argparse.ArgumentParser:
         "predict", "Say what a saved model, or an ensemble, predicts for rows without targets: a table, images,\n"
         "recordings, texts, arrays. They are prepared with the statistics of the run's train rows.", overrides=False)
     result.add_argument("checkpoint", type=Path, help="the folder of a run or an ensemble, or a checkpoint file")
-    result.add_argument("data", help="a file or folder of the form that the run was trained on")
+    result.add_argument("data", help="a file or folder of the form that the run was trained on; for a language model "
+                                     "the text to go on with, or a text file")
     result.add_argument("overrides", nargs="*", default=[], metavar="key=value",
                         help="checkpoint=last device=cpu data_dir=…")
     result.add_argument("--output", "-o", type=Path, metavar="FILE", help="write CSV there instead of to the terminal")
     result.add_argument("--abstain-below", type=float, metavar="P",
                         help="name no class where none has a probability of P or more")
+    add_sampling(result)
     add_trust(result)
     add_json(result)
     return result
@@ -48,10 +51,14 @@ def run(args: argparse.Namespace) -> int:
     given = restore_spec(models[0].checkpoint)
     if args.abstain_below is not None and given.kind != "classification":
         raise ConfigError(f"--abstain-below is for classification, and this run predicts a {given.kind}")
-    reader = reader_of(models[0].parts.dataset, given, args.data)
-    data_dir = Surroundings.of({**config, "checkpoint_seconds": 0.0}).data_dir
-    rows = records(predict_file(models, reader, args.data, data_dir), args.abstain_below)
-    text = json.dumps(rows) + "\n" if args.json else table(rows)
+    if given.next_token:
+        text = generated(args, models)
+    else:
+        refuse_sampling(args)
+        reader = reader_of(models[0].parts.dataset, given, args.data)
+        data_dir = Surroundings.of({**config, "checkpoint_seconds": 0.0}).data_dir
+        rows = records(predict_file(models, reader, args.data, data_dir), args.abstain_below)
+        text = json.dumps(rows) + "\n" if args.json else table(rows)
     if args.output is None:
         sys.stdout.write(text)
     else:
@@ -64,7 +71,9 @@ def run(args: argparse.Namespace) -> int:
 
 
 def records(found: Predictions, abstain_below: float | None = None) -> list[dict[str, Any]]:
-    """Return one mapping per row: id, prediction, and of a classification the probability of each class.
+    """Return one mapping per row: id, prediction, and of classes and labels the probability of each.
+
+    The prediction of labels and of a transcription is a list of their names.
 
     Args:
         abstain_below: the prediction is None where the largest probability is below it.
@@ -73,9 +82,25 @@ def records(found: Predictions, abstain_below: float | None = None) -> list[dict
     if found.spec.kind == "regression":
         return [{"id": name, "prediction": value} for name, value in zip(names, found.scores.tolist(), strict=True)]
     classes = found.spec.class_names
+    if found.spec.kind == "transcription":
+        return [{"id": name, "prediction": said} for name, said in zip(names, _said(found), strict=True)]
+    if found.spec.kind == "multilabel":
+        return [{"id": name, "prediction": [label for label, value in zip(classes, row, strict=True) if value > 0.5],
+                 **{f"prob_{label}": value for label, value in zip(classes, row, strict=True)}}
+                for name, row in zip(names, found.scores.tolist(), strict=True)]
     return [{"id": name, "prediction": _label(row, classes, abstain_below or 0.0),
              **{f"prob_{label}": value for label, value in zip(classes, row, strict=True)}}
             for name, row in zip(names, found.scores.tolist(), strict=True)]
+
+
+def _said(found: Predictions) -> list[list[str]]:
+    import torch
+
+    from dlx.core.ctc import best_path
+    from dlx.core.types import IGNORED
+
+    return [[found.spec.class_names[label] for label in row if label != IGNORED]
+            for row in best_path(torch.from_numpy(found.scores)).tolist()]
 
 
 def _label(probs: list[float], classes: tuple[str, ...], least: float) -> str | None:
@@ -84,7 +109,7 @@ def _label(probs: list[float], classes: tuple[str, ...], least: float) -> str | 
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    """Write records as CSV; None is an empty cell."""
+    """Write records as CSV; None is an empty cell, and the names of a list have spaces between."""
     import csv
     import io
 
@@ -93,6 +118,6 @@ def table(rows: list[dict[str, Any]]) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
     writer.writeheader()
-    writer.writerows({key: format_value(value) if isinstance(value, float) else value for key, value in row.items()}
-                     for row in rows)
+    writer.writerows({key: format_value(value) if isinstance(value, float) else " ".join(value)
+                      if isinstance(value, list) else value for key, value in row.items()} for row in rows)
     return text.getvalue()

@@ -20,12 +20,14 @@ LISTED = 40
 class ParamKind(NamedTuple):
     """What parameters that are optimized alike have in common.
 
-    lr_multiplier: of the learning rate; decays: whether weight decay reaches them; role: what the optimizer calls them.
+    lr_multiplier: of the learning rate; decays: whether weight decay reaches them; role: what the optimizer calls them;
+    frozen_epochs: for how many epochs they are not trained, see `dlx.engine.freeze`.
     """
 
     lr_multiplier: float = 1.0
     decays: bool = True
     role: str = ""
+    frozen_epochs: float = 0
 
 
 class ParamGroups:

@@ -10,21 +10,22 @@ import torch
 
 from dlx.core.blocks import in_blocks
 from dlx.core.errors import ArtefactError, ConfigError
-from dlx.core.types import Column, ReadsMore, ScalesTarget, Split, TaskSpec
-from dlx.engine.data import Prepared, target_scale
-from dlx.engine.evaluate import in_own_units, outputs_of, scored
+from dlx.core.types import Column, ComparesExamples, ReadsMore, ScalesTarget, Split, TaskSpec
+from dlx.engine.data import Prepared, Shelf, target_scale
+from dlx.engine.evaluate import beside_train, read, scored, with_ids
 from dlx.engine.feed import feed
 from dlx.engine.group import evaluator_of
 from dlx.engine.learnable import check_finite
 from dlx.engine.parts import Parts
 from dlx.engine.pipeline import Pipeline, spec_after
 from dlx.engine.saved_model import SavedModel
+from dlx.engine.start import prepare_run
 from dlx.engine.state import restore_statistics
 from dlx.record.checkpoint import Checkpoint
 
 
 class Predictions(NamedTuple):
-    """names of the rows [N]; scores, probabilities [N, C] or values [N] in the target's units; spec of the data."""
+    """names of the rows [N]; scores, see `dlx.core.types.Outcome`; spec of the data."""
 
     names: Sequence[Any]
     scores: np.ndarray
@@ -47,12 +48,15 @@ def predict_file(members: Sequence[SavedModel], reader: ReadsMore, path: str, da
     if given.kind == "sequence":
         raise ConfigError("dlx predict is for classification and regression, and this run predicts sequences")
     inputs, names = reader.more(path, data_dir, given)
-    total = sum(scores_of(member, inputs) for member in members)
+    total = sum(scores_of(member, inputs, data_dir) for member in members)
     return Predictions(names, np.asarray(total) / len(members), given)
 
 
-def scores_of(saved: SavedModel, inputs: Any) -> np.ndarray:
-    """Return what a saved model says of rows [N, ...] as they were read: probabilities [N, C] or values [N].
+def scores_of(saved: SavedModel, inputs: Any, data_dir: str) -> np.ndarray:
+    """Return what a saved model says of rows [N, ...] as they were read: scores, see `dlx.core.types.Outcome`.
+
+    Args:
+        data_dir: where the run's own data lies, beside whose train examples some losses read outputs.
 
     Raises:
         ArtefactError: the checkpoint does not fit its configuration.
@@ -62,14 +66,21 @@ def scores_of(saved: SavedModel, inputs: Any) -> np.ndarray:
     prepared = in_blocks(pipeline, inputs)
     check_finite(prepared, pipeline.spec)
     model, placement = saved.placed(pipeline.spec)
-    shift, scale = target_scale(parts.preprocessing, pipeline.statistics)
-    data = Prepared(given, pipeline.spec, {}, pipeline.statistics, shift, scale, np.empty(0), 0, "")
-    evaluator = evaluator_of(parts, [data], model, placement)
+    if isinstance(parts.loss, ComparesExamples):
+        # Rows are read beside the train examples, which no checkpoint keeps.
+        run = parts, saved.checkpoint.state["config"]
+        data = prepare_run(Shelf(), run, saved.checkpoint, data_dir, placement)
+    else:
+        shift, scale = target_scale(parts.preprocessing, pipeline.statistics)
+        data = Prepared(given, pipeline.spec, {}, pipeline.statistics, shift, scale, np.empty(0), 0, "")
+    evaluator = beside_train(evaluator_of(parts, [data], model, placement))
     dtype = torch.int64 if pipeline.spec.layout == "tokens" else placement.dtype
+    # They are none of the dataset's rows.
+    ids = -1 - torch.arange(len(prepared))
     rows = Split(torch.from_numpy(prepared).to(placement.device, dtype),
-                 torch.zeros(len(prepared), dtype=torch.int64, device=placement.device), torch.arange(len(prepared)))
-    scores = [scored(in_own_units(evaluator, outputs.double(), targets)[0], targets, given.kind)
-              for outputs, targets in outputs_of(evaluator, feed([rows]))]
+                 torch.zeros(len(prepared), dtype=torch.int64, device=placement.device), ids)
+    scores = [scored(read(evaluator, outputs.double(), targets, own)[0], targets, given.kind)
+              for outputs, targets, own in with_ids(evaluator, feed([rows]))]
     joined: np.ndarray = torch.cat(scores).cpu().numpy()
     return joined
 

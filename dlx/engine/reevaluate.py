@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from dlx.engine.data import Prepared, Shelf
-from dlx.engine.evaluate import Examples, predict
+from dlx.engine.evaluate import Examples, beside_train, predict
 from dlx.engine.group import evaluator_of
 from dlx.engine.run import rows_of, split_of
 from dlx.engine.saved_model import SavedModel
@@ -51,7 +51,7 @@ def ask(saved: SavedModel, data_dir: str, splits: Sequence[str], split_path: Pat
         ArtefactError: weights that do not fit, data other than the run's, or data that is divided otherwise now.
     """
     data = prepare_saved(saved, data_dir, split_path, shelf)
-    evaluator = evaluator_of(saved.parts, [data], *saved.placed(data.spec))
+    evaluator = beside_train(evaluator_of(saved.parts, [data], *saved.placed(data.spec)))
     return Asked(data, {name: predict(evaluator, split_of(data, name), data.targets) for name in splits})
 
 

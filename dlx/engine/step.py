@@ -78,7 +78,7 @@ class Step:
         losses, norms = (self._search if self.searches else self._descend)(batch, step)
         with torch.no_grad():
             for bound in self.hooks.after_update:
-                bound.after_update(self.flat.params)
+                bound.after_update(self._trained())
         return losses, norms
 
     def _descend(self, batch: Batch, step: int) -> tuple[Tensor, Tensor]:
@@ -182,6 +182,10 @@ class Step:
         lrs = [group["base_lr"] for group in self.optimizer.param_groups if group["block"] == 0
                for _ in range(len(group["params"][0]))]
         return Moment(step, lrs, Draws(self.seeds, name, step, self.ranks))
+
+    def _trained(self) -> Sequence[nn.Parameter]:
+        # Without those that are frozen at this step, see dlx.engine.freeze.
+        return [param for leaf, param in zip(self.flat.leaves, self.flat.params, strict=True) if leaf.requires_grad]
 
     def _differentiable(self) -> Sequence[Tensor]:
         # As [R, *shape], with the model's own parameters behind them.

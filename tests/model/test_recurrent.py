@@ -15,6 +15,8 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from dlx.core.errors import ConfigError
 from dlx.core.types import PADDING, TaskSpec
 from dlx.engine.build import flops_per_step, made_for
+from dlx.engine.outline import outline
+from dlx.engine.stack import stack
 
 TWINS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 GATES = {"rnn": 1, "lstm": 4, "gru": 3}
@@ -179,6 +181,32 @@ def test_recurrent_network_has_the_gradients_of_torchs_own(option, depth, bidire
             for name, param in layer.named_parameters():
                 expected = getattr(own, f"{name[:-1]}{number}{suffix}").grad
                 torch.testing.assert_close(param.grad, expected, rtol=1e-10, atol=1e-10)
+
+
+@every_network
+def test_recurrent_layers_are_outlined_with_their_outputs_and_parameters(option):
+    made = parts(f"model={option}", "model.width=5", "model.depth=2", "dataset=digits")
+    rows = outline(made, made.dataset.spec())
+    count = 5 * GATES[option]
+    assert [(layer.kind, layer.output_shape, layer.num_parameters) for layer in rows if layer.num_parameters] == [
+        (option.upper(), (8, 5), count * (8 + 5 + 2)), (option.upper(), (8, 5), count * (5 + 5 + 2)),
+        ("Linear", (10,), 60)]
+
+
+@every_network
+def test_recurrent_network_in_bfloat16_is_rounded_and_a_member_as_alone(option):
+    models = [network(option, SERIES, depth=2, bidirectional=True, seed=seed).float() for seed in range(2)]
+    x, together = examples(SERIES).float(), stack(models)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        joined = together(x.repeat(2, 1, 1))
+        alone = [model(x) for model in models]
+    joined.float().square().sum().backward()
+    assert all(param.grad.isfinite().all() for param in together.parameters())
+    for model, own, found in zip(models, alone, joined.chunk(2), strict=True):
+        assert torch.equal(own, found)
+        expected = model(x).detach()
+        error = (found.detach().float() - expected).norm() / expected.norm()
+        assert 0 < error.item() < 4 * torch.finfo(torch.bfloat16).eps
 
 
 def gates(weight):
