@@ -31,14 +31,15 @@ from small_runs import InMemory, digits
 from dlx.core.errors import ConfigError
 from dlx.core.layers import Dropout
 from dlx.core.ranges import problem
-from dlx.core.types import PADDING, Arrays, TaskSpec
+from dlx.core.types import PADDING, Arrays, SearchesLoss, TaskSpec
 from dlx.engine.fit import batches
 from dlx.engine.start import start
 
 # Five epochs of eleven steps.
 STEPS = ("epochs=5", "batch_size=8", "model.width=5")
 MODELS = option_names("model")
-OPTIMIZERS = option_names("optimizer")
+# Those that are for one run alone are refused, see tests/optimizer.
+OPTIMIZERS = [option for option in option_names("optimizer") if not isinstance(make("optimizer", option), SearchesLoss)]
 REGULARIZERS = option_names("regularizer")
 HAS_WIDTH = [model for model in MODELS if "width" in code_and_arguments("model", model)[1]]
 HAS_NORM = [model for model in MODELS if {"norm", "depth"} <= code_and_arguments("model", model)[1].keys()]
