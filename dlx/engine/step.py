@@ -74,12 +74,13 @@ class Step:
         if any(self.on_batch):
             batch = self._changed(batch, step)
         losses, norms = self._descent(batch, step)
+        trained = self._trained()
         with torch.no_grad():
             for name, hook in self.hooks.on_gradient:
-                hook.on_gradient(self.flat.params, norms, self._moment(name, step))
+                hook.on_gradient(trained, norms, self._moment(name, step))
             self.update()
             for bound in self.hooks.after_update:
-                bound.after_update(self._trained())
+                bound.after_update(trained)
         return losses, norms
 
     def _descent(self, batch: Batch, step: int) -> tuple[Tensor, Tensor]:
