@@ -35,6 +35,8 @@ Layout = Literal["image", "table", "tokens", "series", "text", "audio"]
 IGNORED = -100
 # The token that fills a text to its length; a model knows by it where a text ends.
 PADDING = 0
+# The token of what train did not know.
+UNKNOWN = 1
 
 
 class Column(NamedTuple):
@@ -278,6 +280,17 @@ class SelectsRows(Protocol):
 
 
 @runtime_checkable
+class Tokenizes(Protocol):
+    """A preprocessing that makes tokens of texts, PADDING and UNKNOWN among them, and texts of tokens."""
+
+    def tokens_of(self, text: str, statistics: Mapping[str, np.ndarray]) -> list[int]:
+        """Return all tokens of a text, however long it is."""
+
+    def text_of(self, tokens: Sequence[int], statistics: Mapping[str, np.ndarray]) -> str:
+        """Return the text of tokens; that of some is the beginning of that of more."""
+
+
+@runtime_checkable
 class FitsBlocks(Protocol):
     """A preprocessing for data larger than memory; its `fit` gives the same bytes, as one block or many."""
 
@@ -467,7 +480,8 @@ class OnModel(Protocol):
 class OnBatch(Protocol):
     """A regularizer that changes training batches. It is asked for each member by itself: R is 1.
 
-    Where it has an attribute `layouts`, a tuple of layouts, it is for these alone.
+    Where it has an attribute `layouts`, a tuple of layouts, it is for these alone; where `mixes` is true, it makes one
+    example of several.
     """
 
     def on_batch(self, batch: Batch, generator: torch.Generator) -> Batch:

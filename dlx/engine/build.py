@@ -9,8 +9,8 @@ from typing import Any, TypeVar, get_args, get_type_hints
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import PackedSequence
 
+from dlx.core.attention import SelfAttention
 from dlx.core.device import Placement
 from dlx.core.errors import ConfigError
 from dlx.core.features import PLURALS, category_columns
@@ -21,11 +21,13 @@ from dlx.core.types import (
     ChangesWithHistory,
     ComparesExamples,
     FollowsHistory,
+    KnowsTrain,
     Loss,
     ModelPart,
     OnHistory,
     OnLoss,
     OnModel,
+    ReadsOutputs,
     ScalesTarget,
     SizesOutputs,
     TaskSpec,
@@ -37,6 +39,8 @@ from dlx.engine.parts import Parts
 from dlx.engine.source import Source
 
 Hook = TypeVar("Hook")
+# Layers whose products make up the work of a step.
+COUNTED = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.RNNBase, SelfAttention)
 # Layouts that are of any length, with the preprocessing that makes something else of them.
 RAW = {"text": "tokens of it: tokenize_char, tokenize_word, tokenize_bpe or tokenize_wordpiece",
        "audio": "spectrograms of it: [trim_pad,log_mel] or [trim_pad,mfcc]"}
@@ -148,31 +152,35 @@ def hooks(parts: Parts, kind: type[Hook]) -> list[tuple[str, Hook]]:
 def flops_per_step(model: nn.Module, spec: TaskSpec, batch_size: int) -> float:
     """Estimate the floating-point operations of a training step: three times the products of the forward pass.
 
-    A weight of a linear, convolutional or recurrent layer is used once per position of the output: 2 operations each.
+    A weight of a linear, convolutional or recurrent layer is used once per position of the output, and every feature of
+    attention twice per pair of positions: 2 operations each.
 
     Args:
         model: on the CPU; one example of zeros is passed through it.
     """
-    operations = 0.0
+    products = 0.0
 
-    def count(layer: nn.Linear | nn.Conv1d | nn.Conv2d, _: object, output: Tensor) -> None:
-        nonlocal operations
-        operations += 2.0 * layer.weight.numel() * output.numel() / layer.weight.shape[0]
+    def count(layer: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+        nonlocal products
+        products += _products(layer, inputs, output)
 
-    def count_recurrent(layer: nn.RNNBase, inputs: tuple[Tensor | PackedSequence, ...], _: object) -> None:
-        nonlocal operations
-        given = inputs[0].data
-        weights = sum(param.numel() for param in layer.parameters() if param.ndim > 1)
-        operations += 2.0 * weights * given.numel() / given.shape[-1]
-
-    handles = [layer.register_forward_hook(count_recurrent if isinstance(layer, nn.RNNBase) else count)
-               for layer in model.modules()
-               if isinstance(layer, nn.Linear | nn.Conv1d | nn.Conv2d | nn.RNNBase)]
+    handles = [layer.register_forward_hook(count) for layer in model.modules() if isinstance(layer, COUNTED)]
     with eval_mode(model), torch.no_grad():
         model(input_of_zeros(spec))
     for handle in handles:
         handle.remove()
-    return 3.0 * operations * batch_size
+    return 3.0 * 2.0 * products * batch_size
+
+
+def _products(layer: Any, inputs: tuple[Any, ...], output: Any) -> float:
+    if isinstance(layer, SelfAttention):
+        return float(2 * output.numel() * output.shape[1])
+    if isinstance(layer, nn.RNNBase):
+        # Of a packed sequence the steps that there are.
+        given = inputs[0].data
+        weights = sum(param.numel() for param in layer.parameters() if param.ndim > 1)
+        return float(weights * given.numel() / given.shape[-1])
+    return float(layer.weight.numel() * output.numel() / layer.weight.shape[0])
 
 
 def place_model(parts: Parts, spec: TaskSpec, threads: int | None = None, source: Source | None = None
@@ -212,6 +220,7 @@ def part_problems(parts: Parts, broken: Collection[str] = ()) -> list[str]:
         ({"loss", "regularizer"}, lambda: _said(lambda: minimised(parts))),
         ({"device"}, lambda: _said(parts.device.check)),
         ({"device", "loss"}, lambda: _comparison_problems(parts)),
+        ({"loss", "regularizer"}, lambda: _reading_problems(parts)),
     ]
     problems = [problem for needed, check in checks if not needed & {*broken} for problem in check()]
     if "dataset" in broken:
@@ -232,6 +241,17 @@ def _comparison_problems(parts: Parts) -> list[str]:
             for key, count in divided.items() if count > 1]
 
 
+def _reading_problems(parts: Parts) -> list[str]:
+    """Say which regularizers take outputs or targets for something that a loss does not."""
+    loss, compares = f"loss={_name(parts.loss)}", isinstance(parts.loss, ComparesExamples)
+    named = parts.regularizers.items()
+    found = [f"regularizer={name} reads outputs as logits, and those of {loss} are none; leave it out"
+             for name, part in named if getattr(part, "reads_logits", False)
+             and (compares or isinstance(parts.loss, ReadsOutputs))]
+    return found + [f"regularizer={name} mixes examples, and {loss} compares examples of one class each; leave it out"
+                    for name, part in named if getattr(part, "mixes", False) and compares]
+
+
 def task_problems(parts: Parts, spec: TaskSpec, broken: Collection[str] = (), seen: TaskSpec | None = None
                   ) -> list[str]:
     """Say which parts are not for a task.
@@ -244,6 +264,7 @@ def task_problems(parts: Parts, spec: TaskSpec, broken: Collection[str] = (), se
         (set(), lambda: _kind_problems(parts, spec, broken)),
         ({"preprocessing"}, lambda: _scaled_problems(parts, spec)),
         ({"preprocessing", "regularizer"}, lambda: _regularizer_problems(parts, seen)),
+        ({"preprocessing", "loss"}, lambda: _said(lambda: _check_loss(parts, seen))),
         ({"preprocessing", "model", "regularizer"}, lambda: _said(lambda: _check_model(parts, broken, seen))),
         ({"preprocessing", "model", "regularizer", "device"}, lambda: _said(lambda: _check_channels_last(parts, seen))),
     ]
@@ -272,6 +293,13 @@ def _said(check: Callable[[], object]) -> list[str]:
     except ConfigError as error:
         return list(error.problems)
     return []
+
+
+def _check_loss(parts: Parts, seen: TaskSpec | None) -> None:
+    """Raise ConfigError where a loss is not for so many classes."""
+    spec = seen or known_spec(parts)
+    if isinstance(parts.loss, KnowsTrain) and spec is not None and spec.kind in parts.loss.kinds:
+        parts.loss.knowing([torch.zeros(1, dtype=torch.int64)], spec)
 
 
 def _check_model(parts: Parts, broken: Collection[str], seen: TaskSpec | None) -> None:

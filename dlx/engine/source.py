@@ -16,17 +16,21 @@ from dlx.engine.pipeline import Statistics
 from dlx.engine.state import Weights, restore_statistics, section
 from dlx.record import checkpoint as files
 from dlx.record.store import checkpoint_path
+from dlx.record.weights import is_of_others, load_weights
 
 # Names of parameters that an error lists.
 LISTED = 8
+# Batches that a normalization has seen; weights of other programs may lack it, and it changes nothing.
+COUNT = "num_batches_tracked"
 
 
 class InitFrom:
     """Where a model's weights come from, if not from draws.
 
     Args:
-        init_from: a run folder, whose best checkpoint it is, or a checkpoint file; null draws all weights. Paths are
-            relative to the current folder. Preprocessing is fitted on the new train rows all the same.
+        init_from: a run folder, whose best checkpoint it is, a checkpoint file, or a file of weights alone, .pth, .pt
+            or .safetensors, beside which the head is drawn anew; null draws all weights. Paths are relative to the
+            current folder. Preprocessing is fitted on the new train rows all the same.
     """
 
     MEMBER_VALUES: ClassVar[tuple[str, ...]] = ("init_from",)
@@ -42,6 +46,9 @@ class InitFrom:
         """
         if self.path is None:
             return None
+        if is_of_others(self.path):
+            weights, digest = load_weights(self.path)
+            return Source(self.path, digest, weights, (None, []), {})
         path = checkpoint_path(self.path, "best")
         saved = files.load(path)
         weights = section(saved, "model")
@@ -71,7 +78,9 @@ class Source:
 
     def has_names_of(self, model: nn.Module) -> bool:
         """Say whether a model has just these parameters and buffers, of whatever shapes."""
-        return model.state_dict().keys() == self.weights.keys()
+        own, held = ({name for name in weights if not name.endswith(COUNT)}
+                     for weights in (model.state_dict(), self.weights))
+        return own == held
 
     def give(self, model: nn.Module, spec: TaskSpec) -> None:
         """Load the weights, in float32, into a new model; where the answers are others its head keeps those drawn.
@@ -85,7 +94,8 @@ class Source:
         own, head = model.state_dict(), head_tensors(model)
         shapes, found = ({name: tuple(tensor.shape) for name, tensor in weights.items()}
                          for weights in (own, self.weights))
-        unlike = [name for name in [*shapes, *sorted(found.keys() - shapes)] if shapes.get(name) != found.get(name)]
+        unlike = [name for name in [*shapes, *sorted(found.keys() - shapes)] if shapes.get(name) != found.get(name)
+                  and (name in found or not name.endswith(COUNT))]
         wrong = [name for name in unlike if name not in head]
         if wrong:
             listed = "; ".join(f"{name} {_shown(found.get(name))} there, {_shown(shapes.get(name))} here"
@@ -96,7 +106,7 @@ class Source:
         is_new = unlike or self.task != (spec.kind, list(spec.class_names))
         self.drawn = [name for name in own if is_new and name in head]
         for name, tensor in own.items():
-            if name not in self.drawn and not tensor.is_meta:
+            if name in self.weights and name not in self.drawn and not tensor.is_meta:
                 tensor.copy_(self.weights[name])
 
     def check_tokens(self, spec: TaskSpec, statistics: Statistics) -> None:

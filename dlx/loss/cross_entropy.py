@@ -6,9 +6,9 @@ import copy
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar, Self
 
-from dlx.core import member_values
 from dlx.core.class_weights import ClassWeights, class_weights, of_rows
 from dlx.core.likelihood import asked_or_first, mean_over_positions, negative_log_likelihood
+from dlx.core.members import per_example
 from dlx.core.ranges import Rate
 from dlx.core.types import Kind, TaskSpec
 
@@ -73,6 +73,7 @@ class CrossEntropy:
         return smoothed_cross_entropy(outputs, targets, smoothing if self._asked[1] else None)
 
     def _weighted(self, outputs: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
-        shares = member_values.of_rows(self.label_smoothing, len(outputs))
         terms = -of_rows(weights.to(outputs.dtype), len(outputs)) * outputs.log_softmax(dim=1)
-        return (1 - shares) * terms.gather(1, targets[:, None])[:, 0] + shares * terms.mean(dim=1)
+        own, everywhere = terms.gather(1, targets[:, None])[:, 0], terms.mean(dim=1)
+        shares = per_example(self.label_smoothing, own)
+        return (1 - shares) * own + shares * everywhere

@@ -6,9 +6,9 @@ import copy
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar, Self
 
-from dlx.core import member_values
 from dlx.core.class_weights import ClassWeights, class_weights, of_rows
 from dlx.core.likelihood import asked_or_first, mean_over_positions
+from dlx.core.members import per_example
 from dlx.core.ranges import NonNegative
 from dlx.core.types import Kind, TaskSpec
 
@@ -58,7 +58,7 @@ class Focal:
         nats = total - outputs.gather(1, own)[:, 0]
         # 1 - p of the other classes' own sum: exact where p is nearly 1, and its power has a slope there.
         others = outputs.scatter(1, own, -torch.inf).logsumexp(dim=1) - total
-        losses = (member_values.of_rows(self.gamma, len(outputs)) * others).exp() * nats
+        losses = (per_example(self.gamma, others) * others).exp() * nats
         if self._weights is None or not torch.is_grad_enabled():
             return losses
         return losses * of_rows(self._weights.to(outputs.dtype), len(outputs)).gather(1, own)[:, 0]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from dlx.core import member_values
+from dlx.core.members import per_example
 from dlx.core.ranges import Positive
 from dlx.core.types import Kind
 
@@ -31,6 +31,6 @@ class Huber:
     def __call__(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Map predictions [R·B, 1] and targets [R·B] to losses [R·B]."""
         error = (outputs[:, 0] - targets).abs()
-        delta = member_values.of_rows(self.delta, len(error))
+        delta = per_example(self.delta, error)
         near = error.clamp(max=delta)
         return near * (error - near / 2)

@@ -14,6 +14,7 @@ from dlx.core.ranges import Range
 from dlx.core.types import IGNORED, Kind, Outcome
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
 
@@ -53,7 +54,7 @@ class ErrorRate(_Rate):
 
     def per_example(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Map logits [B, L, C] and targets [B, U] to error rates [B]."""
-        return _rates(best_path(outputs), targets).to(outputs.dtype)
+        return _rates(best_path(outputs), targets, outputs.dtype)
 
     def from_mean(self, mean: float) -> float:
         """Return the mean, which is the error rate."""
@@ -80,9 +81,9 @@ class BeamErrorRate(_Rate):
         for row, log_probs in enumerate(outcome.scores):
             found = beam_search(log_probs, self.beam_width)
             said[row, : len(found)] = found
-        rates: np.ndarray = _rates(torch.from_numpy(said), torch.tensor(outcome.targets)).double().numpy()
+        rates: np.ndarray = _rates(torch.from_numpy(said), torch.tensor(outcome.targets), torch.float64).numpy()
         return rates
 
 
-def _rates(said: Tensor, targets: Tensor) -> Tensor:
-    return edit_distances(said, targets) / (targets != IGNORED).sum(dim=1).clamp(min=1)
+def _rates(said: Tensor, targets: Tensor, dtype: torch.dtype) -> Tensor:
+    return edit_distances(said, targets).to(dtype) / (targets != IGNORED).sum(dim=1).clamp(min=1)

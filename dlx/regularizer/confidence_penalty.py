@@ -24,6 +24,7 @@ class ConfidencePenalty:
     """
 
     MEMBER_VALUES: ClassVar[tuple[str, ...]] = ("strength",)
+    reads_logits: ClassVar[bool] = True
     kinds: ClassVar[tuple[Kind, ...]] = ("classification",)
 
     def __init__(self, strength: NonNegative) -> None:

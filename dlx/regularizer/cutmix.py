@@ -24,6 +24,7 @@ class CutMix:
     """
 
     MEMBER_VALUES: ClassVar[tuple[str, ...]] = ("alpha",)
+    mixes: ClassVar[bool] = True
     layouts: ClassVar[tuple[Layout, ...]] = ("image",)
     kinds: ClassVar[tuple[Kind, ...]] = ("classification", "regression", "multilabel")
 

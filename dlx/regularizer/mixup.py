@@ -22,6 +22,7 @@ class Mixup:
     """
 
     MEMBER_VALUES: ClassVar[tuple[str, ...]] = ("alpha",)
+    mixes: ClassVar[bool] = True
     layouts: ClassVar[tuple[Layout, ...]] = ("image", "table")
     kinds: ClassVar[tuple[Kind, ...]] = ("classification", "regression", "multilabel")
 

@@ -6,6 +6,7 @@ import inspect
 import pytest
 import torch
 from argument_values import alternatives
+from member_runs import WORDS
 from paper_optimizers import PAPERS
 from part_files import annotations, code_and_arguments, make, option_names
 from torch import nn
@@ -13,7 +14,7 @@ from torch import nn
 from dlx.core.errors import ConfigError
 from dlx.core.lean import bare_step
 from dlx.core.schedule import Schedule
-from dlx.core.types import DividesParams
+from dlx.core.types import ChangesWithHistory, DividesParams, History
 from dlx.engine.flat import flatten
 from dlx.engine.optimize import Setting, optimize
 from dlx.engine.param_groups import ParamGroups, trained_params
@@ -22,6 +23,9 @@ from dlx.record.checkpoint import decode, encode
 
 NAMES = option_names("optimizer")
 NUM_STEPS = 20
+# A loss that improves once by a little and later stalls, an accuracy that never does better.
+HISTORY = History([{"val_loss": loss, "val_accuracy": 0.5} for loss in [2.0, 1.95, *[1.0] * NUM_STEPS]],
+                  {"val_loss": False, "val_accuracy": True})
 every_optimizer = pytest.mark.parametrize("option", NAMES)
 
 
@@ -81,9 +85,15 @@ def twin_of(optimizer, params):
 
 
 def trajectory(option, steps=NUM_STEPS, lr_at=None, **changes):
-    model = network()
-    optimizer = make("optimizer", option, **changes)(list(model.parameters()))
-    return [torch.cat([param.flatten() for param in params]) for params in take(model, optimizer, range(steps), lr_at)]
+    """The parameters after each step; each is an epoch to optimizers that follow the history."""
+    model, part = network(), make("optimizer", option, **changes)
+    optimizer = part(list(model.parameters()))
+    path = []
+    for step in range(steps):
+        if isinstance(part, ChangesWithHistory):
+            optimizer.param_groups[0].update(part.values_after(HISTORY._replace(rows=HISTORY.rows[:step])))
+        path += [torch.cat([param.flatten() for param in params]) for params in take(model, optimizer, [step], lr_at)]
+    return path
 
 
 def schedule(lr):
@@ -262,7 +272,7 @@ def has_effect(option, name, value):
 @pytest.mark.parametrize(("option", "name"), [(option, name) for option in NAMES
                                               for name in code_and_arguments("optimizer", option)[1]])
 def test_optimizer_argument_has_an_effect(option, name):
-    values = [value for changed, value in variants(option) if changed == name]
+    values = [*WORDS.get(name, ()), *(value for changed, value in variants(option) if changed == name)]
     assert values
     assert any(has_effect(option, name, value) for value in values[:4])
 
