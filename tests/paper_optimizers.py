@@ -2,6 +2,8 @@
 
 import torch
 
+from dlx.core.optim.adam_then_sgd import AdamThenSGDOptimizer
+from dlx.core.optim.lbfgs import LBFGSOptimizer
 from dlx.core.optim.lion import LionOptimizer
 from dlx.core.optim.muon import MuonOptimizer
 
@@ -66,4 +68,9 @@ def by_singular_values(matrix, num_iterations):
     return (left @ torch.diag(s) @ right).to(matrix.dtype)
 
 
-PAPERS = {LionOptimizer: Lion, MuonOptimizer: Muon}
+def adam_before_the_switch(params, lr, betas, eps, weight_decay, **_):
+    return torch.optim.Adam(params, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, foreach=False)
+
+
+PAPERS = {LionOptimizer: Lion, MuonOptimizer: Muon, AdamThenSGDOptimizer: adam_before_the_switch,
+          LBFGSOptimizer: torch.optim.LBFGS}

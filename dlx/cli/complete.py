@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import yaml
 
+from dlx.cli.generate import SAMPLING, typed
 from dlx.config import options
 from dlx.config.names import option_keys
 from dlx.core.errors import ConfigError
@@ -26,7 +27,7 @@ WITH_FOLDER = ("evaluate", "ensemble", "predict", "export", "resume", "report")
 # Of these a sweep folder may be meant itself, not only a run inside of it; these take the folder of an ensemble.
 TAKE_SWEEPS = ("ensemble", "resume", "report")
 TAKE_ENSEMBLES = ("evaluate", "predict")
-WITH_VALUE = ("--config-dir", "--trust", "--output", "-o", "--abstain-below", "--format")
+WITH_VALUE = ("--config-dir", "--trust", "--output", "-o", "--abstain-below", "--format", *map(typed, SAMPLING))
 _QUOTING = re.compile(r"[\"'\\]")
 _OPTION = re.compile(r"(?<![\w-])--?[\w-]+")
 _CHOICES = re.compile(r"\{([\w,]+)\}")

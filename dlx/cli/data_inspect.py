@@ -48,6 +48,8 @@ def run(args: argparse.Namespace) -> int:
 
 def inspected(overrides: Sequence[str]) -> Inspected:
     """Read, divide, preprocess and check data."""
+    import numpy as np
+
     from dlx.config.build import ANY_PACKAGE, build
     from dlx.config.compose import compose
     from dlx.config.saved import PART, to_saved
@@ -65,11 +67,16 @@ def inspected(overrides: Sequence[str]) -> Inspected:
     placement.enter()
     data = prepare_arrays(parts, arrays, begin_fingerprint(arrays), placement, None)._replace(arrays=lambda: arrays)
     rows = {name: split.ids.numpy() for name, split in data.splits.items()}
-    spec = given_spec(parts.dataset, arrays)
-    return Inspected(str(saved["dataset"][PART]).rpartition(".")[2], data.fingerprint, arrays, spec,
-                     profile(arrays.inputs, arrays.targets, arrays.notes, spec, rows),
-                     hygiene(data, saved["preprocessing"], parts.metrics),
-                     picture(arrays.inputs, arrays.targets, spec))
+    checked = hygiene(data, saved["preprocessing"], parts.metrics)
+    spec = data.given
+    chosen = parts.classes(arrays.targets, given_spec(parts.dataset, arrays))
+    kept = arrays if chosen is None else arrays._replace(
+        inputs=arrays.inputs[chosen.rows], targets=chosen.targets[chosen.rows],
+        notes={name: note[chosen.rows] for name, note in arrays.notes.items()})
+    places = rows if chosen is None else {name: np.searchsorted(chosen.rows, own) for name, own in rows.items()}
+    return Inspected(str(saved["dataset"][PART]).rpartition(".")[2], data.fingerprint, kept, spec,
+                     profile(kept.inputs, kept.targets, kept.notes, spec, places), checked,
+                     picture(kept.inputs, kept.targets, spec))
 
 
 def show(found: Inspected, path: Path | None) -> None:

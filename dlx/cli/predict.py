@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlx.cli.arguments import add_json, add_trust, command_parser
+from dlx.cli.generate import add_sampling, generated, refuse_sampling
 
 if TYPE_CHECKING:
     from dlx.engine.predict import Predictions
@@ -20,12 +21,14 @@ def parser() -> argparse.ArgumentParser:
         "predict", "Say what a saved model, or an ensemble, predicts for rows without targets: a table, images,\n"
         "recordings, texts, arrays. They are prepared with the statistics of the run's train rows.", overrides=False)
     result.add_argument("checkpoint", type=Path, help="the folder of a run or an ensemble, or a checkpoint file")
-    result.add_argument("data", help="a file or folder of the form that the run was trained on")
+    result.add_argument("data", help="a file or folder of the form that the run was trained on; for a language model "
+                                     "the text to go on with, or a text file")
     result.add_argument("overrides", nargs="*", default=[], metavar="key=value",
                         help="checkpoint=last device=cpu data_dir=…")
     result.add_argument("--output", "-o", type=Path, metavar="FILE", help="write CSV there instead of to the terminal")
     result.add_argument("--abstain-below", type=float, metavar="P",
                         help="name no class where none has a probability of P or more")
+    add_sampling(result)
     add_trust(result)
     add_json(result)
     return result
@@ -48,10 +51,14 @@ def run(args: argparse.Namespace) -> int:
     given = restore_spec(models[0].checkpoint)
     if args.abstain_below is not None and given.kind != "classification":
         raise ConfigError(f"--abstain-below is for classification, and this run predicts a {given.kind}")
-    reader = reader_of(models[0].parts.dataset, given, args.data)
-    data_dir = Surroundings.of({**config, "checkpoint_seconds": 0.0}).data_dir
-    rows = records(predict_file(models, reader, args.data, data_dir), args.abstain_below)
-    text = json.dumps(rows) + "\n" if args.json else table(rows)
+    if given.next_token:
+        text = generated(args, models)
+    else:
+        refuse_sampling(args)
+        reader = reader_of(models[0].parts.dataset, given, args.data)
+        data_dir = Surroundings.of({**config, "checkpoint_seconds": 0.0}).data_dir
+        rows = records(predict_file(models, reader, args.data, data_dir), args.abstain_below)
+        text = json.dumps(rows) + "\n" if args.json else table(rows)
     if args.output is None:
         sys.stdout.write(text)
     else:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dlx.record import layout
+from dlx.record.store import checkpoint_path
 
 if TYPE_CHECKING:
     from dlx.engine.saved_model import SavedModel
@@ -102,27 +103,6 @@ def refuse_unlike(runs: Sequence[Path], models: Sequence[SavedModel]) -> None:
                             f"runs with the same split; train all of them with one split.seed")
     if problems:
         raise ConfigError(*problems)
-
-
-def checkpoint_path(given: Path, name: str) -> Path:
-    """Return the checkpoint file that is meant. Raises ArtefactError where there is none."""
-    from dlx.core.errors import ArtefactError, ConfigError
-    from dlx.record.folder import RunFolder
-
-    if name not in ("best", "last", "initial"):
-        raise ConfigError(f"checkpoint must be one of best, last, initial, got {name!r}")
-    if given.is_file():
-        return given
-    if not given.is_dir():
-        raise ArtefactError(f"{given} does not exist; give a run folder or a checkpoint file")
-    if not (given / layout.CONFIG).is_file():
-        raise ArtefactError(f"{given} is not a run folder: it has no {layout.CONFIG}")
-    path = given / layout.CHECKPOINTS / f"{name}.safetensors"
-    if not path.is_file():
-        status = RunFolder(given).status()["status"]
-        hint = "the run diverged" if status == "diverged" else f"if the run was interrupted: dlx resume {given}"
-        raise ArtefactError(f"{given} has no {name} checkpoint; {hint}")
-    return path
 
 
 def refuse_device(device: dict[str, Any], overrides: Sequence[str]) -> None:

@@ -111,7 +111,7 @@ def _source_root() -> Path:
 def _docstring(file: Path, name: str) -> str:
     tree = ast.parse(file.read_text(encoding="utf-8"))
     for node in tree.body:
-        if isinstance(node, ast.ClassDef) and node.name == name:
+        if isinstance(node, ast.ClassDef | ast.FunctionDef) and node.name == name:
             return (ast.get_docstring(node) or "").split("\n\n")[0].replace("\n", " ")
     return ""
 

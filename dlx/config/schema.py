@@ -40,7 +40,8 @@ SWEEPING = ("search", "seeds")
 # Which learning rates a range test tries.
 RANGE_TEST = ("start_lr", "end_lr", "num_steps")
 # Saved, but without effect on the numbers beyond rounding.
-UNHASHED = ("name", "device.kind", "device.threads", "device.compile", "device.processes", "device.data")
+UNHASHED = ("name", "device.kind", "device.threads", "device.compile", "device.channels_last",
+            "device.processes", "device.data")
 
 
 def root_problems(config: dict[str, Any]) -> list[str]:

@@ -4,19 +4,28 @@ from __future__ import annotations
 
 import numpy as np
 
+from dlx.core.types import Kind
+
 # Probabilities below it count as it, as in the negative log likelihood: a 0 makes no divergence infinite.
 EPSILON = float(np.finfo(np.float64).eps)
 
 
-def per_example(scores: np.ndarray) -> dict[str, np.ndarray]:
+def per_example(scores: np.ndarray, kind: Kind) -> dict[str, np.ndarray]:
     """Return measures of diversity by name, of each example [N].
 
     Args:
-        scores: probabilities [M, N, C], or predictions [M, N]; M ≥ 2.
+        scores: probabilities [M, N, C], of labels each one's own, or predictions [M, N]; M ≥ 2.
+        kind: classification; regression; or multilabel, where each label is a classification into two classes, and
+            the measures are means over labels.
     """
-    if scores.ndim == 2:
+    if kind == "regression":
         return {"variance": variance(scores)}
-    return {"disagreement": disagreement(scores), "pairwise_kl": pairwise_kl(scores)}
+    num_models, num_examples, num_labels = scores.shape
+    probs = scores
+    if kind == "multilabel":
+        probs = np.stack([1 - scores, scores], axis=3).reshape(num_models, num_examples * num_labels, 2)
+    return {name: values.reshape(num_examples, -1).mean(axis=1)
+            for name, values in (("disagreement", disagreement(probs)), ("pairwise_kl", pairwise_kl(probs)))}
 
 
 def disagreement(probs: np.ndarray) -> np.ndarray:

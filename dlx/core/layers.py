@@ -10,6 +10,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from dlx.core.errors import ConfigError
 from dlx.core.ranks import ALONE, Ranks
 
 Activation = Literal["relu", "leaky_relu", "tanh", "sigmoid", "gelu", "silu", "elu", "identity"]
@@ -83,6 +84,24 @@ class StochasticDepth(Dropout):
         return x.flatten(1)[:, 0].view(-1, *[1] * (x.ndim - 1))
 
 
+def hidden_layers(num_inputs: int, width: int, depth: int, activation: Activation, norm: Norm, dropout_rate: float
+                  ) -> list[nn.Module]:
+    """Return the hidden layers of a perceptron, each linear, normalization, activation, dropout.
+
+    Args:
+        num_inputs: features of its inputs [B, num_inputs].
+        width: units of each layer.
+        depth: number of layers; without any there is nothing.
+    """
+    layers: list[nn.Module] = []
+    for _ in range(depth):
+        normalize = norm_layer(norm, width, 1)
+        layers += [nn.Linear(num_inputs, width), *([] if normalize is None else [normalize]),
+                   ACTIVATIONS[activation](), Dropout(dropout_rate)]
+        num_inputs = width
+    return layers
+
+
 def norm_layer(norm: Norm, num_features: int, num_dims: Literal[1, 2]) -> nn.Module | None:
     """Return a normalization layer, or None.
 
@@ -91,7 +110,13 @@ def norm_layer(norm: Norm, num_features: int, num_dims: Literal[1, 2]) -> nn.Mod
             or as many as divide both 8 and D) or "none".
         num_features: D, or channels.
         num_dims: 1 for vectors [B, D], 2 for images [B, D, H, W], whose layer norm is over D, H and W.
+
+    Raises:
+        ConfigError: each feature of a vector would be normalized by itself, which leaves nothing of it.
     """
+    if num_dims == 1 and num_features == {"layer": 1, "group": math.gcd(num_features, GROUPS)}.get(norm):
+        raise ConfigError(f"model.norm={norm} normalizes each of {num_features} features by itself, which leaves "
+                          f"nothing of them; use a larger model.width or model.norm=batch")
     if norm == "none":
         return None
     if norm == "batch":

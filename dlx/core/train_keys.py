@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-# Of a dataset: what is done to its train rows, see dlx.engine.train_rows.
+# Of a dataset: its classes, and what is done to its train rows, see dlx.engine.classes and dlx.engine.train_rows.
 # With the value at which each changes nothing; the seed is of the draws of the others.
-INERT: dict[str, Any] = {"train_fraction": 1.0, "imbalance": 1.0, "label_noise": 0.0, "label_confusion": None,
-                         "shuffle_labels": False}
+INERT: dict[str, Any] = {"classes": None, "train_fraction": 1.0, "imbalance": 1.0, "label_noise": 0.0,
+                         "label_confusion": None, "shuffle_labels": False}
 TRAIN_ROWS = (*INERT, "train_seed")
 # Of an optimizer: which parameters are optimized alike, see dlx.engine.param_groups.
 PARAM_GROUPS = ("decay_norm_and_bias", "lr_multipliers")
@@ -30,5 +30,5 @@ def _divided(values: Mapping[str, Any], shared: Collection[str]) -> tuple[dict[s
 
 
 def effective(rows: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what is done to train rows; nothing, where no value changes them."""
+    """Return what is done to rows; nothing, where no value changes them."""
     return dict(rows) if any(rows.get(name, inert) != inert for name, inert in INERT.items()) else {}

@@ -35,6 +35,8 @@ Layout = Literal["image", "table", "tokens", "series", "text", "audio"]
 IGNORED = -100
 # The token that fills a text to its length; a model knows by it where a text ends.
 PADDING = 0
+# The token of what train did not know.
+UNKNOWN = 1
 
 
 class Column(NamedTuple):
@@ -278,6 +280,17 @@ class SelectsRows(Protocol):
 
 
 @runtime_checkable
+class Tokenizes(Protocol):
+    """A preprocessing that makes tokens of texts, PADDING and UNKNOWN among them, and texts of tokens."""
+
+    def tokens_of(self, text: str, statistics: Mapping[str, np.ndarray]) -> list[int]:
+        """Return all tokens of a text, however long it is."""
+
+    def text_of(self, tokens: Sequence[int], statistics: Mapping[str, np.ndarray]) -> str:
+        """Return the text of tokens; that of some is the beginning of that of more."""
+
+
+@runtime_checkable
 class FitsBlocks(Protocol):
     """A preprocessing for data larger than memory; its `fit` gives the same bytes, as one block or many."""
 
@@ -409,6 +422,16 @@ class OptimizerPart(Protocol):
         The engine gives groups of one parameter [R, P], the rows of some members; what lies in a row is said by
         `shapes`, see dlx.core.rows, and which of `roles` they have by `role`.
         """
+
+
+@runtime_checkable
+class SearchesLoss(Protocol):
+    """An optimizer of one run and one parameter group, whose step takes a closure that computes loss and gradient anew.
+
+    ALONE: why it is for one run.
+    """
+
+    ALONE: ClassVar[str]
 
 
 @runtime_checkable

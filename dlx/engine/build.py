@@ -9,14 +9,15 @@ from typing import Any, TypeVar, get_args, get_type_hints
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import PackedSequence
 
+from dlx.core.attention import SelfAttention
 from dlx.core.device import Placement
 from dlx.core.errors import ConfigError
 from dlx.core.features import PLURALS, category_columns
 from dlx.core.random import keyed_global
 from dlx.core.types import (
     PER_POSITION,
+    Ascends,
     ChangesSpec,
     ChangesWithHistory,
     ComparesExamples,
@@ -24,11 +25,13 @@ from dlx.core.types import (
     KnowsTrain,
     Loss,
     ModelPart,
+    OnGradient,
     OnHistory,
     OnLoss,
     OnModel,
     ReadsOutputs,
     ScalesTarget,
+    SearchesLoss,
     SizesOutputs,
     TaskSpec,
 )
@@ -36,8 +39,11 @@ from dlx.engine import history
 from dlx.engine.blank import BlankAfterEnd
 from dlx.engine.modes import eval_mode
 from dlx.engine.parts import Parts
+from dlx.engine.source import Source
 
 Hook = TypeVar("Hook")
+# Layers whose products make up the work of a step.
+COUNTED = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.RNNBase, SelfAttention)
 # Layouts that are of any length, with the preprocessing that makes something else of them.
 RAW = {"text": "tokens of it: tokenize_char, tokenize_word, tokenize_bpe or tokenize_wordpiece",
        "audio": "spectrograms of it: [trim_pad,log_mel] or [trim_pad,mfcc]"}
@@ -49,26 +55,41 @@ def known_spec(parts: Parts) -> TaskSpec | None:
     Raises:
         ConfigError: a preprocessing that is for another layout.
     """
-    spec = parts.dataset.spec()
+    spec = parts.given()
     for part in parts.preprocessing.values():
         if spec is not None and isinstance(part, ChangesSpec):
             spec = part.spec_after(spec, None)
     return spec
 
 
-def build_model(parts: Parts, spec: TaskSpec) -> nn.Module:
+def build_model(parts: Parts, spec: TaskSpec, source: Source | None = None) -> nn.Module:
     """Make the model with its initial weights, as regularizers want it.
 
     The weights are drawn in float32 on the CPU whatever the device, so that they are the same bits everywhere.
+
+    Args:
+        source: saved weights that it takes; a run that goes on from a checkpoint needs none.
     """
     with keyed_global(parts.settings.seed, "init"):
-        return on_model(parts, made_for(parts.model, asked_of(parts, spec)))
+        return _initialized(parts, spec, source)
 
 
-def meta_model(parts: Parts, spec: TaskSpec) -> nn.Module:
+def meta_model(parts: Parts, spec: TaskSpec, source: Source | None = None) -> nn.Module:
     """Make the model without memory and without draws: to count, and to check that the parts fit together."""
     with torch.device("meta"), torch.random.fork_rng(devices=[]):
-        return on_model(parts, made_for(parts.model, asked_of(parts, spec)))
+        return _initialized(parts, spec, source)
+
+
+def _initialized(parts: Parts, spec: TaskSpec, source: Source | None) -> nn.Module:
+    model = made_for(parts.model, asked_of(parts, spec))
+    # A regularizer may rename parameters: saved weights are of the model before it or, if the run had it, after it.
+    early = source is not None and source.has_names_of(model)
+    if source is not None and early:
+        source.give(model, spec)
+    model = on_model(parts, model)
+    if source is not None and not early:
+        source.give(model, spec)
+    return model
 
 
 def asked_of(parts: Parts, spec: TaskSpec) -> TaskSpec:
@@ -134,43 +155,58 @@ def hooks(parts: Parts, kind: type[Hook]) -> list[tuple[str, Hook]]:
 def flops_per_step(model: nn.Module, spec: TaskSpec, batch_size: int) -> float:
     """Estimate the floating-point operations of a training step: three times the products of the forward pass.
 
-    A weight of a linear, convolutional or recurrent layer is used once per position of the output: 2 operations each.
+    A weight of a linear, convolutional or recurrent layer is used once per position of the output, and every feature of
+    attention twice per pair of positions: 2 operations each.
 
     Args:
         model: on the CPU; one example of zeros is passed through it.
     """
-    operations = 0.0
+    products = 0.0
 
-    def count(layer: nn.Linear | nn.Conv1d | nn.Conv2d, _: object, output: Tensor) -> None:
-        nonlocal operations
-        operations += 2.0 * layer.weight.numel() * output.numel() / layer.weight.shape[0]
+    def count(layer: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+        nonlocal products
+        products += _products(layer, inputs, output)
 
-    def count_recurrent(layer: nn.RNNBase, inputs: tuple[Tensor | PackedSequence, ...], _: object) -> None:
-        nonlocal operations
-        given = inputs[0].data
-        weights = sum(param.numel() for param in layer.parameters() if param.ndim > 1)
-        operations += 2.0 * weights * given.numel() / given.shape[-1]
-
-    handles = [layer.register_forward_hook(count_recurrent if isinstance(layer, nn.RNNBase) else count)
-               for layer in model.modules()
-               if isinstance(layer, nn.Linear | nn.Conv1d | nn.Conv2d | nn.RNNBase)]
+    handles = [layer.register_forward_hook(count) for layer in model.modules() if isinstance(layer, COUNTED)]
     with eval_mode(model), torch.no_grad():
         model(input_of_zeros(spec))
     for handle in handles:
         handle.remove()
-    return 3.0 * operations * batch_size
+    return 3.0 * 2.0 * products * batch_size
 
 
-def place_model(parts: Parts, spec: TaskSpec, threads: int | None = None) -> tuple[nn.Module, Placement]:
+def _products(layer: Any, inputs: tuple[Any, ...], output: Any) -> float:
+    if isinstance(layer, SelfAttention):
+        return float(2 * output.numel() * output.shape[1])
+    if isinstance(layer, nn.RNNBase):
+        # Of a packed sequence the steps that there are.
+        given = inputs[0].data
+        weights = sum(param.numel() for param in layer.parameters() if param.ndim > 1)
+        return float(weights * given.numel() / given.shape[-1])
+    return float(layer.weight.numel() * output.numel() / layer.weight.shape[0])
+
+
+def place_model(parts: Parts, spec: TaskSpec, threads: int | None = None, source: Source | None = None
+                ) -> tuple[nn.Module, Placement]:
     """Make the model and put it where it will compute.
 
     Args:
         threads: what was decided for the same run before, if it was.
+        source: saved weights that it takes.
     """
-    model = build_model(parts, spec)
+    model = build_model(parts, spec, source)
     placement = parts.device.place(flops_per_step(model, spec, parts.settings.batch_size), threads)
     placement.enter()
+    if placement.channels_last:
+        model.register_forward_pre_hook(_channels_last)
     return model.to(placement.device, placement.dtype), placement
+
+
+def _channels_last(_: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    # Convolutions compute in the layout of their inputs and pass it on; weights lie as the optimizer has them.
+    # Of one channel both layouts are the same numbers, and only strides that are made anew tell them apart.
+    return tuple(torch.empty_like(tensor, memory_format=torch.channels_last).copy_(tensor) if tensor.ndim == 4
+                 else tensor for tensor in inputs)
 
 
 def part_problems(parts: Parts, broken: Collection[str] = ()) -> list[str]:
@@ -183,6 +219,7 @@ def part_problems(parts: Parts, broken: Collection[str] = ()) -> list[str]:
     checks: list[tuple[set[str], Callable[[], list[str]]]] = [
         ({"metric"}, lambda: _monitor_problems(parts, columns, broken)),
         (set(), lambda: _accumulation_problems(parts)),
+        ({"optimizer", "regularizer"}, lambda: _search_problems(parts)),
         ({"metric"}, lambda: _said(lambda: history.selected_column(parts.settings.selection, columns))),
         ({"loss", "regularizer"}, lambda: _said(lambda: minimised(parts))),
         ({"device"}, lambda: _said(parts.device.check)),
@@ -190,7 +227,12 @@ def part_problems(parts: Parts, broken: Collection[str] = ()) -> list[str]:
         ({"loss", "regularizer"}, lambda: _reading_problems(parts)),
     ]
     problems = [problem for needed, check in checks if not needed & {*broken} for problem in check()]
-    spec = None if "dataset" in broken else parts.dataset.spec()
+    if "dataset" in broken:
+        return problems
+    try:
+        spec = parts.given()
+    except ConfigError as error:
+        return [*error.problems, *problems]
     return problems if spec is None else task_problems(parts, spec, broken) + problems
 
 
@@ -228,6 +270,7 @@ def task_problems(parts: Parts, spec: TaskSpec, broken: Collection[str] = (), se
         ({"preprocessing", "regularizer"}, lambda: _regularizer_problems(parts, seen)),
         ({"preprocessing", "loss"}, lambda: _said(lambda: _check_loss(parts, seen))),
         ({"preprocessing", "model", "regularizer"}, lambda: _said(lambda: _check_model(parts, broken, seen))),
+        ({"preprocessing", "model", "regularizer", "device"}, lambda: _said(lambda: _check_channels_last(parts, seen))),
     ]
     return [problem for needed, check in checks if not needed & {*broken} for problem in check()]
 
@@ -240,6 +283,15 @@ def _monitor_problems(parts: Parts, columns: Collection[str], broken: Collection
                 if isinstance(part, FollowsHistory | ChangesWithHistory)]
     return [f"{key}.monitor must be one of {', '.join(columns)}, got {column!r}" for group, key, part in readers
             if group not in broken for column in part.columns() if column not in columns]
+
+
+def _search_problems(parts: Parts) -> list[str]:
+    """Say which regularizers change a gradient that the optimizer wants to be that of the loss."""
+    if not isinstance(parts.optimizer, SearchesLoss):
+        return []
+    names = dict.fromkeys([name for name, _ in hooks(parts, OnGradient)] + [name for name, _ in hooks(parts, Ascends)])
+    return [f"regularizer={name} changes the gradient, and optimizer={_name(parts.optimizer)} needs that of the loss; "
+            f"leave it out" for name in names]
 
 
 def _accumulation_problems(parts: Parts) -> list[str]:
@@ -268,11 +320,19 @@ def _check_model(parts: Parts, broken: Collection[str], seen: TaskSpec | None) -
     if spec is None:
         return
     model = meta_model(parts, spec)
+    parts.freeze.epochs(model)
     if "optimizer" not in broken:
         parts.param_groups.check(model, parts.optimizer)
     if parts.settings.batch_size == 1 and any(isinstance(layer, nn.BatchNorm1d) for layer in model.modules()):
         raise ConfigError("batch_size=1 cannot train with model.norm=batch: one example has no variance; use "
                           "batch_size=2 or more, or model.norm=layer")
+
+
+def _check_channels_last(parts: Parts, seen: TaskSpec | None) -> None:
+    spec = (seen or known_spec(parts)) if parts.device.channels_last else None
+    if spec is not None and not any(isinstance(layer, nn.Conv2d) for layer in meta_model(parts, spec).modules()):
+        raise ConfigError(f"device.channels_last=true is for models with convolutions of images, and model="
+                          f"{_name(parts.model)} has none; leave it out")
 
 
 def _kind_problems(parts: Parts, spec: TaskSpec, broken: Collection[str]) -> list[str]:

@@ -14,26 +14,27 @@ from dlx.core.errors import ConfigError
 from dlx.core.intervals import Interval, function_of_means, mean, undefined
 from dlx.core.types import Kind, Metric, Outcome, StreamedMetric
 from dlx.engine.data import Shelf
-from dlx.engine.reevaluate import ask
+from dlx.engine.reevaluate import Asked, ask
 from dlx.engine.saved_model import SavedModel
 from dlx.engine.summary import HELD_OUT, RESAMPLES_SEED, Measured, as_record, measure_all
 
-KINDS: tuple[Kind, ...] = ("classification", "regression")
+KINDS: tuple[Kind, ...] = ("classification", "multilabel", "regression")
 
 
 class Said(NamedTuple):
-    """What an ensemble says of a split: ids of the rows [N], what each member says, and the mean of it."""
+    """What an ensemble says of a split: the task, ids of the rows [N], what each member says, and the mean of it."""
 
+    kind: Kind
     ids: np.ndarray
     members: list[Outcome]
     whole: Outcome
 
 
-def refuse_kind(kind: str) -> None:
+def refuse_kind(kind: Kind) -> None:
     """Raise ConfigError where the mean of predictions is none."""
     if kind not in KINDS:
         raise ConfigError(f"an ensemble is the mean of probabilities or of predicted numbers, and these runs are for "
-                          f"{kind}; it is for {' and '.join(KINDS)}")
+                          f"{kind}; it is for {', '.join(KINDS[:-1])} and {KINDS[-1]}")
 
 
 def ask_all(models: Sequence[SavedModel], data_dir: str, splits: Sequence[str], split_path: Path | None
@@ -44,21 +45,19 @@ def ask_all(models: Sequence[SavedModel], data_dir: str, splits: Sequence[str], 
         ConfigError: members that were trained on other targets.
         ArtefactError: see `dlx.engine.reevaluate.ask`.
     """
-    shelf, outcomes, ids = Shelf(), [], {}
-    for model in models:
-        asked = ask(model, data_dir, splits, split_path, shelf)
-        refuse_kind(asked.data.given.kind)
-        outcomes.append({name: own.outcome for name, own in asked.examples.items()})
-        ids = {name: asked.data.splits["train" if name == "train_eval" else name].ids.numpy() for name in splits}
-    return {name: _together(name, ids[name], [own[name] for own in outcomes]) for name in splits}
+    shelf = Shelf()
+    asked = [ask(model, data_dir, splits, split_path, shelf) for model in models]
+    return {name: _together(name, asked) for name in splits}
 
 
-def _together(name: str, ids: np.ndarray, members: list[Outcome]) -> Said:
+def _together(name: str, asked: Sequence[Asked]) -> Said:
+    data, members = asked[0].data, [own.examples[name].outcome for own in asked]
     if any(not np.array_equal(own.targets, members[0].targets) for own in members):
         raise ConfigError(f"these runs cannot form an ensemble: they learnt other targets in {name}, by "
                           f"dataset.label_noise or the like")
     scores = np.mean([own.scores for own in members], axis=0)
-    return Said(ids, members, Outcome(scores, members[0].targets))
+    ids = data.splits["train" if name == "train_eval" else name].ids.numpy()
+    return Said(data.given.kind, ids, members, Outcome(scores, members[0].targets))
 
 
 def measure_ensemble(metrics: Mapping[str, Metric], said: Mapping[str, Said], level: float) -> list[Measured]:
@@ -90,7 +89,7 @@ def gain_interval(metric: Metric, said: Said, level: float) -> Interval:
     """Return the paired interval of a gain on one split."""
     if not isinstance(metric, StreamedMetric):
         return undefined("no mean over examples", level, len(said.ids))
-    columns = np.stack([_per_example(metric, outcome) for outcome in (said.whole, *said.members)])
+    columns = np.stack([_per_example(metric, outcome, said.kind) for outcome in (said.whole, *said.members)])
 
     def gain(means: np.ndarray) -> np.ndarray:
         values = np.array([[metric.from_mean(float(value)) for value in row] for row in means])
@@ -99,10 +98,14 @@ def gain_interval(metric: Metric, said: Said, level: float) -> Interval:
     return function_of_means(columns, gain, level, RESAMPLES_SEED)
 
 
-def _per_example(metric: StreamedMetric, outcome: Outcome) -> np.ndarray:
+def _per_example(metric: StreamedMetric, outcome: Outcome, kind: Kind) -> np.ndarray:
     scores, targets = torch.from_numpy(outcome.scores), torch.from_numpy(outcome.targets)
-    # Logarithms of probabilities are logits that give them.
-    outputs = scores.clamp(min=torch.finfo(scores.dtype).tiny).log() if scores.ndim > 1 else scores
+    # Metrics take logits: those that give the probabilities.
+    outputs = scores
+    if kind == "classification":
+        outputs = scores.clamp(min=torch.finfo(scores.dtype).tiny).log()
+    elif kind == "multilabel":
+        outputs = scores.logit()
     values: np.ndarray = metric.per_example(outputs, targets).double().numpy()
     return values
 
@@ -112,7 +115,7 @@ def diversities(said: Mapping[str, Said], level: float) -> list[dict[str, Any]]:
     rows = []
     for split, own in said.items():
         if split in HELD_OUT:
-            measured = diversity.per_example(np.stack([member.scores for member in own.members]))
+            measured = diversity.per_example(np.stack([member.scores for member in own.members]), own.kind)
             for name, values in measured.items():
                 interval = mean(values, level, RESAMPLES_SEED)
                 rows.append(as_record(Measured(name, split, float(values.mean()), interval, len(values), True), level))

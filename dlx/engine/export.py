@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from dlx.core.errors import ArtefactError, ConfigError
-from dlx.core.types import TaskSpec
+from dlx.core.types import ComparesExamples, Kind, ReadsOutputs, TaskSpec
 from dlx.engine.data import Prepared, Shelf
 from dlx.engine.pipeline import Statistics
 from dlx.engine.reevaluate import prepare_saved
@@ -29,8 +29,13 @@ MAX_ROWS = 1000
 BOUNDS = (1, 65)
 # What torch's exporters raise at what they cannot do.
 UNEXPORTABLE = (RuntimeError, ValueError, TypeError, LookupError, AttributeError, AssertionError)
-MEANINGS = {"classification": "logits: softmax over classes gives probabilities",
-            "regression": "times target_scale plus target_shift it is the prediction in the target's own units"}
+MEANINGS: dict[Kind, str] = {
+    "classification": "logits: softmax over classes gives probabilities",
+    "regression": "times target_scale plus target_shift it is the prediction in the target's own units",
+    "multilabel": "logits: the sigmoid of each is the probability of its label",
+    "sequence": "logits of each position: softmax over classes gives probabilities",
+    "transcription": "logits of each position: softmax over classes gives probabilities, of which class 0 is the blank "
+                     "of CTC"}
 
 
 class Exported(NamedTuple):
@@ -124,11 +129,20 @@ def describe(saved: SavedModel, data: Prepared, model: nn.Module) -> dict[str, A
         "kind": data.given.kind,
         "inputs": {"name": "inputs", "dtype": dtype, "shape": ["batch", *data.spec.input_shape],
                    "layout": data.spec.layout, "vocabulary_size": data.spec.vocabulary_size},
-        "outputs": {"name": "outputs", "meaning": MEANINGS.get(data.given.kind, "scores per position and class")},
+        "outputs": {"name": "outputs", "meaning": _meaning(saved, data.given.kind)},
         "class_names": list(data.spec.class_names), "target_shift": data.target_shift,
         "target_scale": data.target_scale, "raw": _plain_spec(data.given),
         "preprocessing": [{**config["preprocessing"][name], "statistics": _plain_statistics(data.statistics, name)}
                           for name in saved.parts.preprocessing]}
+
+
+def _meaning(saved: SavedModel, kind: Kind) -> str:
+    loss, name = saved.parts.loss, saved.checkpoint.state["config"]["loss"]["part"]
+    if isinstance(loss, ComparesExamples):
+        return f"embeddings, as loss={name} compares them: rows of one class lie close together"
+    if isinstance(loss, ReadsOutputs) and kind == "classification":
+        return f"no logits, but what loss={name} makes probabilities of"
+    return MEANINGS[kind]
 
 
 def _plain_spec(spec: TaskSpec) -> dict[str, Any]:

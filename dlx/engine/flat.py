@@ -39,7 +39,7 @@ class Flat(NamedTuple):
 
     values, gradient: the memory of all blocks, one after the other; leaves: the parameters that the model computes
     with, views of `values` whose `.grad` are views of `gradient`, [*shape] in a plain model (R is 1), [R, *shape] in a
-    stacked one; params: the same memory as [R, *shape] whatever the model, in order, for hooks.
+    stacked one; params: the same memory as [R, *shape] whatever the model, in order, for hooks; kinds: of each of them.
     """
 
     values: Tensor
@@ -47,6 +47,7 @@ class Flat(NamedTuple):
     blocks: tuple[Block, ...]
     leaves: tuple[nn.Parameter, ...]
     params: tuple[nn.Parameter, ...]
+    kinds: tuple[ParamKind, ...]
 
     def gradient_norms(self) -> Tensor:
         """Return the L2 norm of each member's gradient, [R]."""
@@ -88,7 +89,7 @@ def flatten(leaves: Sequence[nn.Parameter], num_members: int | None = None, kind
         param.data.copy_(leaf.data.view_as(param))
         leaf.data = param.data.view(leaf.shape) if num_members is None else param.data
         leaf.grad = param.grad.view(leaf.shape) if num_members is None else param.grad
-    return Flat(values, gradient, blocks, tuple(leaves), params)
+    return Flat(values, gradient, blocks, tuple(leaves), params, tuple(kinds))
 
 
 def _views(block: Block) -> Iterator[nn.Parameter]:

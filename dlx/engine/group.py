@@ -24,6 +24,7 @@ from dlx.core.types import (
     Loss,
     OnBatch,
     OnHistory,
+    SearchesLoss,
 )
 from dlx.engine import build, history
 from dlx.engine.average import Average
@@ -36,6 +37,7 @@ from dlx.engine.optimize import Optimization, Setting, optimize
 from dlx.engine.param_groups import trained_params
 from dlx.engine.parts import Parts, join
 from dlx.engine.shared_norm import share_batch_norm
+from dlx.engine.source import Source
 from dlx.engine.stack import keep, stack
 from dlx.engine.state import Position, Progress, Weights
 from dlx.engine.step import Step, bind_noise
@@ -62,6 +64,7 @@ class Member:
         number: of the run, among those that were started together.
         facts: of the run, for its checkpoints: configuration, device, threads, form.
         rates: of its dropout layers.
+        source: the saved weights that its model began with, if it begins with some.
     """
 
     number: int
@@ -70,6 +73,7 @@ class Member:
     facts: Mapping[str, Any]
     rates: Sequence[float]
     progress: Progress = field(default_factory=Progress)
+    source: Source | None = None
 
     @functools.cached_property
     def rules(self) -> list[OnHistory]:
@@ -146,12 +150,15 @@ def assemble(members: Sequence[Member], plain: nn.Module, model: nn.Module, plac
     if isinstance(placement.ranks, Processes):
         share_batch_norm(model, placement.ranks)
     trained = trained_params(model, form.stacked)
-    kinds = members[0].parts.param_groups.kinds(list(trained), members[0].parts.optimizer)
+    parts = members[0].parts
+    frozen = parts.freeze.epochs(model)
+    kinds = [kind._replace(frozen_epochs=frozen[param.name])
+             for param, kind in zip(trained, parts.param_groups.kinds(list(trained), parts.optimizer), strict=True)]
     flat = flatten(list(trained.values()), len(members) if form.stacked else None, kinds)
     optimization = optimize([member.setting for member in members], flat)
     step = build_step(members, model, flat, optimization.optimizer, placement, form)
     # The loss of all members, each with its own values.
-    parts = replace(members[0].parts, loss=step.loss)
+    parts = replace(parts, loss=step.loss)
     return Group(members, form, placement, plain, model, flat, optimization, step,
                  evaluator_of(parts, [member.data for member in members], model, placement, form.stacked),
                  {name: feed([member.data.splits[name] for member in members]) for name in ("train", "val")},
@@ -177,6 +184,7 @@ def build_step(members: Sequence[Member], model: nn.Module, flat: Flat, optimize
         on_batch=[build.hooks(part, OnBatch) for part in parts],
         hooks=hooks_of(regularizers_of(members, placement, form)),
         accumulation=parts[0].settings.accumulation_steps,
+        searches=isinstance(parts[0].optimizer, SearchesLoss),
         ranks=placement.ranks,
     )
 

@@ -11,7 +11,7 @@ from torch import nn
 
 from dlx.core.errors import ConfigError
 from dlx.core.ranges import NonNegative
-from dlx.core.types import DividesParams, OptimizerPart, ParamInfo
+from dlx.core.types import DividesParams, OptimizerPart, ParamInfo, SearchesLoss
 
 # Names of parameters that an error lists.
 LISTED = 40
@@ -20,12 +20,14 @@ LISTED = 40
 class ParamKind(NamedTuple):
     """What parameters that are optimized alike have in common.
 
-    lr_multiplier: of the learning rate; decays: whether weight decay reaches them; role: what the optimizer calls them.
+    lr_multiplier: of the learning rate; decays: whether weight decay reaches them; role: what the optimizer calls them;
+    frozen_epochs: for how many epochs they are not trained, see `dlx.engine.freeze`.
     """
 
     lr_multiplier: float = 1.0
     decays: bool = True
     role: str = ""
+    frozen_epochs: float = 0
 
 
 class ParamGroups:
@@ -51,6 +53,8 @@ class ParamGroups:
                     for pattern in unmatched]
         if not self.decay_norm_and_bias and not hasattr(optimizer, "weight_decay"):
             problems.append("optimizer.decay_norm_and_bias=false is for optimizers with a weight_decay; leave it out")
+        if self.lr_multipliers and isinstance(optimizer, SearchesLoss):
+            problems.append(f"optimizer.lr_multipliers: {optimizer.ALONE}, which move alike; leave it out")
         if problems:
             raise ConfigError(*problems)
 

@@ -28,6 +28,7 @@ from dlx.engine.parallel import check_start, clock_of
 from dlx.engine.parts import Parts
 from dlx.engine.recorder import Clock, Observer, Recorder
 from dlx.engine.signals import StopRequest
+from dlx.engine.source import Source
 from dlx.engine.start import UnlikeDataError, start
 from dlx.engine.state import model_checkpoint, training_checkpoint
 from dlx.engine.summary import HELD_OUT, SPLITS, TRAIN_EVAL, measure_all, summarize
@@ -163,14 +164,24 @@ def open_run(run: Run, number: int, found: Found | None, state: Fit) -> None:
     else:
         write_split(split_path, rows_of(member.data))
     if found is None:
-        initial = model_checkpoint(state.group.weights(own), member.data.statistics, member.facts)
+        facts = member.facts if member.source is None else {**member.facts, "weights": say_source(run, member.source)}
+        initial = model_checkpoint(state.group.weights(own), member.data.statistics, facts)
         checkpoint.save(run.folder.checkpoints / layout.INITIAL, initial, "file")
     else:
         run.log.info("resumed from %s", found.path.name)
         say_processes(run, found.checkpoint, placement.ranks.size)
     run.log.info("training on %s, threads %d, processes %d, members %d, from epoch %d", placement.device,
                  placement.threads, placement.ranks.size, len(members), state.epoch)
+    if (warning := run.parts.device.warning()) is not None:
+        run.log.warning(warning)
     run.folder.set_status("running", epoch=state.epoch)
+
+
+def say_source(run: Run, source: Source) -> dict[str, Any]:
+    """Say in the log where a model's weights are from, and return it for the initial checkpoint."""
+    drawn = ", ".join(source.drawn) or "nothing"
+    run.log.info("weights are those of %s, SHA-256 %s; drawn anew: %s", source.path, source.sha256, drawn)
+    return source.facts()
 
 
 def rows_of(data: Prepared) -> dict[str, np.ndarray]:

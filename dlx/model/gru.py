@@ -14,10 +14,11 @@ from dlx.core.types import Kind, Layout
 
 
 class GRU(Recurrent):
-    """h_t = (1-z) · n + z · h_{t-1}; r, z = σ(W x_t + b + U h_{t-1} + b'); n = tanh(W x_t + b + r · (U h_{t-1} + b')).
+    """A state that gates keep or replace: h_t = (1 - z) · n + z · h_{t-1}.
 
+    r, z = σ(W x_t + b + U h_{t-1} + b') and n = tanh(W x_t + b + r · (U h_{t-1} + b')), each with weights of its own.
     Source: Cho et al., Learning phrase representations using RNN encoder-decoder for statistical machine translation,
-    2014, with the reset gate r after the product, as in torch. r, z and n have weights of their own.
+    2014, with the reset gate r after the product, as in torch.
 
     See `dlx.core.recurrent.Recurrent` for what is around the layers.
 

@@ -18,10 +18,11 @@ Bias = Annotated[float, Range("[-100, 100]")]
 
 
 class LSTM(Recurrent):
-    """h_t = o · tanh(c_t); c_t = f · c_{t-1} + i · g; i, f, o = σ(W x_t + b + U h_{t-1} + b'); g the same with tanh.
+    """A state with gates that write, keep and show it: h_t = o · tanh(c_t), c_t = f · c_{t-1} + i · g.
 
-    Source: Hochreiter and Schmidhuber, Long short-term memory, 1997, with the forget gate f of Gers, Schmidhuber and
-    Cummins, Learning to forget, 2000. i, f, g and o have weights of their own.
+    i, f, o = σ(W x_t + b + U h_{t-1} + b') and g the same with tanh, each with weights of its own. Source: Hochreiter
+    and Schmidhuber, Long short-term memory, 1997, with the forget gate f of Gers, Schmidhuber and Cummins, Learning to
+    forget, 2000.
 
     See `dlx.core.recurrent.Recurrent` for what is around the layers.
 

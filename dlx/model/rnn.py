@@ -15,7 +15,9 @@ from dlx.core.types import Kind, Layout
 
 
 class RNN(Recurrent):
-    """h_t = activation(W x_t + b + U h_{t-1} + b'): Elman, Finding structure in time, 1990.
+    """A state that every position changes: h_t = activation(W x_t + b + U h_{t-1} + b').
+
+    Source: Elman, Finding structure in time, 1990.
 
     See `dlx.core.recurrent.Recurrent` for what is around the layers.
 

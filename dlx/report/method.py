@@ -36,8 +36,8 @@ METRICS = {
     "r2": "1 − squared error / squared error of the mean of the targets.",
 }
 GRADIENTS = (
-    "gradient ratio: norm of the gradient of the first weight layer over that of the last, at the last step of an "
-    "epoch.",
+    "gradient ratio: norm of the gradient of the first weight layer that is trained over that of the last, at the "
+    "last step of an epoch.",
     "dead units: ReLU units that are 0 on all training examples.",
 )
 CONFIDENCE = (

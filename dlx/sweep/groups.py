@@ -44,7 +44,7 @@ def make_groups(runs: Sequence[Mapping[str, Any]], workers: int, members: int, t
     alike: dict[str, list[int]] = {}
     plain: dict[int, str] = {}
     for index, saved in enumerate(runs):
-        reason = "members=1" if members == 1 else reason_alone(saved)
+        reason = "members=1" if members == 1 else reason_alone(saved, trust)
         if reason is not None:
             plain[index] = reason
         else:
@@ -60,11 +60,17 @@ def make_groups(runs: Sequence[Mapping[str, Any]], workers: int, members: int, t
     return Grouping(tuple(sorted([*groups, *((index,) for index in plain)])), dict(sorted(plain.items())))
 
 
-def reason_alone(saved: Mapping[str, Any]) -> str | None:
+def reason_alone(saved: Mapping[str, Any], trust: Collection[str]) -> str | None:
     """Say why a run by itself cannot be a member, or None."""
     if saved["device"].get("compile"):
         return "device.compile=true compiles one model"
-    return None
+    if saved["device"].get("channels_last"):
+        return "device.channels_last=true is a layout of the images of one model"
+    try:
+        return getattr(lookup("optimizer", saved["optimizer"][PART], trust), "ALONE", None)
+    except ConfigError:
+        # Code that cannot be imported: what builds it says so.
+        return None
 
 
 def shape(saved: Mapping[str, Any], trust: tuple[str, ...]) -> str:
@@ -89,14 +95,15 @@ def fixed(group: str, part: Mapping[str, Any], trust: tuple[str, ...]) -> dict[s
 @lru_cache(maxsize=1024)
 def member_values(group: str, name: str, trust: tuple[str, ...]) -> tuple[str, ...]:
     """Return the values that members may vary, as the part's code declares them in MEMBER_VALUES."""
+    from dlx.engine.source import InitFrom
     from dlx.engine.train_rows import TrainRows
 
-    rows = TrainRows.MEMBER_VALUES if group == "dataset" else ()
+    shared = {"dataset": TrainRows.MEMBER_VALUES, "model": InitFrom.MEMBER_VALUES}.get(group, ())
     try:
-        return (*rows, *getattr(lookup(group, name, trust), "MEMBER_VALUES", ()))
+        return (*shared, *getattr(lookup(group, name, trust), "MEMBER_VALUES", ()))
     except ConfigError:
         # Code that cannot be imported: what builds it says so.
-        return rows
+        return shared
 
 
 def near(saved: Mapping[str, Any]) -> str:

@@ -12,12 +12,14 @@ import pytest
 
 from dlx.cli.main import COMMANDS, HIDDEN
 from dlx.config import options
+from dlx.core.model_keys import INERT
 from dlx.core.train_keys import PARAM_GROUPS, TRAIN_ROWS
 
 CONF = [options.conf_dir()]
 REGULARIZERS, MODELS = (options.options(group, CONF) for group in ("regularizer", "model"))
 OF_EVERY_OPTIMIZER = [f"optimizer.{name}=" for name in PARAM_GROUPS]
 OF_EVERY_DATASET = [f"dataset.{name}=" for name in sorted(TRAIN_ROWS)]
+OF_EVERY_MODEL = [f"model.{name}=" for name in sorted(INERT)]
 
 
 @pytest.fixture
@@ -69,7 +71,8 @@ def test_complete_of_the_first_word_is_a_command(offered, words, expected):
     ("validate", ["--config-dir", "--help"]),
     ("evaluate", ["--help", "--json", "--trust"]),
     ("ensemble", ["--help", "--json", "--trust"]),
-    ("predict", ["--abstain-below", "--help", "--json", "--output", "--trust"]),
+    ("predict", ["--abstain-below", "--help", "--json", "--num-tokens", "--output", "--samples", "--seed",
+                 "--temperature", "--top-k", "--trust"]),
     ("export", ["--format", "--help", "--json", "--output", "--trust"]),
     ("resume", ["--help", "--json", "--trust"]),
     ("report", ["--help", "--json"]),
@@ -131,11 +134,11 @@ def test_complete_offers_options_after_a_group(offered, words, expected):
     (["train", "optimizer=adam", "optimizer."],
      sorted(["optimizer.betas=", "optimizer.eps=", "optimizer.lr=", "optimizer.weight_decay=", *OF_EVERY_OPTIMIZER])),
     (["sweep", "optimizer=sgd,adam", "optimizer.m"], ["optimizer.momentum="]),
-    (["train", "model=linear", "model."], []),
+    (["train", "model=linear", "model."], OF_EVERY_MODEL),
     (["train", "regularizer=[dropout,l2]", "regularizer."], ["regularizer.dropout.rate=", "regularizer.l2.strength="]),
     (["train", "regularizer=dropout", "regularizer."], ["regularizer.dropout.rate="]),
     (["train", "dataset=diabetes", "dataset."], OF_EVERY_DATASET),
-    (["train", "dataset=mnist", "dataset."], ["dataset.download=", *OF_EVERY_DATASET]),
+    (["train", "dataset=mnist", "dataset."], sorted(["dataset.download=", *OF_EVERY_DATASET])),
     (["train", "sel"], ["selection="]),
     (["train", "experiment."], []),
 ])
@@ -151,8 +154,8 @@ def test_complete_offers_keys_of_every_option_where_none_is_chosen(offered):
 
 def test_complete_offers_no_key_twice(offered):
     assert offered("train", "epochs=3", "ep") == []
-    assert offered("train", "model=cnn", "model") == ["model.activation=", "model.depth=", "model.dropout_rate=",
-                                                      "model.init=", "model.norm=", "model.width="]
+    own = [f"model.{name}=" for name in options.read_option(CONF[0] / "model/cnn.yaml") if name != "_target_"]
+    assert offered("train", "model=cnn", "model") == sorted([*own, *OF_EVERY_MODEL])
 
 
 def test_complete_of_every_key_is_accepted_by_validation(offered, dlx):
@@ -219,7 +222,7 @@ def test_complete_offers_what_the_users_folder_adds(offered, workdir, spelling):
     (workdir / "mine/model").mkdir(parents=True)
     (workdir / "mine/model/wide.yaml").write_text("_target_: wide.Wide\nhidden: 3\n")
     assert offered("train", *spelling, "model=wid") == ["model=wide"]
-    assert offered("train", *spelling, "model=wide", "model.") == ["model.hidden="]
+    assert offered("train", *spelling, "model=wide", "model.") == sorted(["model.hidden=", *OF_EVERY_MODEL])
     assert offered("list", *spelling, "mod") == ["model"]
 
 
@@ -228,7 +231,7 @@ def test_complete_of_a_broken_folder_says_nothing(offered, workdir, content):
     if content is not None:
         (workdir / "mine/model").mkdir(parents=True)
         (workdir / "mine/model/wide.yaml").write_text(content)
-    assert offered("train", "--config-dir", "mine", "model=wide", "model.") == []
+    assert offered("train", "--config-dir", "mine", "model=wide", "model.h") == []
 
 
 def test_complete_imports_neither_torch_nor_hydra(workdir):

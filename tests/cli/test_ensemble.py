@@ -130,6 +130,19 @@ def test_ensemble_of_a_sweep_takes_its_done_runs(dlx, workdir):
     assert "ensemble" in dlx("ensemble", sweep).out
 
 
+def test_runs_lists_an_ensemble_beside_runs(dlx, workdir):
+    folder, found = joined(dlx, *runs(*SMALL))
+    copied(trained(*SMALL, "seed=0"), workdir / "runs")
+    rows = {row["run"]: row for row in json.loads(dlx("runs", "--json").out)}
+    assert len(rows) == 2
+    own = rows[folder.name]
+    assert (own["status"], own["num_members"], own["metric"]) == ("done", 3, "accuracy")
+    assert own["val"] == values(found["metrics"])["accuracy", "val"]
+    assert "3 members" in dlx("runs").out
+    (folder / "summary.json").write_text("{")
+    assert {row["run"]: row["status"] for row in json.loads(dlx("runs", "--json").out)}[folder.name] == "damaged"
+
+
 def test_ensemble_prints_members_ensemble_gain_and_diversity(dlx, workdir):
     result = dlx("ensemble", *map(str, runs(*SMALL)))
     assert (result.code, result.err) == (0, "")
@@ -167,7 +180,8 @@ def test_ensemble_refuses_members_that_learnt_other_labels(dlx, workdir):
 def test_ensemble_refuses_sequences_and_runs_that_are_not_over(dlx, workdir):
     sequences = [trained("dataset=copy", "model=window", "epochs=1", "metric=[token_accuracy]", "preprocessing=[]",
                          f"seed={seed}", "split.seed=0") for seed in range(2)]
-    assert "these runs are for sequence; it is for classification and regression" in refused(dlx, *sequences)
+    said = refused(dlx, *sequences)
+    assert "these runs are for sequence; it is for classification, multilabel and regression" in said
     run, other = trained(*SMALL, "seed=0"), copied(trained(*SMALL, "seed=1"), workdir)
     status = json.loads((other / "status.json").read_text())
     (other / "status.json").write_text(json.dumps({**status, "status": "failed"}))
@@ -207,3 +221,14 @@ def test_ensemble_predicts_rows_of_a_table(dlx, workdir):
     load_iris(as_frame=True).data.to_csv("flowers.csv", index=False)
     assert dlx("predict", str(folder), "flowers.csv", "-o", "said.csv", "--abstain-below=0.5").code == 0
     assert len(rows_of(Path("said.csv"))) == 150
+
+
+def test_labels_have_the_mean_of_their_probabilities(dlx, workdir):
+    members = runs("dataset=digit_sets", "epochs=2", "split.seed=0", count=2)
+    folder, found = joined(dlx, *members)
+    own, *each = (np.array([[float(cell) for name, cell in row.items() if name.startswith("prob_")]
+                            for row in rows_of(path / "predictions.csv")]) for path in (folder, *members))
+    np.testing.assert_allclose(own, np.mean(each, axis=0), atol=1e-8)
+    gains = {(row["metric"], row["split"]): row for row in found["gain"]}
+    assert gains["label_accuracy", "test"]["method"] == "BCa bootstrap"
+    assert {row["metric"] for row in found["diversity"]} == {"disagreement", "pairwise_kl"}

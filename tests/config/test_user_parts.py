@@ -8,6 +8,7 @@ import pytest
 from conftest import only_run
 
 from dlx.config import options
+from dlx.core.model_keys import INERT
 from dlx.record.safe_yaml import read_yaml
 
 MODELS = options.options("model", [options.conf_dir()])
@@ -51,7 +52,7 @@ def test_user_part_is_trained_and_measured_again(dlx, mine):
     assert (trained.code, trained.err) == (0, "")
     summary = json.loads(trained.out)
     assert summary["num_parameters"] == 30 * 7 + 7 + 7 * 2 + 2
-    assert read_yaml(only_run() / "config.yaml")["model"] == {"part": f"{module}.Bottleneck", "width": 7}
+    assert read_yaml(only_run() / "config.yaml")["model"] == {"part": f"{module}.Bottleneck", "width": 7, **INERT}
     assert only_run().name.split("-")[2:-1] == ["breast_cancer", "Bottleneck"]
 
     again = dlx("evaluate", str(only_run()), "--trust", module, "--json")
@@ -109,7 +110,7 @@ def test_user_option_may_shadow_with_code_of_its_own(dlx, mine, workdir):
     folder, module = mine
     (workdir / "conf_mine/model/mlp.yaml").write_text(f"_target_: {module}.Bottleneck\nwidth: 3\n")
     shown = json.loads(dlx("show", "--config-dir", folder, "model=mlp", "--json").out)
-    assert shown["config"]["model"] == {"part": f"{module}.Bottleneck", "width": 3}
+    assert shown["config"]["model"] == {"part": f"{module}.Bottleneck", "width": 3, **INERT}
 
 
 def test_user_preset_is_applied(dlx, workdir):
@@ -119,7 +120,7 @@ def test_user_preset_is_applied(dlx, workdir):
         "  - override /regularizer: [l2]\nepochs: 2\nregularizer:\n  l2:\n    strength: 0.5\n")
     folder = str(workdir / "presets")
     config = json.loads(dlx("show", "--config-dir", folder, "experiment=tiny", "seed=4", "--json").out)["config"]
-    assert (config["model"], config["epochs"], config["seed"]) == ({"part": "linear"}, 2, 4)
+    assert (config["model"]["part"], config["epochs"], config["seed"]) == ("linear", 2, 4)
     assert config["regularizer"] == {"l2": {"part": "l2", "strength": 0.5}}
 
 

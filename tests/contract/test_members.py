@@ -15,6 +15,7 @@ from member_runs import (
     EVERY_VALUE,
     VALUES,
     as_regression,
+    as_typed,
     assert_close,
     assert_equals_solo,
     fitted,
@@ -30,24 +31,33 @@ from small_runs import InMemory, digits
 from dlx.core.errors import ConfigError
 from dlx.core.layers import Dropout
 from dlx.core.ranges import problem
-from dlx.core.types import PADDING, Arrays, TaskSpec
+from dlx.core.types import PADDING, Arrays, SearchesLoss, TaskSpec
 from dlx.engine.fit import batches
 from dlx.engine.start import start
 
 # Five epochs of eleven steps.
 STEPS = ("epochs=5", "batch_size=8", "model.width=5")
 MODELS = option_names("model")
-OPTIMIZERS = option_names("optimizer")
+# Those that are for one run alone are refused, see tests/optimizer.
+OPTIMIZERS = [option for option in option_names("optimizer") if not isinstance(make("optimizer", option), SearchesLoss)]
 REGULARIZERS = option_names("regularizer")
-HAS_WIDTH = [model for model in MODELS if model != "linear"]
-HAS_NORM = [model for model in MODELS if "norm" in code_and_arguments("model", model)[1]]
-# Models that take tokens alone.
+HAS_WIDTH = [model for model in MODELS if "width" in code_and_arguments("model", model)[1]]
+HAS_NORM = [model for model in MODELS if {"norm", "depth"} <= code_and_arguments("model", model)[1].keys()]
+HAS_HEADS = [model for model in MODELS if "num_heads" in code_and_arguments("model", model)[1]]
+# Rounding grows with every step, and faster the deeper the model.
+EPOCHS = {"resnet": 2, "resnet9": 1, "torchvision": 1}
+# Of models whose size is no width, one that is small.
+SMALL = {"torchvision": ("model.architecture=shufflenet_v2_x0_5",)}
+# Models that take tokens alone, or take them too.
 OF_TOKENS = [model for model in MODELS
              if "vocabulary_size" in signature(code_and_arguments("model", model)[0]).parameters]
 
 
 def steps(model):
-    return STEPS if model in HAS_WIDTH else STEPS[:2]
+    if model in HAS_HEADS:
+        # The width of all heads of attention together is a multiple of their number.
+        return (*STEPS[:2], "model.width=8")
+    return STEPS if model in HAS_WIDTH else (*STEPS[:2], *SMALL.get(model, ()))
 
 
 def texts(num_rows=140):
@@ -80,7 +90,8 @@ def combination(model, optimizer, regularizers, overrides=(), data=None):
 
 def suited(model, regularizers):
     """Those of the regularizers that are for what a model takes."""
-    return tuple(name for name in regularizers if model not in OF_TOKENS or not name.startswith("augment_"))
+    return tuple(name for name in regularizers if model not in OF_TOKENS or "tokens" in getattr(
+        code_and_arguments("regularizer", name)[0], "layouts", ("tokens",)))
 
 
 def of_values(model, described):
@@ -92,18 +103,18 @@ def of_values(model, described):
 
 # To optimizers parameters are rows, whatever the model; muon alone knows their shapes.
 OPTIMIZED = [(model, optimizer) for model in MODELS for optimizer in OPTIMIZERS
-             if model == "mlp" or optimizer in ("sgd", "adam", "adamw")]
+             if model == "mlp" or optimizer in ("sgd", "adam", "adamw")[:1 if model in SMALL else 3]]
 # Each regularizer with every model, all of them together with every optimizer, too.
 TOGETHER = [(model, optimizer, names) for model, optimizer in OPTIMIZED for names in ((), suited(model, REGULARIZERS))]
 TOGETHER += [(model, "muon", ()) for model in MODELS if model != "mlp"]
-TOGETHER += [(model, "adam", (name,)) for model in MODELS for name in suited(model, REGULARIZERS)]
+TOGETHER += [(model, "adam", (name,)) for model in MODELS if model not in SMALL
+             for name in suited(model, REGULARIZERS)]
 
 
 @pytest.mark.parametrize(("model", "optimizer", "regularizers"), TOGETHER,
                          ids=lambda value: value if isinstance(value, str) else "+".join(value) or "none")
 def test_member_equals_the_run_alone_after_many_steps(model, optimizer, regularizers):
-    # Rounding grows with every step, and faster the deeper the model.
-    epochs = 2 if model == "resnet" else 5
+    epochs = EPOCHS.get(model, 5)
     runs = combination(model, optimizer, regularizers, (f"epochs={epochs}",))
     if runs is None:
         runs = combination(model, optimizer, [name for name in regularizers if name != "dropout"],
@@ -113,7 +124,7 @@ def test_member_equals_the_run_alone_after_many_steps(model, optimizer, regulari
     assert len({own.rows[-1]["val_loss"] for own in kept}) == 4
 
 
-LAYERED = list(itertools.product(HAS_NORM, ("none", "batch", "layer"), (1, 2)))
+LAYERED = list(itertools.product(HAS_NORM, ("none", "batch", "layer", "group"), (1, 2)))
 
 
 @pytest.mark.parametrize("kind", ["classification", "regression"])
@@ -127,7 +138,7 @@ def test_member_equals_the_run_alone_whatever_the_layers(model, norm, depth, kin
 
 @pytest.mark.parametrize(("model", "optimizer"), OPTIMIZED)
 def test_member_of_a_regression_equals_the_run_alone(model, optimizer):
-    runs = combination(model, optimizer, ["l2", "gradient_clip"])
+    runs = combination(model, optimizer, ["l2", "gradient_clip"], (f"epochs={EPOCHS.get(model, 5)}",))
     assert_equals_solo([of_values(model, described) for described in runs])
 
 
@@ -151,11 +162,15 @@ def test_member_of_every_loss_equals_the_run_alone(option):
 THREES = digits(150).with_arrays(notes={"group": np.arange(150) // 3})
 
 
+# What matters after more epochs than two.
+LATER = [("adam_then_sgd", name) for name in ("sgd_lr", "momentum", "monitor", "patience", "min_delta")]
+
+
 @pytest.mark.parametrize(("group", "option", "key"), EVERY_VALUE)
 def test_member_has_its_own_value_of_everything_declared(group, option, key):
-    common = [*STEPS, "epochs=2", choice(group, option)]
+    common = [*(steps(option) if group == "model" else STEPS), "epochs=2", choice(group, option)]
     values = dict(varying(group, option))[key]
-    texts = [str(value).lower() if isinstance(value, bool) else str(value).replace(" ", "") for value in values]
+    texts = [as_typed(value) for value in values]
     # One seed: what differs between members is this value alone.
     data = THREES if group == "split" and option != "predefined" else DIGITS
     if group == "model":
@@ -168,7 +183,7 @@ def test_member_has_its_own_value_of_everything_declared(group, option, key):
     kept = assert_equals_solo(runs)
     rows = [own.rows for own in kept]
     assert rows[0] == rows[3]
-    if "early_stopping" not in key and not key.endswith(".eps"):
+    if "early_stopping" not in key and not key.endswith(".eps") and (option, key.split(".")[-1]) not in LATER:
         assert rows[0] != rows[1]
 
 
@@ -191,7 +206,7 @@ def test_member_whose_dropout_is_off_is_beside_those_whose_is_on():
 @pytest.mark.parametrize("model", MODELS)
 def test_members_begin_at_the_weights_of_the_runs_alone_bit_for_bit(model):
     data, dataset = of_kind(model)
-    runs = several(4, *dataset, f"model={model}", "device.precision=float32", data=data)
+    runs = several(4, *dataset, *steps(model), f"model={model}", "device.precision=float32", data=data)
     together = start(runs, "", [None] * 4, fused=True).group
     for number, described in enumerate(runs):
         alone = start([described], "", [None], fused=False).group
@@ -318,7 +333,7 @@ def test_members_are_evaluated_with_their_own_values_of_the_loss():
 def test_member_values_are_arguments_and_attributes(group, option):
     keys = [key.rsplit(".", 1)[1] for key, _ in varying(group, option)]
     if group == "model":
-        assert set(keys) <= {"dropout_rate"}
+        assert set(keys) <= {"dropout_rate", "stochastic_depth_rate"}
         return
     made = make(group, option)
     assert all(hasattr(made, name) for name in keys)

@@ -35,7 +35,18 @@ def test_variance_is_what_the_ensembles_squared_error_lies_below_its_members():
 def test_equal_models_do_not_differ_and_opposed_ones_differ_finitely():
     same = np.repeat(PROBS[:1], 3, axis=0)
     opposed = np.array([[[1.0, 0.0]], [[0.0, 1.0]]])
-    for name, values in diversity.per_example(same).items():
+    for name, values in diversity.per_example(same, "classification").items():
         np.testing.assert_allclose(values, 0, atol=1e-14, err_msg=name)
     assert diversity.disagreement(opposed).tolist() == [1.0]
     assert diversity.pairwise_kl(opposed)[0] == pytest.approx(36.04, abs=0.01)
+
+
+def test_labels_are_classifications_into_two_of_which_the_mean_is_taken():
+    probs = DRAW.uniform(size=(4, 12, 3))
+    found = diversity.per_example(probs, "multilabel")
+    for label in range(3):
+        two = np.stack([1 - probs[:, :, label], probs[:, :, label]], axis=2)
+        for name, values in diversity.per_example(two, "classification").items():
+            found[name] = found[name] - values / 3
+    for values in found.values():
+        np.testing.assert_allclose(values, 0, atol=1e-12)
