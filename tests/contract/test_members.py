@@ -83,7 +83,9 @@ def combination(model, optimizer, regularizers, overrides=(), data=None):
     data = data or own_data
     common = [*dataset, *steps(model), f"model={model}", f"optimizer={optimizer}",
               choice("regularizer", *regularizers or ("none",)), *overrides]
-    names = [("loss", "cross_entropy"), ("model", model), ("optimizer", optimizer),
+    # Labels may be smoothed once.
+    losses = [] if "label_smoothing" in regularizers else [("loss", "cross_entropy")]
+    names = [*losses, ("model", model), ("optimizer", optimizer),
              *(("regularizer", name) for name in regularizers)]
     return [one(*common, *own, data=data) for own in unlike(*names)] if valid(common) else None
 
@@ -130,8 +132,9 @@ LAYERED = list(itertools.product(HAS_NORM, ("none", "batch", "layer", "group"), 
 @pytest.mark.parametrize("kind", ["classification", "regression"])
 @pytest.mark.parametrize(("model", "norm", "depth"), LAYERED)
 def test_member_equals_the_run_alone_whatever_the_layers(model, norm, depth, kind):
-    # What early stopping may monitor depends on the task.
-    names = [name for name in suited(model, REGULARIZERS) if kind == "classification" or name != "early_stopping"]
+    # What early stopping may monitor depends on the task, and values have no labels.
+    names = [name for name in suited(model, REGULARIZERS) if kind == "classification" or
+             name not in ("early_stopping", "label_smoothing")]
     runs = combination(model, "adam", names, (f"model.norm={norm}", f"model.depth={depth}", "epochs=2"))
     assert_equals_solo(runs if kind == "classification" else [of_values(model, described) for described in runs])
 
