@@ -219,7 +219,7 @@ def part_problems(parts: Parts, broken: Collection[str] = ()) -> list[str]:
     checks: list[tuple[set[str], Callable[[], list[str]]]] = [
         ({"metric"}, lambda: _monitor_problems(parts, columns, broken)),
         (set(), lambda: _accumulation_problems(parts)),
-        ({"optimizer", "regularizer"}, lambda: _search_problems(parts)),
+        ({"model", "optimizer", "regularizer"}, lambda: _search_problems(parts)),
         ({"metric"}, lambda: _said(lambda: history.selected_column(parts.settings.selection, columns))),
         ({"loss", "regularizer"}, lambda: _said(lambda: minimised(parts))),
         ({"device"}, lambda: _said(parts.device.check)),
@@ -286,12 +286,13 @@ def _monitor_problems(parts: Parts, columns: Collection[str], broken: Collection
 
 
 def _search_problems(parts: Parts) -> list[str]:
-    """Say which regularizers change a gradient that the optimizer wants to be that of the loss."""
+    """Say what changes a gradient that the optimizer wants to be that of the loss in all parameters."""
     if not isinstance(parts.optimizer, SearchesLoss):
         return []
     names = dict.fromkeys([name for name, _ in hooks(parts, OnGradient)] + [name for name, _ in hooks(parts, Ascends)])
-    return [f"regularizer={name} changes the gradient, and optimizer={_name(parts.optimizer)} needs that of the loss; "
-            f"leave it out" for name in names]
+    frozen = [f"model.freeze: {parts.optimizer.ALONE}, all of them; leave it out"] if parts.freeze.patterns else []
+    return frozen + [f"regularizer={name} changes the gradient, and optimizer={_name(parts.optimizer)} needs that of "
+                     f"the loss; leave it out" for name in names]
 
 
 def _accumulation_problems(parts: Parts) -> list[str]:

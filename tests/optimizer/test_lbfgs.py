@@ -117,6 +117,11 @@ def test_lbfgs_refuses_what_changes_the_gradient(name):
         parts("optimizer=lbfgs", f"regularizer=[{name}]")
 
 
+def test_lbfgs_refuses_parameters_that_stay():
+    with pytest.raises(ConfigError, match=r"^model.freeze: optimizer=lbfgs searches along one line for the"):
+        parts("optimizer=lbfgs", "model=mlp", "model.freeze=[layers.0.*]")
+
+
 def test_lbfgs_has_one_group_of_parameters():
     with pytest.raises(ConfigError) as refused:
         ParamGroups(False, {"*": 0.5}).check(nn.Linear(2, 2), make("optimizer", "lbfgs"))
