@@ -84,9 +84,10 @@ class Step:
     def _descend(self, batch: Batch, step: int) -> tuple[Tensor, Tensor]:
         """Update along one gradient; return losses and norms at it."""
         losses, norms = self._descent(batch, step)
+        trained = self._trained()
         with torch.no_grad():
             for name, hook in self.hooks.on_gradient:
-                hook.on_gradient(self.flat.params, norms, self._moment(name, step))
+                hook.on_gradient(trained, norms, self._moment(name, step))
             self.update()
         return losses, norms
 
