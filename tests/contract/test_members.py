@@ -31,14 +31,15 @@ from small_runs import InMemory, digits
 from dlx.core.errors import ConfigError
 from dlx.core.layers import Dropout
 from dlx.core.ranges import problem
-from dlx.core.types import PADDING, Arrays, TaskSpec
+from dlx.core.types import PADDING, Arrays, SearchesLoss, TaskSpec
 from dlx.engine.fit import batches
 from dlx.engine.start import start
 
 # Five epochs of eleven steps.
 STEPS = ("epochs=5", "batch_size=8", "model.width=5")
 MODELS = option_names("model")
-OPTIMIZERS = option_names("optimizer")
+# Those that are for one run alone are refused, see tests/optimizer.
+OPTIMIZERS = [option for option in option_names("optimizer") if not isinstance(make("optimizer", option), SearchesLoss)]
 REGULARIZERS = option_names("regularizer")
 HAS_WIDTH = [model for model in MODELS if "width" in code_and_arguments("model", model)[1]]
 HAS_NORM = [model for model in MODELS if {"norm", "depth"} <= code_and_arguments("model", model)[1].keys()]
@@ -89,7 +90,8 @@ def combination(model, optimizer, regularizers, overrides=(), data=None):
 
 def suited(model, regularizers):
     """Those of the regularizers that are for what a model takes."""
-    return tuple(name for name in regularizers if model not in OF_TOKENS or not name.startswith("augment_"))
+    return tuple(name for name in regularizers if model not in OF_TOKENS or "tokens" in getattr(
+        code_and_arguments("regularizer", name)[0], "layouts", ("tokens",)))
 
 
 def of_values(model, described):
