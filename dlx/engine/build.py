@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeVar, get_args, get_type_hints
 
 import torch
@@ -141,12 +141,18 @@ def part_problems(parts: Parts, broken: Collection[str] = ()) -> list[str]:
         ({"metric", "regularizer"}, lambda: [
             f"regularizer.early_stopping.monitor must be one of {', '.join(columns)}, got {column!r}"
             for _, rule in hooks(parts, OnHistory) for column in rule.columns() if column not in columns]),
+        ({"regularizer"}, lambda: _conflicts(parts.regularizers)),
         ({"metric"}, lambda: _said(lambda: history.selected_column(parts.settings.selection, columns))),
         ({"device"}, lambda: _said(parts.device.check)),
     ]
     problems = [problem for needed, check in checks if not needed & {*broken} for problem in check()]
     spec = None if "dataset" in broken else parts.dataset.spec()
     return problems if spec is None else task_problems(parts, spec, broken) + problems
+
+
+def _conflicts(regularizers: Mapping[str, object]) -> list[str]:
+    return [f"regularizer=[{name},{other}]: {reason}; leave one out" for name, part in regularizers.items()
+            for other, reason in getattr(part, "CONFLICTS", {}).items() if other in regularizers]
 
 
 def task_problems(parts: Parts, spec: TaskSpec, broken: Collection[str] = (), seen: TaskSpec | None = None

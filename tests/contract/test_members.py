@@ -25,11 +25,11 @@ from member_runs import (
     varying,
 )
 from part_files import choice, code_and_arguments, make, option_names
-from small_runs import InMemory, digits
+from small_runs import digits
+from suited import texts
 
 from dlx.core.errors import ConfigError
 from dlx.core.layers import Dropout
-from dlx.core.types import PADDING, Arrays, TaskSpec
 from dlx.engine.fit import batches
 from dlx.engine.start import start
 
@@ -47,15 +47,6 @@ OF_TOKENS = [model for model in MODELS
 
 def steps(model):
     return STEPS if model in HAS_WIDTH else STEPS[:2]
-
-
-def texts(num_rows=140):
-    """Texts of one to six tokens; the class is how often token 1 is there, at most 2."""
-    draw = np.random.default_rng(5)
-    tokens = draw.integers(1, 4, (num_rows, 6))
-    tokens[np.arange(6) > draw.integers(0, 6, (num_rows, 1))] = PADDING
-    spec = TaskSpec("classification", "tokens", (6,), 3, tuple("012"), vocabulary_size=4)
-    return InMemory(spec, Arrays(tokens, (tokens == 1).sum(axis=1).clip(max=2), np.arange(112, num_rows)))
 
 
 TEXTS = texts()

@@ -1,14 +1,16 @@
 """What every regularizer of conf/regularizer promises. B batch."""
 
-import itertools
 import math
+import re
 from dataclasses import dataclass, field, replace
 
 import pytest
 import torch
-from part_files import choice, code_and_arguments, make, option_names, parts, saved
+from part_files import CONF, choice, code_and_arguments, make, option_names, parts, saved
 from small_runs import best, digits, equal_tensors, first_batch, interrupted_after, metrics, session, train
+from suited import LAYOUTS, compatible, conflict, layout_of, suited_parts
 
+from dlx.config.options import describe_option
 from dlx.core.errors import InterruptedRunError
 from dlx.core.random import torch_generator
 from dlx.core.types import Batch, History, OnBatch, OnGradient, OnHistory, OnModel, Penalty
@@ -104,17 +106,47 @@ def test_regularizer_goes_on_after_an_interruption_bit_for_bit(option, tmp_path)
     assert equal_tensors(best(tmp_path / "parts").tensors, best(whole).tensors)
 
 
-@pytest.mark.parametrize("pair", list(itertools.combinations(NAMES, 2)), ids=str)
-def test_regularizer_trains_with_every_other(pair, tmp_path):
-    table = metrics(train(small_parts(*pair), tmp_path / "run"))
-    assert len(table) == 2
-    assert table.notna().all(axis=None)
-    assert all(math.isfinite(value) for value in table.to_numpy().ravel())
-    assert table["train_eval_loss"][1] < table["train_eval_loss"][0]
+@every_regularizer
+def test_regularizer_trains_beside_every_other_that_it_has_no_conflict_with(option):
+    others = [name for name in NAMES if name != option and layout_of(option, name) and not conflict(option, name)]
+    assert others
+    for other in others:
+        built = session(suited_parts(option, other))
+        batch = first_batch(built)
+        losses = [built.step(batch, number, 0.01)[0] for number in range(2)]
+        assert torch.stack(losses).isfinite().all(), other
+        assert built.flat.values.isfinite().all(), other
 
 
-def test_regularizer_all_train_together(tmp_path):
-    table = metrics(train(small_parts(*NAMES), tmp_path / "run"))
+CONFLICTS = [(option, other) for option in NAMES for other in getattr(make("regularizer", option), "CONFLICTS", {})]
+
+
+def test_regularizer_conflicts_are_between_options_and_stated_once():
+    assert {other for _, other in CONFLICTS} <= {*NAMES}
+    assert len({frozenset(pair) for pair in CONFLICTS}) == len(CONFLICTS)
+    assert all(len({*pair}) == 2 for pair in CONFLICTS)
+
+
+@pytest.mark.parametrize("pair", CONFLICTS, ids="+".join)
+def test_regularizer_conflict_is_refused_before_there_is_a_run(pair, dlx, workdir):
+    reason = make("regularizer", pair[0]).CONFLICTS[pair[1]]
+    for order in (pair, pair[::-1]):
+        result = dlx("train", choice("regularizer", *order))
+        assert result.code == 2
+        assert f"regularizer=[{','.join(pair)}]: {reason}; leave one out" in result.err
+        assert not (workdir / "runs").exists()
+
+
+@every_regularizer
+def test_regularizer_says_in_its_description_what_it_conflicts_with(option):
+    said = re.findall(r"Conflicts with: ([\w, ]+)\.", describe_option(CONF / "regularizer" / f"{option}.yaml"))
+    others = [name for name in NAMES if name != option and conflict(option, name)]
+    assert said == ([", ".join(others)] if others else [])
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_regularizer_all_of_a_layout_train_together(layout, tmp_path):
+    table = metrics(train(suited_parts(*compatible(layout), layout=layout), tmp_path / "run"))
     assert table["train_eval_loss"][1] < table["train_eval_loss"][0]
 
 
