@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
+from dlx.core.penalty import weight_sum
 from dlx.core.ranges import NonNegative
 
 if TYPE_CHECKING:
@@ -30,5 +31,4 @@ class L2:
         """Return the penalty [R]; parameters [R, ...] with fewer than two axes of their own are left out."""
         import torch
 
-        squares = [param.flatten(1).square().sum(dim=1) for param in params if param.ndim > 2]
-        return 0.5 * self.strength * torch.stack(squares).sum(dim=0)
+        return 0.5 * self.strength * weight_sum(params, torch.square)
