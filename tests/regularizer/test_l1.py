@@ -12,7 +12,8 @@ from torch import nn
 
 
 def test_l1_is_the_strength_times_the_sum_of_absolute_weights():
-    params = [torch.tensor([[[1.0, -2.0], [-3.0, 4.0]]]), torch.tensor([[5.0, -6.0]]), torch.full((1, 1, 1, 2, 2), -2.0)]
+    params = [torch.tensor([[[1.0, -2.0], [-3.0, 4.0]]]), torch.tensor([[5.0, -6.0]]),
+              torch.full((1, 1, 1, 2, 2), -2.0)]
     assert make("regularizer", "l1", strength=0.1).penalty(params).item() == pytest.approx(0.1 * (10 + 4 * 2))
 
 
