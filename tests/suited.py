@@ -1,18 +1,25 @@
-"""Small data and a model that regularizers are for, whatever the layouts that they ask for.
+"""Small data and a model that regularizers are for, whatever they ask for.
 
-N rows, L positions.
+B batch, N rows, L positions, C classes.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
-from part_files import make, option_names, parts
+import torch
+from part_files import code_and_arguments, make, parts
 from small_runs import InMemory, digits, table
+from torch import nn
 
-from dlx.core.types import PADDING, Arrays, Layout, TaskSpec
+from dlx.core.errors import ConfigError
+from dlx.core.layers import Dropout, StochasticDepth
+from dlx.core.types import PADDING, Arrays, Layout, OnModel, TaskSpec
+from dlx.engine.build import meta_model
 from dlx.engine.parts import Parts
 
 LAYOUTS: tuple[Layout, ...] = ("image", "table", "tokens")
@@ -36,6 +43,25 @@ DATA: dict[Layout, tuple[InMemory, tuple[str, ...]]] = {
 }
 
 
+class Deep(nn.Module):
+    """Residual branches that may be left out, and dropout: something for every regularizer to act on."""
+
+    def __init__(self, input_shape, num_outputs, layout, vocabulary_size):
+        super().__init__()
+        self.first = (nn.EmbeddingBag(vocabulary_size, 16, padding_idx=PADDING) if layout == "tokens" else
+                      nn.Sequential(nn.Flatten(), nn.Linear(math.prod(input_shape), 16)))
+        self.branches = nn.ModuleList(nn.Sequential(nn.Linear(16, 16), nn.ReLU(), Dropout(0.0), StochasticDepth(0.0))
+                                      for _ in range(2))
+        self.head = nn.Linear(16, num_outputs)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map inputs [B, ...] to logits [B, C]."""
+        x = self.first(x)
+        for branch in self.branches:
+            x = x + branch(x)
+        return self.head(x)
+
+
 @cache
 def layouts(option: str) -> tuple[Layout, ...]:
     """List the layouts that a regularizer is for."""
@@ -53,7 +79,29 @@ def suited_parts(*options: str, overrides: tuple[str, ...] = (), layout: Layout 
     assert layout is not None, f"no data is for all of {', '.join(options)}"
     data, own = DATA[layout]
     made = parts("regularizer=[none]", *QUICK, *own, *overrides)
-    return replace(made, dataset=data, regularizers={option: make("regularizer", option) for option in options})
+    model = Deep if "stochastic_depth" in options else made.model
+    return replace(made, dataset=data, model=model,
+                   regularizers={option: make("regularizer", option) for option in options})
+
+
+@cache
+def takes(model: str, layout: Layout, *options: str) -> bool:
+    """Say whether a model is for inputs of a layout, and regularizers for the model."""
+    data, own = DATA[layout]
+    regularizers = {option: make("regularizer", option) for option in options}
+    code, arguments = code_and_arguments("model", model)
+    made = replace(parts(*own), model=partial(code, **arguments), regularizers=regularizers)
+    try:
+        meta_model(made, data.task)
+    except ConfigError:
+        return False
+    return True
+
+
+def acts_on(option: str, model: str, layout: Layout) -> bool:
+    """Say whether a regularizer is for what a model sees, and for its layers."""
+    changes_model = isinstance(make("regularizer", option), OnModel)
+    return layout in layouts(option) and (not changes_model or takes(model, layout, option))
 
 
 def conflict(one: str, other: str) -> bool:
@@ -62,10 +110,10 @@ def conflict(one: str, other: str) -> bool:
                for first, second in ((one, other), (other, one)))
 
 
-def compatible(layout: Layout) -> list[str]:
-    """List regularizers for a layout as long as they have no conflict with those before."""
+def compatible(options: Iterable[str]) -> tuple[str, ...]:
+    """Leave out those regularizers that have a conflict with one before."""
     found: list[str] = []
-    for option in option_names("regularizer"):
-        if layout in layouts(option) and not any(conflict(option, other) for other in found):
+    for option in options:
+        if not any(conflict(option, other) for other in found):
             found.append(option)
-    return found
+    return tuple(found)

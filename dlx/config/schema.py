@@ -12,6 +12,7 @@ ROOT: dict[str, Any] = {
     "seed": Seed,
     "epochs": Annotated[int, Range("[1, 100000000]")],
     "batch_size": Count,
+    "accumulation_steps": Count,
     "selection": str,
     "level": Fraction,
     "checkpoint_seconds": NonNegative,

@@ -83,14 +83,15 @@ class Processes(Ranks):
         if not self.counts:
             # Models need not take a batch of none: an example of another process's is computed, and counts 0.
             self._start, self._end = self.total - 1, self.total
-        return Batch(*(self._cut(tensor, num_members, 1) for tensor in batch))
+        return batch.map(lambda tensor: rows_of(tensor, num_members, self._start, self._end))
 
     def whole(self, x: Tensor) -> Tensor:
         rows = len(x) // (self._end - self._start) * self.total
         return x.new_empty(rows, *x.shape[1:])
 
     def own(self, whole: Tensor, num_members: int) -> Tensor:
-        return self._cut(whole, num_members, len(whole) // (num_members * self.total))
+        rows_each = len(whole) // (num_members * self.total)
+        return rows_of(whole, num_members, self._start * rows_each, self._end * rows_each)
 
     def mean(self, losses: Tensor, num_members: int) -> Tensor:
         total = losses.view(num_members, -1).sum(dim=1) / self.total
@@ -114,9 +115,10 @@ class Processes(Ranks):
         with _lost_rank():
             distributed.all_reduce(tensor, distributed.ReduceOp.MAX)
 
-    def _cut(self, tensor: Tensor, num_members: int, rows_each: int) -> Tensor:
-        members = tensor.view(num_members, -1, *tensor.shape[1:])
-        return members[:, self._start * rows_each : self._end * rows_each].flatten(0, 1)
+
+def rows_of(tensor: Tensor, num_members: int, start: int, end: int) -> Tensor:
+    """Return rows start to end of each member's, of a tensor [R·B, ...]."""
+    return tensor.view(num_members, -1, *tensor.shape[1:])[:, start:end].flatten(0, 1)
 
 
 ALONE = Ranks()

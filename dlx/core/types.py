@@ -10,7 +10,7 @@ A regularizer that cannot work beside another says so once, on either of the two
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol, runtime_checkable
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
+    from dlx.core.draws import Draws
     from dlx.core.intervals import Interval
     from dlx.core.ragged import Ragged
 
@@ -118,12 +119,39 @@ class Split(NamedTuple):
     ids: Tensor
 
 
+class Mixed(NamedTuple):
+    """What a batch's inputs hold of other examples: their targets [R·B, K, ...] and shares [R·B, K] in [0, 1].
+
+    The share of an example itself is 1 minus the sum of theirs.
+    """
+
+    targets: Tensor
+    shares: Tensor
+
+
 class Batch(NamedTuple):
-    """One step's examples, member after member: inputs [R·B, ...], targets [R·B], ids [R·B]."""
+    """One step's examples, member after member: inputs [R·B, ...], targets [R·B, ...], ids [R·B].
+
+    mixed: where inputs are mixtures of examples, the others.
+    """
 
     inputs: Tensor
     targets: Tensor
     ids: Tensor
+    mixed: Mixed | None = None
+
+    def map(self, change: Callable[[Tensor], Tensor]) -> Batch:
+        """Return the batch with every tensor changed."""
+        mixed = None if self.mixed is None else Mixed(*map(change, self.mixed))
+        return Batch(change(self.inputs), change(self.targets), change(self.ids), mixed)
+
+
+class Moment(NamedTuple):
+    """What a hook may know of a step: step, counted from 0; lrs, each member's learning rate; draws, of this hook."""
+
+    step: int
+    lrs: Sequence[float]
+    draws: Draws
 
 
 class Outcome(NamedTuple):
@@ -356,16 +384,87 @@ class Penalty(Protocol):
 
 
 @runtime_checkable
-class OnGradient(Protocol):
-    """A regularizer that changes the gradient before the update."""
+class OnLoss(Protocol):
+    """A regularizer that changes the loss."""
 
-    def on_gradient(self, params: Sequence[Tensor], norm: Tensor) -> None:
-        """Change `.grad` of the parameters [R, ...] in place; norm [R] is each member's L2 norm over all of them."""
+    def on_loss(self, loss: Loss) -> Loss:
+        """Return the loss to minimise. Raises ConfigError where the loss has nothing to act on."""
+
+
+@runtime_checkable
+class OnInputs(Protocol):
+    """A regularizer that moves training inputs, with the model at hand. Of all members at once."""
+
+    def on_inputs(self, inputs: Tensor, losses_of: Callable[[Tensor], Tensor], moment: Moment) -> Tensor:
+        """Return the inputs [R·B, ...] to train on.
+
+        Args:
+            losses_of: maps inputs [R·B, ...] to losses [R·B] of the model in eval mode.
+        """
+
+
+@runtime_checkable
+class OnOutputs(Protocol):
+    """A regularizer that adds to the minimised loss of each example.
+
+    Where it has an attribute `differentiates_inputs` that is true, outputs are a differentiable function of inputs.
+    """
+
+    def output_penalty(self, inputs: Tensor, outputs: Tensor, moment: Moment) -> Tensor:
+        """Return what is added to each example's loss, [R·B]; inputs [R·B, ...], outputs [R·B, ...] of the model."""
+
+
+@runtime_checkable
+class Ascends(Protocol):
+    """A regularizer that takes the gradient elsewhere than where the weights are."""
+
+    def ascend(self, params: Sequence[Tensor], norm: Tensor) -> None:
+        """Move the parameters [R, ...] in place, along `.grad`, whose L2 norm of each member is norm [R].
+
+        The gradient of the same batch is then taken anew, and the parameters moved back, to the bit.
+        """
+
+
+@runtime_checkable
+class OnGradient(Protocol):
+    """A regularizer that acts between gradient and update."""
+
+    def on_gradient(self, params: Sequence[Tensor], norm: Tensor, moment: Moment) -> None:
+        """Change parameters [R, ...] or their `.grad` in place; norm [R] is each member's L2 norm over all of them."""
+
+
+@runtime_checkable
+class AfterUpdate(Protocol):
+    """A regularizer that keeps weights within bounds."""
+
+    def after_update(self, params: Sequence[Tensor]) -> None:
+        """Change the parameters [R, ...] in place."""
+
+
+@runtime_checkable
+class Averages(Protocol):
+    """A regularizer that averages weights on the way; the average is measured, selected and saved in their place.
+
+    restarts_statistics: whether statistics of batch normalization are taken anew, over all train examples, for the
+    average; else they are averaged, too.
+    """
+
+    restarts_statistics: ClassVar[bool]
+
+    def share(self, step: int, steps_per_epoch: int) -> float | Tensor | None:
+        """Return the share, or each member's [R], that the weights after a step, counted from 0, have in the average.
+
+        Until something is averaged it is 1. None: the average stays what it is. The last step of an epoch, after which
+        the average is measured, has a share.
+        """
 
 
 @runtime_checkable
 class OnHistory(Protocol):
-    """A regularizer that ends training."""
+    """A regularizer that ends training.
+
+    Where it has an attribute `restore` that is true, the run must keep the weights that were best by its columns.
+    """
 
     def should_stop(self, history: History) -> str | None:
         """Return why training ends after the last row of the history, or None to go on."""

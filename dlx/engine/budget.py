@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from dlx.core.device import Placement
 from dlx.core.memory import free_bytes
 from dlx.engine.data import Prepared
-from dlx.engine.evaluate import chunk_rows, eval_mode
+from dlx.engine.evaluate import chunk_rows
+from dlx.engine.modes import eval_mode
 
 # Of the memory that is free: the rest is for what cannot be foreseen, such as workspaces of libraries.
 SHARE = 0.5

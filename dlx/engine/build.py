@@ -13,9 +13,19 @@ from dlx.core.device import Placement
 from dlx.core.errors import ConfigError
 from dlx.core.features import PLURALS, category_columns
 from dlx.core.random import keyed_global
-from dlx.core.types import PER_POSITION, ChangesSpec, ModelPart, OnBatch, OnHistory, OnModel, ScalesTarget, TaskSpec
+from dlx.core.types import (
+    PER_POSITION,
+    ChangesSpec,
+    Loss,
+    ModelPart,
+    OnHistory,
+    OnLoss,
+    OnModel,
+    ScalesTarget,
+    TaskSpec,
+)
 from dlx.engine import history
-from dlx.engine.evaluate import eval_mode
+from dlx.engine.modes import eval_mode
 from dlx.engine.parts import Parts
 
 Hook = TypeVar("Hook")
@@ -90,6 +100,14 @@ def on_model(parts: Parts, model: nn.Module) -> nn.Module:
     return model
 
 
+def minimised(parts: Parts) -> Loss:
+    """Return the loss of training, as regularizers want it."""
+    loss = parts.loss
+    for _, hook in hooks(parts, OnLoss):
+        loss = hook.on_loss(loss)
+    return loss
+
+
 def hooks(parts: Parts, kind: type[Hook]) -> list[tuple[str, Hook]]:
     """Return the regularizers that have a hook, by name."""
     return [(name, part) for name, part in parts.regularizers.items() if isinstance(part, kind)]
@@ -141,13 +159,25 @@ def part_problems(parts: Parts, broken: Collection[str] = ()) -> list[str]:
         ({"metric", "regularizer"}, lambda: [
             f"regularizer.early_stopping.monitor must be one of {', '.join(columns)}, got {column!r}"
             for _, rule in hooks(parts, OnHistory) for column in rule.columns() if column not in columns]),
+        ({"metric", "regularizer"}, lambda: _restored_problems(parts, columns)),
         ({"regularizer"}, lambda: _conflicts(parts.regularizers)),
+        (set(), lambda: _accumulation_problems(parts)),
         ({"metric"}, lambda: _said(lambda: history.selected_column(parts.settings.selection, columns))),
+        ({"loss", "regularizer"}, lambda: _said(lambda: minimised(parts))),
         ({"device"}, lambda: _said(parts.device.check)),
     ]
     problems = [problem for needed, check in checks if not needed & {*broken} for problem in check()]
     spec = None if "dataset" in broken else parts.dataset.spec()
     return problems if spec is None else task_problems(parts, spec, broken) + problems
+
+
+def _restored_problems(parts: Parts, columns: Mapping[str, bool]) -> list[str]:
+    rule = parts.settings.selection
+    wanted = [(name, history.SELECTION_PREFIX + column) for name, hook in hooks(parts, OnHistory)
+              if getattr(hook, "restore", False) for column in hook.columns() if column in columns]
+    return [f"regularizer.{name}.restore=true keeps the weights of selection={best}, and the run's are those of "
+            f"selection={rule}; use selection={best} or regularizer.{name}.restore=false"
+            for name, best in wanted if best != rule]
 
 
 def _conflicts(regularizers: Mapping[str, object]) -> list[str]:
@@ -170,6 +200,12 @@ def task_problems(parts: Parts, spec: TaskSpec, broken: Collection[str] = (), se
         ({"preprocessing", "model", "regularizer"}, lambda: _said(lambda: _check_model(parts, seen))),
     ]
     return [problem for needed, check in checks if not needed & {*broken} for problem in check()]
+
+
+def _accumulation_problems(parts: Parts) -> list[str]:
+    parts_of_batch, size = parts.settings.accumulation_steps, parts.settings.batch_size
+    return [] if parts_of_batch <= size else [
+        f"accumulation_steps must be at most batch_size={size}, got {parts_of_batch}: a part of a batch has an example"]
 
 
 def _said(check: Callable[[], object]) -> list[str]:
@@ -217,7 +253,7 @@ def _layout_problems(parts: Parts, seen: TaskSpec | None) -> list[str]:
         return []
     if spec is None:
         return []
-    wanted = {name: getattr(part, "layouts", ()) for name, part in hooks(parts, OnBatch)}
+    wanted = {name: getattr(part, "layouts", ()) for name, part in parts.regularizers.items()}
     return [f"regularizer={name} is for {' and '.join(PLURALS[layout] for layout in layouts)}, and the model sees "
             f"{PLURALS[spec.layout]}; leave it out"
             for name, layouts in wanted.items() if layouts and spec.layout not in layouts]

@@ -19,6 +19,7 @@ from dlx.core.likelihood import token_nats
 from dlx.core.ranks import ALONE, Ranks
 from dlx.core.types import Kind, Loss, Outcome, StreamedMetric, TaskSpec
 from dlx.engine.feed import Feed
+from dlx.engine.modes import eval_mode
 from dlx.engine.stack import watch_flat
 
 if TYPE_CHECKING:
@@ -173,19 +174,6 @@ def in_own_units(evaluator: Evaluator, outputs: Tensor, targets: Tensor) -> tupl
 def _rescaled(evaluator: Evaluator, values: Tensor) -> Tensor:
     scales, shifts = (tensor[:, None].to(values) for tensor in (evaluator.scales, evaluator.shifts))
     return (values.view(len(scales), -1) * scales + shifts).flatten()
-
-
-@contextmanager
-def eval_mode(model: nn.Module) -> Iterator[None]:
-    """Put the model in eval mode inside the block, back in training mode after it. Blocks may be nested."""
-    if not model.training:
-        yield
-        return
-    model.eval()
-    try:
-        yield
-    finally:
-        model.train()
 
 
 @contextmanager

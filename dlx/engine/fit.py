@@ -6,6 +6,7 @@ import functools
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Protocol
@@ -17,11 +18,12 @@ from dlx.core.errors import DivergedError
 from dlx.core.random import torch_generator
 from dlx.core.types import Batch
 from dlx.engine import history
-from dlx.engine.evaluate import dead_units, eval_mode, measure
+from dlx.engine.evaluate import dead_units, measure
 from dlx.engine.feed import Feed
 from dlx.engine.flat import Flat
 from dlx.engine.group import Group, Member, moved, without
 from dlx.engine.history import Gradients, Row
+from dlx.engine.modes import eval_mode
 from dlx.engine.state import Position
 from dlx.engine.stored import Stored, read_ahead
 
@@ -110,16 +112,29 @@ def fit(state: Fit, witness: Witness, until: int) -> None:
         started = time.perf_counter()
         train_epoch(state, witness)
         trained = time.perf_counter()
-        outcomes = measure_epoch(state)
+        with measured_weights(state):
+            outcomes = measure_epoch(state)
+            for number, outcome in enumerate(outcomes):
+                if not isinstance(outcome, DivergedError):
+                    keep_best(state.group, number, outcome)
         share = len(outcomes)
         train_seconds, measure_seconds = (trained - started) / share, (time.perf_counter() - trained) / share
         endings: list[str | DivergedError | None] = []
-        for number, (member, outcome) in enumerate(zip(state.group.members, outcomes, strict=True)):
+        for member, outcome in zip(state.group.members, outcomes, strict=True):
             if not isinstance(outcome, DivergedError):
-                keep_best(state.group, number, outcome)
                 witness.after_epoch(member, outcome, train_seconds, measure_seconds)
             endings.append(outcome if isinstance(outcome, DivergedError) else stop_reason(member, state.epochs))
         dismiss(state, witness, endings)
+
+
+def measured_weights(state: Fit) -> AbstractContextManager[None]:
+    """Return a block in which the model has the weights to measure and keep: the average, where there is one."""
+    group = state.group
+    if group.average is None:
+        return nullcontext()
+    seeds = [member.parts.settings.seed for member in group.members]
+    return group.average.in_place(batches(group.feeds["train"], state.bounds, seeds, state.epoch, 0),
+                                  group.placement.ranks)
 
 
 def stop_reason(member: Member, epochs: int) -> str | None:
@@ -151,6 +166,8 @@ def train_epoch(state: Fit, witness: Witness) -> None:
         step = first + position.step_in_epoch
         witness.before_step(state, step)
         losses, norms = group.step(batch, step, lrs_at(step))
+        if group.average is not None:
+            group.average.update(step, state.steps_per_epoch)
         position.losses.append(losses)
         position.norms.append(norms)
         position.step_in_epoch += 1
@@ -179,7 +196,7 @@ def batches(split: Feed, bounds: Sequence[int], seeds: Sequence[int], epoch: int
 
     with read_ahead(isinstance(split.inputs, Stored)) as results:
         for many in results(functools.partial(gather, low) for low in range(start, len(bounds) - 1, per_gather)):
-            yield from (Batch(*values) for values in many)
+            yield from (Batch(inputs, targets, ids) for inputs, targets, ids in many)
 
 
 def measure_epoch(state: Fit) -> list[Row | DivergedError]:

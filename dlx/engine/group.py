@@ -15,12 +15,14 @@ from torch import nn
 from dlx.core import lean
 from dlx.core.device import Placement
 from dlx.core.ranks import Processes
-from dlx.core.types import OnBatch, OnGradient, OnHistory, Penalty
+from dlx.core.types import Averages, OnBatch, OnHistory
 from dlx.engine import build, history
+from dlx.engine.average import Average
 from dlx.engine.data import Prepared
 from dlx.engine.evaluate import Evaluator, chunk_rows
 from dlx.engine.feed import Feed, feed
 from dlx.engine.flat import Flat, flatten
+from dlx.engine.hooks import hooks_of
 from dlx.engine.optimize import Optimization, Setting, optimize
 from dlx.engine.parts import Parts, join
 from dlx.engine.shared_norm import share_batch_norm
@@ -84,6 +86,7 @@ class Group:
         plain: a model alone, in evaluation mode, to measure a member's selected weights.
         model: plain or stacked, on the device.
         feeds: by split, train and val.
+        average: of the weights, where a regularizer keeps one; it is measured in their place.
     """
 
     members: Sequence[Member]
@@ -96,6 +99,7 @@ class Group:
     step: Step
     evaluator: Evaluator
     feeds: Mapping[str, Feed]
+    average: Average | None = None
 
     def weights(self, member: int) -> Weights:
         """Copy a member's parameters and buffers by name."""
@@ -134,33 +138,44 @@ def assemble(members: Sequence[Member], plain: nn.Module, model: nn.Module, plac
     parts = replace(members[0].parts, loss=step.loss)
     return Group(members, form, placement, plain, model, flat, optimization, step,
                  evaluator_of(parts, [member.data for member in members], model, placement, form.stacked),
-                 {name: feed([member.data.splits[name] for member in members]) for name in ("train", "val")})
+                 {name: feed([member.data.splits[name] for member in members]) for name in ("train", "val")},
+                 average_of(members, model, placement, form))
 
 
 def build_step(members: Sequence[Member], model: nn.Module, flat: Flat, optimizer: torch.optim.Optimizer,
                placement: Placement, form: Form) -> Step:
     """Join model, loss, optimizer and regularizers into a step."""
     parts = [member.parts for member in members]
-    together = list(parts[0].regularizers.values())
-    loss = parts[0].loss
-    if form.stacked:
-        joined = functools.partial(join, device=placement.device, dtype=placement.dtype)
-        together = [joined(own) for own in zip(*(part.regularizers.values() for part in parts), strict=True)]
-        loss = joined([part.loss for part in parts])
+    losses = [build.minimised(part) for part in parts]
     return Step(
         seeds=[part.settings.seed for part in parts],
+        model=model,
         forward=torch.compile(model) if placement.compile else model,
         flat=flat,
-        loss=loss,
+        loss=join(losses, placement.device, placement.dtype) if form.stacked else losses[0],
         optimizer=optimizer,
         update=lean.bare_step(optimizer),
         precision=placement.precision,
         noise=bind_noise(model, [member.rates for member in members], placement.device, placement.ranks),
         on_batch=[build.hooks(part, OnBatch) for part in parts],
-        penalties=[hook for hook in together if isinstance(hook, Penalty)],
-        on_gradient=[hook for hook in together if isinstance(hook, OnGradient)],
+        hooks=hooks_of(regularizers_of(members, placement, form)),
+        accumulation=parts[0].settings.accumulation_steps,
         ranks=placement.ranks,
     )
+
+
+def regularizers_of(members: Sequence[Member], placement: Placement, form: Form) -> dict[str, Any]:
+    """Return the regularizers of all members together, by name."""
+    own = [member.parts.regularizers for member in members]
+    if not form.stacked:
+        return dict(own[0])
+    return {name: join([one[name] for one in own], placement.device, placement.dtype) for name in own[0]}
+
+
+def average_of(members: Sequence[Member], model: nn.Module, placement: Placement, form: Form) -> Average | None:
+    """Return the average that a regularizer keeps, which begins with the weights of the model; None without one."""
+    rules = [part for part in regularizers_of(members, placement, form).values() if isinstance(part, Averages)]
+    return Average(rules[0], model, len(members) if form.stacked else None) if rules else None
 
 
 def evaluator_of(parts: Parts, data: Sequence[Prepared], model: nn.Module, placement: Placement,
@@ -177,6 +192,7 @@ def without(group: Group, leaving: Sequence[int]) -> Group:
     """Return the group of the other members, going on from where all are."""
     rows = [member for member in range(len(group.members)) if member not in leaving]
     states = [group.optimization.state(member) for member in rows]
+    averages = [] if group.average is None else [group.average.state(member) for member in rows]
     index = torch.tensor(rows, device=group.placement.device)
     for leaf in group.model.parameters():
         leaf.grad = None
@@ -185,6 +201,8 @@ def without(group: Group, leaving: Sequence[int]) -> Group:
     smaller = assemble([group.members[member] for member in rows], group.plain, group.model, group.placement,
                        group.form)
     smaller.optimization.restore(states)
+    if smaller.average is not None:
+        smaller.average.restore(averages)
     return smaller
 
 

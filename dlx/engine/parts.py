@@ -23,6 +23,7 @@ class Settings:
     seed: int
     epochs: int
     batch_size: int
+    accumulation_steps: int
     selection: str
     level: float
     checkpoint_seconds: float

@@ -254,8 +254,9 @@ class Scribe(contextlib.ExitStack):
 def snapshot(state: Fit, number: int) -> Checkpoint:
     """Make a checkpoint of a member to resume from."""
     group, member = state.group, state.group.members[number]
+    average = None if group.average is None else group.average.state(number)
     return training_checkpoint(group.weights(number), group.optimization.state(number), member.progress,
-                               moved(state.position, [number]), member.data.statistics, member.facts)
+                               moved(state.position, [number]), member.data.statistics, member.facts, average)
 
 
 def finish(run: Run, state: Fit, number: int, why: str | DivergedError) -> None:

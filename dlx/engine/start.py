@@ -94,7 +94,7 @@ def start(runs: Sequence[Described], data_dir: str, saved: Sequence[Checkpoint |
     group = group_of([members[number] for number in order], [models[number] for number in order], placement, form)
     going_on = [own for own in (resumed[number] for number in order) if own is not None]
     if going_on:
-        restore_optimizer(group, going_on)
+        restore_rest(group, going_on)
     return Fit(group, joined([own.position for own in going_on]), runs[0][0].settings.epochs)
 
 
@@ -227,10 +227,12 @@ def facts_of(config: Mapping[str, Any], data: Prepared, placement: Placement, fo
             "processes": placement.ranks.size, "data_fingerprint": data.fingerprint, "given": asdict(data.given)}
 
 
-def restore_optimizer(group: Group, resumed: Sequence[Resumed]) -> None:
-    """Load the optimizer state of every member. Raises ArtefactError where it does not fit."""
+def restore_rest(group: Group, resumed: Sequence[Resumed]) -> None:
+    """Load every member's optimizer state and average. Raises ArtefactError where one does not fit."""
     try:
         group.optimization.restore([own.optimizer for own in resumed])
+        if group.average is not None:
+            group.average.restore([own.average for own in resumed])
     except (KeyError, TypeError, ValueError, IndexError, AttributeError, RuntimeError) as error:
         raise ArtefactError(f"the checkpoint's training state does not fit: {error!r}") from error
 

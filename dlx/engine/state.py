@@ -54,11 +54,15 @@ class Position:
 
 
 class Resumed(NamedTuple):
-    """What a checkpoint of one run says: its progress, its place within an epoch, the state of its optimizer."""
+    """What a checkpoint of one run says: its progress, its place within an epoch, the state of its optimizer.
+
+    average: the averaged weights, of a run that averages.
+    """
 
     progress: Progress
     position: Position
     optimizer: Weights
+    average: Weights
 
 
 def model_checkpoint(weights: Mapping[str, Tensor], statistics: Statistics, facts: Mapping[str, Any]) -> Checkpoint:
@@ -74,16 +78,19 @@ def model_checkpoint(weights: Mapping[str, Tensor], statistics: Statistics, fact
 
 
 def training_checkpoint(weights: Mapping[str, Tensor], optimizer: Mapping[str, Tensor], progress: Progress,
-                        position: Position, statistics: Statistics, facts: Mapping[str, Any]) -> Checkpoint:
+                        position: Position, statistics: Statistics, facts: Mapping[str, Any],
+                        average: Mapping[str, Tensor] | None = None) -> Checkpoint:
     """Make a checkpoint to resume from.
 
     Args:
         optimizer: its state by name: of the shape of all parameters as one vector [P], or scalars.
         position: of this run alone: R is 1.
+        average: of the weights, by name, where one is kept.
     """
     tensors, state = model_checkpoint(weights, statistics, facts)
     tensors |= {f"optimizer/0/{name}": value for name, value in optimizer.items()}
-    tensors |= {f"best/{name}": tensor for name, tensor in progress.best.items()}
+    for kind, values in (("average", average or {}), ("best", progress.best)):
+        tensors |= {f"{kind}/{name}": tensor for name, tensor in values.items()}
     for name, scalars in (("losses", position.losses), ("norms", position.norms)):
         if scalars:
             tensors[f"progress/{name}"] = torch.cat(scalars)
@@ -163,7 +170,9 @@ def _resumed(model: nn.Module, checkpoint: Checkpoint) -> Resumed:
     optimizer = {name: tensor.to(device) for name, tensor in section(checkpoint, "optimizer/0").items()}
     if len(optimizer) != len(section(checkpoint, "optimizer")):
         raise ValueError("the optimizer's state is of more than one vector")
-    return Resumed(Progress(rows, saved["best_row"], best), Position(saved["step_in_epoch"], losses, norms), optimizer)
+    average = {name: tensor.to(device) for name, tensor in section(checkpoint, "average").items()}
+    return Resumed(Progress(rows, saved["best_row"], best), Position(saved["step_in_epoch"], losses, norms), optimizer,
+                   average)
 
 
 def _contradiction(resumed: Resumed, epoch: int, steps_per_epoch: int) -> str | None:

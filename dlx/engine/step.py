@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+import functools
+import operator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 
+from dlx.core.draws import Draws
 from dlx.core.layers import Dropout
 from dlx.core.random import key, torch_generator
-from dlx.core.ranks import ALONE, Ranks
-from dlx.core.types import Batch, Loss, OnBatch, OnGradient, Penalty
+from dlx.core.ranks import ALONE, Ranks, rows_of
+from dlx.core.types import Batch, Loss, Moment, OnBatch
 from dlx.engine.flat import Flat
+from dlx.engine.hooks import Hooks
+from dlx.engine.modes import eval_mode, statistics_kept
 
 
 @dataclass(frozen=True)
 class Step:
-    """Forward, loss, backward, update; hooks of regularizers in their four places.
+    """Forward, loss, backward, update; hooks of regularizers in their places.
 
     Args:
         seeds: of the members.
-        forward: the model in training mode, or its compiled form: inputs [R·B, ...] to outputs [R·B, ...].
+        model: in training mode.
+        forward: the model or its compiled form: inputs [R·B, ...] to outputs [R·B, ...].
         flat: the parameters, see `dlx.engine.flat`.
         loss: per example.
         optimizer: over rows of the parameters, one parameter group for members with equal settings; `update` is its
@@ -31,11 +38,13 @@ class Step:
         noise: each member's generator that dropout layers draw from, seeded anew at every step; empty where there are
             none.
         on_batch: each member's hooks, by name.
-        penalties, on_gradient: the hooks of all members together.
+        hooks: those of all members together.
+        accumulation: parts in which a batch is computed, one after the other; their gradients add up.
         ranks: the processes that share each batch; the gradient is that of all of it.
     """
 
     seeds: Sequence[int]
+    model: nn.Module
     forward: Callable[[Tensor], Tensor]
     flat: Flat
     loss: Loss
@@ -44,8 +53,8 @@ class Step:
     precision: Callable[[], AbstractContextManager[object]]
     noise: Sequence[torch.Generator]
     on_batch: Sequence[Sequence[tuple[str, OnBatch]]]
-    penalties: Sequence[Penalty]
-    on_gradient: Sequence[OnGradient]
+    hooks: Hooks
+    accumulation: int = 1
     ranks: Ranks = ALONE
 
     def __call__(self, batch: Batch, step: int, lrs: Sequence[float]) -> tuple[Tensor, Tensor]:
@@ -60,42 +69,132 @@ class Step:
             Each member's minimised loss (mean over B plus penalties, before the update) and the L2 norm of its gradient
             before clipping: two tensors [R] on the device. Of several processes, each returns its part of the loss.
         """
-        for seed, generator in zip(self.seeds, self.noise, strict=False):
-            generator.manual_seed(key(seed, "dropout", step))
-        if any(self.on_batch):
-            batch = self._changed(batch, step)
-        batch = self.ranks.share(batch, len(self.seeds))
-        self.flat.gradient.zero_()
-        with self.precision():
-            losses = self.ranks.mean(self.loss(self.forward(batch.inputs), batch.targets), len(self.seeds))
-        if self.penalties and self.ranks.rank == 0:
-            params = self._differentiable()
-            for penalty in self.penalties:
-                losses = losses + penalty.penalty(params)
-        losses.sum().backward()  # type: ignore[no-untyped-call]
-        self.ranks.sum(self.flat.gradient)
-        norms: Tensor = torch.linalg.vector_norm(self.flat.gradient, dim=1)
-        for clip in self.on_gradient:
-            clip.on_gradient(self.flat.params, norms)
         for group, lr in zip(self.optimizer.param_groups, lrs, strict=True):
             group["lr"] = lr
+        if any(self.on_batch):
+            batch = self._changed(batch, step)
+        losses, norms = self._descent(batch, step)
         with torch.no_grad():
+            for name, hook in self.hooks.on_gradient:
+                hook.on_gradient(self.flat.params, norms, self._moment(name, step))
             self.update()
-        return losses.detach(), norms
+            for bound in self.hooks.after_update:
+                bound.after_update(self.flat.params)
+        return losses, norms
+
+    def _descent(self, batch: Batch, step: int) -> tuple[Tensor, Tensor]:
+        """Leave in `flat` the gradient to follow; return losses and its norms."""
+        losses = self._gradient(batch, step)
+        norms = self._norms()
+        for hook in self.hooks.ascends:
+            with statistics_kept(self.model), _weights_kept(self.flat):
+                with torch.no_grad():
+                    hook.ascend(self.flat.params, norms)
+                self._gradient(batch, step)
+            norms = self._norms()
+        return losses, norms
+
+    def _gradient(self, batch: Batch, step: int) -> Tensor:
+        """Leave in `flat` the gradient of a batch where the weights are; return each member's loss [R]."""
+        for seed, generator in zip(self.seeds, self.noise, strict=False):
+            generator.manual_seed(key(seed, "dropout", step))
+        self.flat.gradient.zero_()
+        total: Tensor | None = None
+        for part, share in self._parts(batch):
+            losses = self._mean_losses(self.ranks.share(part, len(self.seeds)), step)
+            if share < 1:
+                losses = losses * share
+            if total is None and self.hooks.penalties and self.ranks.rank == 0:
+                params = self._differentiable()
+                for penalty in self.hooks.penalties:
+                    losses = losses + penalty.penalty(params)
+            losses.sum().backward()  # type: ignore[no-untyped-call]
+            total = losses.detach() if total is None else total + losses.detach()
+        assert total is not None, "a batch is never empty"
+        self.ranks.sum(self.flat.gradient)
+        return total
+
+    def _parts(self, batch: Batch) -> list[tuple[Batch, float]]:
+        """Return the parts of a batch that are computed one after the other, each with its share of the examples."""
+        if self.accumulation == 1:
+            return [(batch, 1.0)]
+        size = len(batch.ids) // len(self.seeds)
+        count = min(self.accumulation, size)
+        bounds = [size * number // count for number in range(count + 1)]
+        return [(self._rows(batch, low, high), (high - low) / size) for low, high in pairwise(bounds)]
+
+    def _rows(self, batch: Batch, low: int, high: int) -> Batch:
+        return batch.map(lambda tensor: rows_of(tensor, len(self.seeds), low, high))
+
+    def _mean_losses(self, batch: Batch, step: int) -> Tensor:
+        """Return this process's part of each member's mean loss, [R], with the penalties of outputs."""
+        for name, hook in self.hooks.on_inputs:
+            with eval_mode(self.model):
+                losses_of = functools.partial(self._losses_at, batch)
+                moved = hook.on_inputs(batch.inputs, losses_of, self._moment(name, step))
+            batch = batch._replace(inputs=moved.detach())
+        if self.hooks.differentiates_inputs:
+            batch = batch._replace(inputs=batch.inputs.detach().requires_grad_())
+        with self.precision():
+            outputs = self.forward(batch.inputs)
+            losses = self._losses(batch, outputs)
+            for name, penalty in self.hooks.on_outputs:
+                losses = losses + penalty.output_penalty(batch.inputs, outputs, self._moment(name, step))
+            return self.ranks.mean(losses, len(self.seeds))
+
+    def _losses_at(self, batch: Batch, inputs: Tensor) -> Tensor:
+        with self.precision():
+            return self._losses(batch, self.forward(inputs))
+
+    def _losses(self, batch: Batch, outputs: Tensor) -> Tensor:
+        losses = self.loss(outputs, batch.targets)
+        if batch.mixed is None:
+            return losses
+        others, shares = batch.mixed
+        losses = losses * (1 - shares.sum(dim=1))
+        for targets, share in zip(others.unbind(1), shares.unbind(1), strict=True):
+            losses = losses + share * self.loss(outputs, targets)
+        return losses
+
+    def _moment(self, name: str, step: int) -> Moment:
+        rows = [len(group["params"][0]) for group in self.optimizer.param_groups]
+        lrs = [group["lr"] for group, count in zip(self.optimizer.param_groups, rows, strict=True)
+               for _ in range(count)]
+        return Moment(step, lrs, Draws(self.seeds, name, step, self.ranks))
+
+    def _norms(self) -> Tensor:
+        norms: Tensor = torch.linalg.vector_norm(self.flat.gradient, dim=1)
+        return norms
 
     def _differentiable(self) -> Sequence[Tensor]:
         # As [R, *shape], with the model's own parameters behind them.
         return [leaf.view(param.shape) for leaf, param in zip(self.flat.leaves, self.flat.params, strict=True)]
 
     def _changed(self, batch: Batch, step: int) -> Batch:
-        members = zip(*(tensor.chunk(len(self.seeds)) for tensor in batch), strict=True)
+        size = len(batch.ids) // len(self.seeds)
         changed = []
-        for own, seed, hooks in zip(members, self.seeds, self.on_batch, strict=True):
-            one = Batch(*own)
+        for number, (seed, hooks) in enumerate(zip(self.seeds, self.on_batch, strict=True)):
+            one = batch.map(operator.itemgetter(slice(number * size, (number + 1) * size)))
             for name, hook in hooks:
                 one = hook.on_batch(one, torch_generator(seed, name, step))
             changed.append(one)
-        return changed[0] if len(changed) == 1 else Batch(*map(torch.cat, zip(*changed, strict=True)))
+        return changed[0] if len(changed) == 1 else joined(changed)
+
+
+def joined(batches: Sequence[Batch]) -> Batch:
+    """Return the batch of members, each given by itself."""
+    inputs, targets, ids, mixed = zip(*batches, strict=True)
+    others = None if mixed[0] is None else type(mixed[0])(*map(torch.cat, zip(*mixed, strict=True)))
+    return Batch(torch.cat(inputs), torch.cat(targets), torch.cat(ids), others)
+
+
+@contextmanager
+def _weights_kept(flat: Flat) -> Iterator[None]:
+    before = flat.values.clone()
+    try:
+        yield
+    finally:
+        flat.values.copy_(before)
 
 
 def bind_noise(model: nn.Module, rates: Sequence[Sequence[float]], device: torch.device, ranks: Ranks = ALONE

@@ -7,20 +7,34 @@ from dataclasses import dataclass, field, replace
 import pytest
 import torch
 from part_files import CONF, choice, code_and_arguments, make, option_names, parts, saved
-from small_runs import best, digits, equal_tensors, first_batch, interrupted_after, metrics, session, train
-from suited import LAYOUTS, compatible, conflict, layout_of, suited_parts
+from small_runs import best, equal_tensors, first_batch, interrupted_after, metrics, session, train
+from suited import LAYOUTS, compatible, conflict, layout_of, layouts, suited_parts
 
 from dlx.config.options import describe_option
+from dlx.core.draws import Draws
 from dlx.core.errors import InterruptedRunError
 from dlx.core.random import torch_generator
-from dlx.core.types import Batch, History, OnBatch, OnGradient, OnHistory, OnModel, Penalty
+from dlx.core.types import (
+    AfterUpdate,
+    Ascends,
+    Averages,
+    Batch,
+    History,
+    Moment,
+    OnBatch,
+    OnGradient,
+    OnHistory,
+    OnInputs,
+    OnLoss,
+    OnModel,
+    OnOutputs,
+    Penalty,
+)
 from dlx.engine.build import meta_model
 from dlx.record.checkpoint import load
 
 NAMES = option_names("regularizer")
-HOOKS = (OnModel, OnBatch, Penalty, OnGradient, OnHistory)
-DIGITS = digits(150, own_test=True)
-SMALL = ("epochs=2", "batch_size=32", "model.width=32")
+HOOKS = (OnModel, OnLoss, OnBatch, OnInputs, OnOutputs, Penalty, Ascends, OnGradient, AfterUpdate, Averages, OnHistory)
 
 
 def with_hook(hook):
@@ -30,8 +44,9 @@ def with_hook(hook):
 every_regularizer = pytest.mark.parametrize("option", NAMES)
 
 
-def small_parts(*regularizers, overrides=()):
-    return replace(parts(choice("regularizer", *regularizers or ("none",)), *SMALL, *overrides), dataset=DIGITS)
+def without(parts):
+    """The same run with no regularizer."""
+    return replace(parts, regularizers={})
 
 
 @dataclass(frozen=True)
@@ -58,8 +73,8 @@ def test_regularizer_none_is_nothing():
 
 @every_regularizer
 def test_regularizer_is_never_seen_by_evaluation(option):
-    plain, regularized = session(small_parts()), session(small_parts(option))
-    assert plain.model.state_dict().keys() == regularized.model.state_dict().keys()
+    made = suited_parts(option)
+    plain, regularized = session(without(made)), session(made)
     regularized.model.load_state_dict(plain.model.state_dict())
     for split in plain.data.splits.values():
         assert regularized.measure(split) == plain.measure(split)
@@ -71,14 +86,16 @@ def test_regularizer_is_never_seen_by_evaluation(option):
 @every_regularizer
 def test_regularizer_changes_neither_initial_weights_nor_order_of_examples(option, tmp_path):
     seen, weights = [], []
-    for name, made in (("plain", small_parts()), ("regularized", small_parts(option))):
+    regularized = suited_parts(option)
+    for name, made in (("plain", without(regularized)), ("regularized", regularized)):
         watch = Watch()
         made = replace(made, regularizers={"watch": watch, **made.regularizers})
         path = train(made, tmp_path / name)
         weights.append(load(path / "checkpoints" / "initial.safetensors").tensors)
         seen.append(watch.ids)
     assert seen[0] == seen[1]
-    assert equal_tensors(*weights)
+    plain, regularized = weights
+    assert equal_tensors(plain, {name: regularized[name] for name in plain})
 
 
 @every_regularizer
@@ -87,7 +104,7 @@ def test_regularizer_trains_alike_whatever_the_global_state(option, tmp_path):
     for global_seed in (1, 2):
         torch.manual_seed(global_seed)
         before = torch.get_rng_state()
-        paths.append(train(small_parts(option), tmp_path / str(global_seed)))
+        paths.append(train(suited_parts(option), tmp_path / str(global_seed)))
         assert torch.equal(torch.get_rng_state(), before)
     assert (paths[0] / "metrics.csv").read_bytes() == (paths[1] / "metrics.csv").read_bytes()
     assert equal_tensors(best(paths[0]).tensors, best(paths[1]).tensors)
@@ -95,7 +112,7 @@ def test_regularizer_trains_alike_whatever_the_global_state(option, tmp_path):
 
 @every_regularizer
 def test_regularizer_goes_on_after_an_interruption_bit_for_bit(option, tmp_path):
-    made = small_parts(option, overrides=("epochs=4", "optimizer=sgd"))
+    made = suited_parts(option, overrides=("epochs=4", "optimizer=sgd"))
     whole = train(made, tmp_path / "whole")
     interrupted, stop = interrupted_after(made, 7)
     with pytest.raises(InterruptedRunError):
@@ -146,16 +163,25 @@ def test_regularizer_says_in_its_description_what_it_conflicts_with(option):
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_regularizer_all_of_a_layout_train_together(layout, tmp_path):
-    table = metrics(train(suited_parts(*compatible(layout), layout=layout), tmp_path / "run"))
+    names = compatible(name for name in NAMES if layout in layouts(name))
+    table = metrics(train(suited_parts(*names, layout=layout), tmp_path / "run"))
     assert table["train_eval_loss"][1] < table["train_eval_loss"][0]
 
 
 @with_hook(OnModel)
 def test_regularizer_on_model_needs_no_memory_and_keeps_the_names_of_weights(option):
-    made = small_parts(option)
-    meta = meta_model(made, DIGITS.spec())
+    made = suited_parts(option)
+    meta, plain = (meta_model(own, made.dataset.spec()) for own in (made, without(made)))
     assert all(tensor.is_meta for tensor in meta.state_dict().values())
-    assert meta.state_dict().keys() == meta_model(small_parts(), DIGITS.spec()).state_dict().keys()
+    assert dict(meta.named_parameters()).keys() == dict(plain.named_parameters()).keys()
+
+
+def same_batch(one, other):
+    return all(torch.equal(*pair) for pair in zip(tensors_of(one), tensors_of(other), strict=True))
+
+
+def tensors_of(batch):
+    return [*batch[:3], *(batch.mixed or ())]
 
 
 @with_hook(OnBatch)
@@ -163,13 +189,13 @@ def test_regularizer_on_batch_is_a_function_of_batch_and_generator(option):
     part = make("regularizer", option)
     draw = torch.Generator().manual_seed(0)
     batch = Batch(torch.rand(16, 1, 8, 8, generator=draw), torch.arange(16) % 10, torch.arange(16))
-    before = [tensor.clone() for tensor in batch]
+    before = batch.map(torch.clone)
     state = torch.get_rng_state()
     one, same, other = (part.on_batch(batch, torch_generator(0, option, step)) for step in (3, 3, 4))
     assert torch.equal(torch.get_rng_state(), state)
-    assert all(torch.equal(*pair) for pair in zip(batch, before, strict=True))
-    assert all(torch.equal(*pair) for pair in zip(one, same, strict=True))
-    assert not all(torch.equal(*pair) for pair in zip(one, other, strict=True))
+    assert same_batch(batch, before)
+    assert same_batch(one, same)
+    assert not same_batch(one, other)
     assert len(one.inputs) == len(one.targets) == len(one.ids)
     assert one.inputs.dtype == batch.inputs.dtype
 
@@ -193,7 +219,7 @@ def test_regularizer_penalty_is_smooth_and_not_negative_and_one_number_per_membe
 
 @with_hook(Penalty)
 def test_regularizer_penalty_is_part_of_the_minimised_loss_and_of_its_gradient(option):
-    made = small_parts(option)
+    made = suited_parts(option)
     built, batch = session(made), first_batch(session(made))
     named = {name: param.detach().clone().requires_grad_() for name, param in built.model.named_parameters()}
     outputs = torch.func.functional_call(built.model, named, batch.inputs)
@@ -212,16 +238,16 @@ def test_regularizer_penalty_is_part_of_the_minimised_loss_and_of_its_gradient(o
 @pytest.mark.parametrize("size", [1e-4, 1.0, 1e4])
 def test_regularizer_on_gradient_changes_gradients_in_place(option, size):
     # The gradients are views into one matrix: a new tensor in `.grad` would be lost.
-    flat = session(small_parts()).flat
+    flat = session(suited_parts(option)).flat
     draw = torch.Generator().manual_seed(0)
     for param in flat.params:
         param.grad.copy_(size * torch.randn(param.shape, generator=draw))
     places = [param.grad.data_ptr() for param in flat.params]
-    weights = [param.detach().clone() for param in flat.params]
-    make("regularizer", option).on_gradient(flat.params, torch.linalg.vector_norm(flat.gradient, dim=1))
+    moment = Moment(0, [0.1], Draws([0], option, 0))
+    with torch.no_grad():
+        make("regularizer", option).on_gradient(flat.params, torch.linalg.vector_norm(flat.gradient, dim=1), moment)
     assert [param.grad.data_ptr() for param in flat.params] == places
-    assert all(param.grad.isfinite().all() for param in flat.params)
-    assert all(torch.equal(*pair) for pair in zip(weights, flat.params, strict=True))
+    assert all(tensor.isfinite().all() for param in flat.params for tensor in (param, param.grad))
 
 
 def improving(num_rows, columns, worst_others=False):

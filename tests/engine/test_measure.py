@@ -10,9 +10,10 @@ from small_runs import InMemory, digits, session, table
 from torch import nn
 
 from dlx.core.types import Arrays, Split, TaskSpec
-from dlx.engine.evaluate import CHUNK_ELEMENTS, dead_units, eval_mode, outputs_of
+from dlx.engine.evaluate import CHUNK_ELEMENTS, dead_units, outputs_of
 from dlx.engine.feed import feed
 from dlx.engine.history import streamed
+from dlx.engine.modes import eval_mode
 
 
 def large_images(num_rows=26, side=300):
