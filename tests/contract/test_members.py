@@ -13,6 +13,7 @@ import torch
 from member_runs import (
     DIGITS,
     EVERY_VALUE,
+    EXACT,
     VALUES,
     as_regression,
     assert_close,
@@ -89,10 +90,11 @@ TOGETHER += [(model, "adam", (name,)) for model in MODELS for name in REGULARIZE
 @pytest.mark.parametrize(("model", "optimizer", "regularizers"), TOGETHER,
                          ids=lambda value: value if isinstance(value, str) else "+".join(value) or "none")
 def test_member_equals_the_run_alone_after_many_steps(model, optimizer, regularizers):
-    # Rounding grows with every step, and faster the deeper the model and the more there is.
+    # Rounding grows with every step, and faster the deeper the model and the more there is: the gradient of a bias
+    # before batch normalization is nothing but rounding, which Adam makes large.
     epochs = 2 if model == "resnet" or len(regularizers) > 1 else 5
     runs = combination(model, optimizer, regularizers, (f"epochs={epochs}",))
-    kept = assert_equals_solo(runs)
+    kept = assert_equals_solo(runs, EXACT * (1 if len(regularizers) < 2 else 10))
     assert [len(own.rows) for own in kept] == [epochs] * 4
     assert len({own.rows[-1]["val_loss"] for own in kept}) == 4
 

@@ -213,9 +213,7 @@ def tensors_of(batch):
 
 @with_hook(OnBatch)
 def test_regularizer_on_batch_is_a_function_of_batch_and_generator(option):
-    part = make("regularizer", option)
-    draw = torch.Generator().manual_seed(0)
-    batch = Batch(torch.rand(16, 1, 8, 8, generator=draw), torch.arange(16) % 10, torch.arange(16))
+    part, batch = make("regularizer", option), first_batch(session(suited_parts(option)), 64)
     before = batch.map(torch.clone)
     state = torch.get_rng_state()
     one, same, other = (part.on_batch(batch, torch_generator(0, option, step)) for step in (3, 3, 4))

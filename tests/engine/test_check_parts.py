@@ -79,9 +79,9 @@ def test_check_parts_codes_of_categories_do_not_reach_a_model(dlx, workdir):
 @pytest.mark.parametrize(("option", "data", "message"), [
     ("augment_flip", "breast_cancer", "regularizer=augment_flip is for images, and the model sees tables; leave it "
                                       "out"),
-    ("augment_noise", "copy", "regularizer=augment_noise is for images and tables, and the model sees tokens; leave it "
+    ("input_noise", "copy", "regularizer=input_noise is for images and tables, and the model sees tokens; leave it "
                               "out"),
-    ("augment_noise", "adding", "regularizer=augment_noise is for images and tables, and the model sees series; leave "
+    ("input_noise", "adding", "regularizer=input_noise is for images and tables, and the model sees series; leave "
                                 "it out"),
 ])
 def test_check_parts_augmentation_of_another_layout_is_refused_before_there_is_a_run(option, data, message, dlx,
