@@ -85,6 +85,8 @@ def alternatives(annotation: Any, default: Any) -> Iterator[Any]:
         near = [limit.bounds()[0] + 0.1 for limit in ranges(annotation)]
         options += [default * 2, default / 2, default + 1, default + 0.1, (1 + default) / 2, *near]
         options += [round(number) for number in options]
+    if default is None:
+        options += [round(low) + more for limit in ranges(annotation) for low in limit.bounds()[:1] for more in (1, 2)]
     if isinstance(default, list):
         options += [[*default[:index], item, *default[index + 1 :]] for index, old in enumerate(default)
                     for item in alternatives(get_args(_list_of(annotation))[0], old)]

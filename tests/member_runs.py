@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import json
 import math
 from collections.abc import Sequence
 from dataclasses import replace
@@ -36,8 +37,9 @@ from dlx.record.safe_yaml import read_json
 
 DIGITS = digits(140, own_test=True)
 QUICK = ("batch_size=16", "epochs=3", "metric=[accuracy,nll]", "device.precision=float64")
-# Values of arguments that no range describes.
-WORDS = {"monitor": ["val_accuracy", "val_nll"]}
+# Values of arguments that no range describes, or whose range holds some that amplify rounding.
+WORDS = {"monitor": ["val_accuracy", "val_nll"], "switch_epoch": [1, 2], "num_iterations": [4, 3],
+         "adamw_lr_factor": [0.02, 0.01]}
 EXACT = 1e-9
 
 
@@ -75,8 +77,13 @@ def unlike(*choices: tuple[str, str]) -> list[list[str]]:
     for group, option in choices:
         for key, values in varying(group, option):
             for member, value in zip(members, values, strict=True):
-                member.append(f"{key}={str(value).lower() if isinstance(value, bool) else value}".replace(" ", ""))
+                member.append(f"{key}={as_typed(value)}")
     return members
+
+
+def as_typed(value: Any) -> str:
+    """Write a value as one types it."""
+    return json.dumps(value) if value is None or isinstance(value, bool) else str(value).replace(" ", "")
 
 
 class Kept(NamedTuple):

@@ -14,7 +14,8 @@ from dlx.config.build import build, lookup
 from dlx.config.compose import MISSING, compose
 from dlx.config.options import LIST_GROUPS, read_option
 from dlx.config.saved import PART, to_saved
-from dlx.core.train_keys import divide_dataset
+from dlx.core.model_keys import divide_model
+from dlx.core.train_keys import divide_dataset, divide_optimizer
 from dlx.engine.parts import Parts
 
 CONF = Path(__file__).resolve().parent.parent / "conf"
@@ -56,10 +57,11 @@ def parts(*overrides: str) -> Parts:
 
 
 def code_and_arguments(group: str, option: str) -> tuple[Callable[..., Any], dict[str, Any]]:
-    """Return the code of an option and the arguments that its YAML gives: of a dataset its own alone."""
+    """Return the code of an option and the arguments that its YAML gives: of a dataset or model its own alone."""
     values = saved(choice(group, option))[group]
     values = values[option] if group in LIST_GROUPS else values
-    values = divide_dataset(values)[1] if group == "dataset" else values
+    divide = {"dataset": divide_dataset, "model": divide_model, "optimizer": divide_optimizer}.get(group)
+    values = values if divide is None else divide(values)[1]
     return lookup(group, values.pop(PART), ()), values
 
 

@@ -26,7 +26,7 @@ def check_spec(spec: TaskSpec) -> None:
 
 def check_outputs(spec: TaskSpec) -> None:
     """Fail where outputs and their names disagree."""
-    assert spec.kind in ("classification", "regression", "sequence")
+    assert spec.kind in ("classification", "regression", "sequence", "multilabel", "transcription")
     if spec.kind == "regression":
         assert (spec.num_outputs, spec.class_names) == (1, ())
     elif not spec.next_token:
@@ -108,6 +108,10 @@ def check_targets(spec: TaskSpec, targets: np.ndarray) -> None:
     elif spec.kind == "classification":
         assert targets.ndim == 1
         assert np.unique(targets).tolist() == list(range(spec.num_outputs))
+    elif spec.kind == "multilabel":
+        assert targets.shape[1:] == (spec.num_outputs,)
+        assert set(np.unique(targets)) == {0, 1}
+        assert (targets.min(axis=0) < targets.max(axis=0)).all()
     elif spec.next_token:
         assert targets.ndim == 1
         assert not targets.any()
@@ -117,6 +121,9 @@ def check_targets(spec: TaskSpec, targets: np.ndarray) -> None:
         assert asked.any(axis=1).all()
         assert ((targets[asked] >= 0) & (targets[asked] < spec.num_outputs)).all()
         assert len(np.unique(targets[asked])) > 1
+        if spec.kind == "transcription":
+            assert (asked[:, :-1] >= asked[:, 1:]).all()
+            assert (targets[asked] > 0).all()
 
 
 def check_notes(arrays: Arrays) -> None:

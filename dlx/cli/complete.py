@@ -14,18 +14,22 @@ from typing import NamedTuple
 
 import yaml
 
+from dlx.cli.generate import SAMPLING, typed
 from dlx.config import options
 from dlx.config.names import option_keys
 from dlx.core.errors import ConfigError
 from dlx.record import layout
 
 # What the overrides of a command are composed into: a file of conf/.
-ROOTS = {"train": "train", "show": "train", "validate": "train", "sweep": "sweep", "evaluate": "evaluate",
-         "resume": "resume"}
-WITH_FOLDER = ("evaluate", "resume", "report")
-WITH_VALUE = ("--config-dir", "--trust")
+ROOTS = {"train": "train", "sweep": "sweep", "find-lr": "find-lr", "show": "train", "validate": "train",
+         "evaluate": "evaluate", "ensemble": "ensemble", "resume": "resume"}
+WITH_FOLDER = ("evaluate", "ensemble", "predict", "export", "resume", "report")
+# Of these a sweep folder may be meant itself, not only a run inside of it; these take the folder of an ensemble.
+TAKE_SWEEPS = ("ensemble", "resume", "report")
+TAKE_ENSEMBLES = ("evaluate", "predict")
+WITH_VALUE = ("--config-dir", "--trust", "--output", "-o", "--abstain-below", "--format", *map(typed, SAMPLING))
 _QUOTING = re.compile(r"[\"'\\]")
-_OPTION = re.compile(r"(?<=\[)--?[\w-]+")
+_OPTION = re.compile(r"(?<![\w-])--?[\w-]+")
 _CHOICES = re.compile(r"\{([\w,]+)\}")
 _NAME = re.compile(r"[\w-]+")
 
@@ -52,18 +56,23 @@ def run(arguments: Sequence[str]) -> int:
 
 def candidates(before: Sequence[str], word: str) -> Iterable[str]:
     """Return what may follow the words before; what does not begin with `word` is dropped later."""
-    from dlx.cli.main import COMMANDS
+    from dlx.cli.main import COMMANDS, module_of
 
     if not before:
         return ("--help", "--version") if word.startswith("-") else COMMANDS
-    if before[0] not in COMMANDS or before[-1] in WITH_VALUE:
+    if before[0] not in COMMANDS:
         return ()
-    usage = importlib.import_module(f"dlx.cli.{before[0]}").parser().format_usage()
+    usage = importlib.import_module(module_of(before[0])).parser().format_usage()
+    if before[-1] in WITH_VALUE:
+        values = re.search(f"{before[-1]} {_CHOICES.pattern}", usage)
+        return () if values is None else values[1].split(",")
     if word.startswith("-"):
         return ("--help", *_OPTION.findall(usage))
     line = read_line(before)
     if line.command in WITH_FOLDER and not line.given:
-        return run_folders(word, sweeps=line.command in ("resume", "report"))
+        return run_folders(word, line.command)
+    if line.command == "ensemble":
+        return (*run_folders(word, line.command), *overrides(line, word))
     if line.command in ROOTS:
         return overrides(line, word)
     if line.given:
@@ -122,16 +131,14 @@ def keys_of(group: str, names: Iterable[str], folders: Sequence[Path]) -> Iterat
                         if not key.endswith(("._target_", ".defaults")))
 
 
-def run_folders(word: str, sweeps: bool) -> Iterator[str]:
-    """Yield the run folders beside the one being typed, by default those in runs/.
-
-    Args:
-        sweeps: a sweep folder may be meant itself, not only a run inside of it.
-    """
+def run_folders(word: str, command: str) -> Iterator[str]:
+    """Yield the folders beside the one being typed that a command takes, by default those in runs/."""
     parent = word[: word.rfind("/") + 1] or "runs/"
     folder = Path(parent).expanduser()
+    marks = [layout.CONFIG, *([layout.SWEEP] if command in TAKE_SWEEPS else []),
+             *([layout.ENSEMBLE] if command in TAKE_ENSEMBLES else [])]
     for path in folder.iterdir() if folder.is_dir() else ():
-        if (path / layout.CONFIG).is_file() or (sweeps and (path / layout.SWEEP).is_file()):
+        if any((path / mark).is_file() for mark in marks):
             yield f"{parent}{path.name}"
         elif (path / layout.SWEEP).is_file():
             yield f"{parent}{path.name}/{layout.RUNS}/"

@@ -48,6 +48,8 @@ def run(args: argparse.Namespace) -> int:
 
 def inspected(overrides: Sequence[str]) -> Inspected:
     """Read, divide, preprocess and check data."""
+    import numpy as np
+
     from dlx.config.build import ANY_PACKAGE, build
     from dlx.config.compose import compose
     from dlx.config.saved import PART, to_saved
@@ -65,11 +67,16 @@ def inspected(overrides: Sequence[str]) -> Inspected:
     placement.enter()
     data = prepare_arrays(parts, arrays, begin_fingerprint(arrays), placement, None)._replace(arrays=lambda: arrays)
     rows = {name: split.ids.numpy() for name, split in data.splits.items()}
-    spec = given_spec(parts.dataset, arrays)
-    return Inspected(str(saved["dataset"][PART]).rpartition(".")[2], data.fingerprint, arrays, spec,
-                     profile(arrays.inputs, arrays.targets, arrays.notes, spec, rows),
-                     hygiene(data, saved["preprocessing"], parts.metrics),
-                     picture(arrays.inputs, arrays.targets, spec))
+    checked = hygiene(data, saved["preprocessing"], parts.metrics)
+    spec = data.given
+    chosen = parts.classes(arrays.targets, given_spec(parts.dataset, arrays))
+    kept = arrays if chosen is None else arrays._replace(
+        inputs=arrays.inputs[chosen.rows], targets=chosen.targets[chosen.rows],
+        notes={name: note[chosen.rows] for name, note in arrays.notes.items()})
+    places = rows if chosen is None else {name: np.searchsorted(chosen.rows, own) for name, own in rows.items()}
+    return Inspected(str(saved["dataset"][PART]).rpartition(".")[2], data.fingerprint, kept, spec,
+                     profile(kept.inputs, kept.targets, kept.notes, spec, places), checked,
+                     picture(kept.inputs, kept.targets, spec))
 
 
 def show(found: Inspected, path: Path | None) -> None:
@@ -112,7 +119,8 @@ def keep(drawn: bytes, path: Path) -> Path:
 def print_profile(console: Console, name: str, digest: str, found: Profile) -> None:
     """Print what a dataset looks like: sizes and type, targets by split, columns, notes."""
     shape = f" {list(found.shape)}" if found.shape else ""
-    classes = f", {len(found.class_names)} classes" if found.class_names else ""
+    what = "labels" if found.kind == "multilabel" else "classes"
+    classes = f", {len(found.class_names)} {what}" if found.class_names else ""
     console.print(f"[bold]{name}[/]  {found.num_rows:,} rows, {found.layout}{shape} of {found.type}, "
                   f"{found.bytes / 2**20:,.1f} MiB; {found.kind}{classes}", highlight=False)
     console.print(f"SHA-256 {digest}", highlight=False, soft_wrap=True, style="dim")
@@ -128,7 +136,7 @@ def print_profile(console: Console, name: str, digest: str, found: Profile) -> N
 def target_cells(found: Profile) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     """Lay out targets: a row per class, or per split."""
     sizes = {split: own.num_rows for split, own in found.targets.items()}
-    if found.kind != "classification":
+    if found.kind not in ("classification", "multilabel"):
         numbers = ("least", "median", "most", "mean", "deviation") if found.kind == "regression" else ()
         return ("split", "rows", *numbers), [(split, f"{own.num_rows:,}", *(f"{value:.4g}" for value in own.numbers))
                                              for split, own in found.targets.items()]
@@ -136,7 +144,8 @@ def target_cells(found: Profile) -> tuple[tuple[str, ...], list[tuple[str, ...]]
     rows = [(name, f"{100 * found.targets['all'].classes[at] / max(1, found.num_rows):.1f}%",
              *(f"{own.classes[at]:,}" for own in found.targets.values())) for at, name in enumerate(names)]
     more = [(f"… {len(rows) - MAX_CLASSES} more",)] if len(rows) > MAX_CLASSES else []
-    return ("class", "share", *sizes), [*rows[:MAX_CLASSES], *more, ("rows", "", *(f"{n:,}" for n in sizes.values()))]
+    what = "class" if found.kind == "classification" else "label"
+    return (what, "share", *sizes), [*rows[:MAX_CLASSES], *more, ("rows", "", *(f"{n:,}" for n in sizes.values()))]
 
 
 def column_cells(found: Profile) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dlx.cli.arguments import add_json, add_trust, command_parser
-from dlx.record import layout
+
+if TYPE_CHECKING:
+    from dlx.cli.saved_models import Named
 
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser."""
     result = command_parser(
-        "evaluate", "Measure a saved checkpoint again. Model and data come from the run; nothing is typed again.",
-        overrides=False)
-    result.add_argument("checkpoint", type=Path, help="a run folder or a checkpoint file")
+        "evaluate", "Measure a saved checkpoint, or an ensemble, again. Model and data come from the run; nothing is\n"
+        "typed again.", overrides=False)
+    result.add_argument("checkpoint", type=Path, help="the folder of a run or an ensemble, or a checkpoint file")
     result.add_argument("overrides", nargs="*", default=[], metavar="key=value",
                         help="splits=[val,test] checkpoint=last device=cpu level=0.9 data_dir=…")
     add_trust(result)
@@ -28,25 +28,14 @@ def parser() -> argparse.ArgumentParser:
 
 def run(args: argparse.Namespace) -> int:
     """Load, measure, print."""
+    from dlx.cli.saved_models import read_models
     from dlx.config.compose import compose
-    from dlx.engine.reevaluate import reevaluate
     from dlx.engine.summary import SPLITS
-    from dlx.record import checkpoint as files
-    from dlx.run import Surroundings, build_saved
 
     config = compose("evaluate", args.overrides)
     refuse_splits(config["splits"], SPLITS)
-    refuse_device(config["device"], args.overrides)
-    path = checkpoint_path(args.checkpoint, config["checkpoint"])
-    checkpoint = files.load(path)
-    parts = build_saved(checkpoint.state.get("config", {}), args.trust)
-    surroundings = Surroundings.of({**config, "checkpoint_seconds": 0.0})
-    device = {name: value for name, value in config["device"].items() if name != "_target_"}
-    # A checkpoint may lie elsewhere than in its run folder; then nothing else says how the data was divided.
-    split_path = path.parent.parent / layout.SPLIT
-    result = reevaluate(parts, checkpoint, surroundings.data_dir, device, config["splits"], config["level"],
-                        split_path if os.path.lexists(split_path) else None)
-    result = {"checkpoint": path.name, **result}
+    named = read_models(args.checkpoint, config, args.overrides, args.trust)
+    result = {"checkpoint": named.name, **measure(named, config)}
     if args.json:
         print(json.dumps(result))
     else:
@@ -54,39 +43,20 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def checkpoint_path(given: Path, name: str) -> Path:
-    """Return the checkpoint file that is meant. Raises ArtefactError where there is none."""
-    from dlx.core.errors import ArtefactError, ConfigError
-    from dlx.record.folder import RunFolder
+def measure(named: Named, config: dict[str, Any]) -> dict[str, Any]:
+    """Measure a saved model, or the mean of several."""
+    from dlx.engine.ensemble import ask_all, measure_ensemble
+    from dlx.engine.reevaluate import reevaluate
+    from dlx.engine.summary import as_record
+    from dlx.run import Surroundings
 
-    if name not in ("best", "last", "initial"):
-        raise ConfigError(f"checkpoint must be one of best, last, initial, got {name!r}")
-    if given.is_file():
-        return given
-    if not given.is_dir():
-        raise ArtefactError(f"{given} does not exist; give a run folder or a checkpoint file")
-    if not (given / layout.CONFIG).is_file():
-        raise ArtefactError(f"{given} is not a run folder: it has no {layout.CONFIG}")
-    path = given / layout.CHECKPOINTS / f"{name}.safetensors"
-    if not path.is_file():
-        status = RunFolder(given).status()["status"]
-        hint = "the run diverged" if status == "diverged" else f"if the run was interrupted: dlx resume {given}"
-        raise ArtefactError(f"{given} has no {name} checkpoint; {hint}")
-    return path
-
-
-def refuse_device(device: dict[str, Any], overrides: Sequence[str]) -> None:
-    """Raise ConfigError where the device is given what it does not take."""
-    from dlx.config.build import argument_problems
-    from dlx.core.device import Device
-    from dlx.core.errors import ConfigError
-
-    arguments = {name: value for name, value in device.items() if name != "_target_"}
-    problems = argument_problems("device", Device, arguments, ())
-    if any(text.startswith("device.precision=") for text in overrides):
-        problems.append("device.precision is that of the run and cannot be set")
-    if problems:
-        raise ConfigError(*problems)
+    data_dir = Surroundings.of({**config, "checkpoint_seconds": 0.0}).data_dir
+    splits, level = config["splits"], config["level"]
+    if not named.is_ensemble:
+        return reevaluate(named.models[0], data_dir, splits, level, named.split_path)
+    said = ask_all(named.models, data_dir, splits, named.split_path)
+    rows = measure_ensemble(named.models[0].parts.metrics, said, level)
+    return {"level": level, "metrics": [as_record(row, level) for row in rows]}
 
 
 def refuse_splits(splits: Any, known: tuple[str, ...]) -> None:

@@ -17,8 +17,11 @@ from dlx.core.errors import ConfigError, DlxError, StorageError
 COMMANDS = {
     "train": "train one configuration with one seed",
     "sweep": "train many: a=1,2  'seed=range(5)'  model=mlp,cnn",
+    "find-lr": "try learning rates on one configuration, and suggest one",
     "evaluate": "measure a saved checkpoint again",
+    "ensemble": "join finished runs into one model, and measure what it gains",
     "predict": "say what a saved model predicts for new rows",
+    "export": "write a saved model as a file that runs without dlx",
     "data": "inspect, fetch or clean data",
     "resume": "continue an interrupted run or sweep",
     "report": "write the report of a run or a sweep again",
@@ -113,11 +116,16 @@ def run_command(name: str, arguments: Sequence[str]) -> int:
         from dlx.config.options import near
 
         raise ConfigError(f"unknown command {name}{near(name, COMMANDS)}\nCommands: {', '.join(COMMANDS)}")
-    module = importlib.import_module(f"dlx.cli.{name}")
+    module = importlib.import_module(module_of(name))
     if name in HIDDEN:
         return int(module.run(arguments))
     parser = module.parser()
     return int(module.run(parser.parse_intermixed_args(arguments)))
+
+
+def module_of(name: str) -> str:
+    """Return the module of a sub-command."""
+    return f"dlx.cli.{name.replace('-', '_')}"
 
 
 def usage() -> str:

@@ -11,6 +11,7 @@ from dlx.cli.arguments import add_json, command_parser
 from dlx.core.errors import ArtefactError
 from dlx.record import layout
 from dlx.record.folder import RunFolder, run_folders
+from dlx.record.members import is_ensemble
 from dlx.record.safe_yaml import read_json, read_yaml
 
 DEFAULT = Path("runs")
@@ -29,7 +30,9 @@ def run(args: argparse.Namespace) -> int:
     if not args.folder.is_dir() and args.folder != DEFAULT:
         raise ArtefactError(f"{args.folder} is not a folder")
     inner = args.folder / layout.RUNS
-    rows = [describe(path) for path in run_folders(inner if inner.is_dir() else args.folder)]
+    folder = inner if inner.is_dir() else args.folder
+    ensembles = [path for path in folder.iterdir() if is_ensemble(path)] if folder.is_dir() else []
+    rows = [describe(path) for path in sorted([*run_folders(folder), *ensembles])]
     if args.json:
         print(json.dumps(rows))
         return 0
@@ -44,6 +47,9 @@ def describe(path: Path) -> dict[str, Any]:
     """Return what there is to say of a run; a damaged folder says so and stops nothing."""
     row: dict[str, Any] = {"run": path.name, "status": "damaged"}
     try:
+        if is_ensemble(path):
+            summary = read_json(path / layout.SUMMARY)
+            return row | {"status": "done", "num_members": summary["num_members"], **_results(summary)}
         config, status = read_yaml(path / layout.CONFIG), RunFolder(path).status()
         row |= {"status": status["status"], "reason": status.get("reason"), "name": config.get("name"),
                 "seed": config.get("seed"), "epochs": config.get("epochs"), "time": status.get("time")}
@@ -61,7 +67,7 @@ def _results(summary: dict[str, Any]) -> dict[str, Any]:
     found = {"val": values[metric, "val"], "gap_val": gap}
     if any(value is not None and type(value) not in (int, float) for value in found.values()):
         raise TypeError(f"{layout.SUMMARY} holds what is no number")
-    return {"epochs_run": summary["epochs_run"], "metric": metric, **found}
+    return {"epochs_run": summary.get("epochs_run"), "metric": metric, **found}
 
 
 def print_table(rows: list[dict[str, Any]]) -> None:
@@ -82,6 +88,8 @@ def print_table(rows: list[dict[str, Any]]) -> None:
         value = f"{row['metric']} {row['val']:.4g}" if row.get("val") is not None else reason
         gap = f"{row['gap_val']:+.3g}" if row.get("gap_val") is not None else ""
         status = row["status"]
-        table.add_row(escape(row["run"]), f"[{colours.get(status, 'red')}]{status}[/]",
-                      f"{row.get('epochs_run', '–')}/{row.get('epochs', '–')}", escape(value), gap)
+        length = f"{row['num_members']} members" if "num_members" in row else (
+            f"{row.get('epochs_run', '–')}/{row.get('epochs', '–')}")
+        table.add_row(escape(row["run"]), f"[{colours.get(status, 'red')}]{status}[/]", escape(length), escape(value),
+                      gap)
     Console().print(table)

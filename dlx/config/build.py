@@ -17,8 +17,9 @@ from dlx.config.options import OFFERED, RUNTIME
 from dlx.config.saved import PART
 from dlx.config.schema import root_problems
 from dlx.core.errors import ArtefactError, ConfigError
+from dlx.core.model_keys import SIZES, ModelKeys, divide_model
 from dlx.core.ranges import problem
-from dlx.core.train_keys import divide_dataset
+from dlx.core.train_keys import divide_dataset, divide_optimizer
 
 if TYPE_CHECKING:
     from dlx.core.search import Search
@@ -48,7 +49,11 @@ def build(saved: Mapping[str, Any], trust: Collection[str], checkpoint_seconds: 
         ArtefactError: a part that is neither of dlx nor of a trusted package.
     """
     from dlx.engine.build import part_problems
+    from dlx.engine.classes import Classes
+    from dlx.engine.freeze import Freeze
+    from dlx.engine.param_groups import ParamGroups
     from dlx.engine.parts import Parts, Settings
+    from dlx.engine.source import InitFrom
     from dlx.engine.train_rows import TrainRows
 
     plain_keys = [key for key in Settings.__annotations__ if key != "checkpoint_seconds"]
@@ -57,8 +62,11 @@ def build(saved: Mapping[str, Any], trust: Collection[str], checkpoint_seconds: 
         raise ConfigError(*problems)
     made: dict[str, Any] = {}
     broken: set[str] = set()
-    rows, own = divide_dataset(saved["dataset"])
-    saved = {**saved, "dataset": own}
+    rows, dataset = divide_dataset(saved["dataset"])
+    model_keys, model = divide_model(saved["model"])
+    sizes = {name: model_keys.pop(name) for name in SIZES}
+    groups, optimizer = divide_optimizer(saved["optimizer"])
+    saved = {**saved, "dataset": dataset, "model": model, "optimizer": optimizer}
     for group in options.PART_GROUPS:
         before = len(problems)
         if group in options.LIST_GROUPS:
@@ -66,13 +74,26 @@ def build(saved: Mapping[str, Any], trust: Collection[str], checkpoint_seconds: 
                            for name, values in saved[group].items()}
         else:
             made[group] = _make(group, group, saved[group], trust, problems)
+        if group == "model":
+            made[group] = _changed_model(sizes, model, made[group], problems)
         if len(problems) > before:
             broken.add(group)
+    # A run that was saved before there was such a key has all classes.
+    classes = _made("dataset", Classes, {"classes": rows.pop("classes", None)}, frozenset(), problems)
+    if classes is None:
+        broken.add("dataset")
     train_rows = _made("dataset", TrainRows, rows, frozenset(), problems)
+    init_from = _made("model", InitFrom, {"init_from": model_keys["init_from"]}, frozenset(), problems)
+    freeze = _made("model", Freeze, {"freeze": model_keys["freeze"]}, frozenset(), problems)
+    if init_from is None or freeze is None:
+        broken.add("model")
+    param_groups = _made("optimizer", ParamGroups, groups, frozenset(), problems)
+    if param_groups is None:
+        broken.add("optimizer")
     settings = Settings(**{key: saved[key] for key in plain_keys}, checkpoint_seconds=checkpoint_seconds)
-    parts = Parts(settings, made["dataset"], train_rows, made["split"], made["preprocessing"], made["model"],
-                  made["loss"], made["metric"], made["optimizer"], made["schedule"], made["regularizer"],
-                  made["device"])
+    parts = Parts(settings, made["dataset"], classes, train_rows, made["split"], made["preprocessing"], made["model"],
+                  init_from, freeze, made["loss"], made["metric"], made["optimizer"], param_groups, made["schedule"],
+                  made["regularizer"], made["device"])
     problems += part_problems(parts, broken)
     if problems:
         raise ConfigError(*problems)
@@ -203,6 +224,21 @@ def _make(group: str, where: str, values: Any, trust: Collection[str], problems:
     if lacks:
         problems.append(f"{where}: {code.__name__} is no {group}: it lacks {', '.join(lacks)}")
     return made
+
+
+def _changed_model(keys: Mapping[str, Any], values: Mapping[str, Any], made: Any, problems: list[str]) -> Any:
+    """Apply the keys of any model; the arguments that they make are held to the model's annotations, too."""
+    changes = _made("model", ModelKeys, keys, frozenset(), problems)
+    if made is None or changes is None:
+        return made
+    try:
+        arguments = changes.changed(str(values[PART]), made.keywords)
+    except ConfigError as error:
+        problems += error.problems
+        return made
+    wrong = argument_problems("model", made.func, arguments, runtime_of("model", made.func, arguments))
+    problems += [f"{text}, which {text.split()[0]}_multiplier makes" for text in wrong]
+    return functools.partial(made.func, **arguments)
 
 
 def _made(where: str, code: Callable[..., Any], arguments: Mapping[str, Any], runtime: Collection[str],

@@ -24,7 +24,7 @@ PRESETS = "experiment"
 # Values that come from the data; a configuration may not name them.
 RUNTIME: dict[str, frozenset[str]] = {"model": frozenset({"input_shape", "num_outputs"})}
 # Values of the same kind, for code that takes them.
-OFFERED: dict[str, frozenset[str]] = {"model": frozenset({"layout", "kind", "vocabulary_size"})}
+OFFERED: dict[str, frozenset[str]] = {"model": frozenset({"layout", "kind", "vocabulary_size", "next_token"})}
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -111,7 +111,7 @@ def _source_root() -> Path:
 def _docstring(file: Path, name: str) -> str:
     tree = ast.parse(file.read_text(encoding="utf-8"))
     for node in tree.body:
-        if isinstance(node, ast.ClassDef) and node.name == name:
+        if isinstance(node, ast.ClassDef | ast.FunctionDef) and node.name == name:
             return (ast.get_docstring(node) or "").split("\n\n")[0].replace("\n", " ")
     return ""
 

@@ -8,7 +8,8 @@ import json
 from typing import Any
 
 from dlx.config import options
-from dlx.config.schema import SURROUNDINGS, SWEEPING, UNHASHED
+from dlx.config.schema import RANGE_TEST, SURROUNDINGS, SWEEPING, UNHASHED
+from dlx.core.model_keys import effective_model
 
 PART = "part"
 AUTO_NAME = "{dataset}-{model}"
@@ -21,7 +22,7 @@ def to_saved(config: dict[str, Any]) -> dict[str, Any]:
     again only for packages that are named on the command line then.
     """
     saved = {key: copy.deepcopy(value) for key, value in config.items()
-             if key not in (*SURROUNDINGS, *SWEEPING, *options.PART_GROUPS, options.PRESETS)}
+             if key not in (*SURROUNDINGS, *SWEEPING, *RANGE_TEST, *options.PART_GROUPS, options.PRESETS)}
     for group in options.PART_GROUPS:
         value = config[group]
         many = group in options.LIST_GROUPS
@@ -38,6 +39,9 @@ def config_hash(saved: dict[str, Any], digits: int = 8) -> str:
         group, _, name = key.rpartition(".")
         if group:
             hashed[group] = {inner: value for inner, value in hashed[group].items() if inner != name}
+    # A run that was saved before there was such a key is the same run.
+    hashed["model"] = effective_model(hashed["model"])
+    hashed["dataset"] = {name: value for name, value in hashed["dataset"].items() if (name, value) != ("classes", None)}
     # The order in which parts apply matters, that of keys does not.
     for group in options.LIST_GROUPS:
         hashed[group] = list(hashed[group].items()) if isinstance(hashed[group], dict) else hashed[group]

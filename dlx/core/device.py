@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -31,6 +32,7 @@ class Placement:
         dtype: of parameters and inputs.
         autocast: compute in bfloat16 where that is safe, keep parameters in float32.
         compile: pass the model through torch.compile.
+        channels_last: give models images whose channels lie side by side.
         ranks: the processes that share each batch.
     """
 
@@ -39,6 +41,7 @@ class Placement:
     dtype: torch.dtype
     autocast: bool
     compile: bool
+    channels_last: bool
     ranks: Ranks
 
     def enter(self) -> None:
@@ -64,6 +67,7 @@ class Device:
         threads: of the CPU, in each process; auto takes one for small steps, else the cores are divided.
         precision: float32, float64, or bfloat16 (autocast: parameters stay float32).
         compile: pass the model through torch.compile; pays on long runs only.
+        channels_last: let the channels of a pixel lie side by side in memory, as some convolutions like them.
         processes: that train one run together, each on its share of every batch: on its own GPU, or on the CPU.
         data: memory holds the prepared inputs of a run; disk reads each batch where it lies, and prepares it then, for
             data larger than memory; auto takes disk for mapped files that would fill a quarter of the free memory.
@@ -71,12 +75,13 @@ class Device:
     """
 
     def __init__(self, kind: Literal["auto", "cpu", "cuda", "mps"], threads: Literal["auto"] | Count,
-                 precision: Literal["float32", "float64", "bfloat16"], compile: bool,
+                 precision: Literal["float32", "float64", "bfloat16"], compile: bool, channels_last: bool,
                  processes: NumProcesses, data: Literal["auto", "memory", "disk"]) -> None:
         self.kind = kind
         self.threads = threads
         self.precision = precision
         self.compile = compile
+        self.channels_last = channels_last
         self.processes = processes
         self.data = data
 
@@ -122,7 +127,22 @@ class Device:
             most = max(1, (os.cpu_count() or 1) // ranks.size)
             threads = (1 if few else most) if self.threads == "auto" else self.threads
         dtype = torch.float64 if self.precision == "float64" else torch.float32
-        return Placement(torch.device(self.check()), threads, dtype, self.precision == "bfloat16", self.compile, ranks)
+        return Placement(torch.device(self.check()), threads, dtype, self.precision == "bfloat16", self.compile,
+                         self.channels_last, ranks)
+
+    def warning(self) -> str | None:
+        """Say what is computed here and gains nothing: bfloat16 on a processor without instructions for it."""
+        import torch
+
+        if self.precision != "bfloat16" or self.check() != "cpu" or can_bfloat16(torch.cpu.get_capabilities()):
+            return None
+        return ("device.precision=bfloat16: this processor has no instructions for bfloat16 and computes it by way of "
+                "float32, which is slower than device.precision=float32")
+
+
+def can_bfloat16(capabilities: Mapping[str, object]) -> bool:
+    """Say whether a processor multiplies in bfloat16, by what `torch.cpu.get_capabilities` says of it."""
+    return any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16", "sve_bf16"))
 
 
 def usable_cores() -> list[int]:

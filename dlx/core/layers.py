@@ -10,6 +10,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from dlx.core.errors import ConfigError
 from dlx.core.ranks import ALONE, Ranks
 
 Activation = Literal["relu", "leaky_relu", "tanh", "sigmoid", "gelu", "silu", "elu", "identity"]
@@ -83,6 +84,24 @@ class StochasticDepth(Dropout):
         return x.flatten(1)[:, 0].view(-1, *[1] * (x.ndim - 1))
 
 
+def hidden_layers(num_inputs: int, width: int, depth: int, activation: Activation, norm: Norm, dropout_rate: float
+                  ) -> list[nn.Module]:
+    """Return the hidden layers of a perceptron, each linear, normalization, activation, dropout.
+
+    Args:
+        num_inputs: features of its inputs [B, num_inputs].
+        width: units of each layer.
+        depth: number of layers; without any there is nothing.
+    """
+    layers: list[nn.Module] = []
+    for _ in range(depth):
+        normalize = norm_layer(norm, width, 1)
+        layers += [nn.Linear(num_inputs, width), *([] if normalize is None else [normalize]),
+                   ACTIVATIONS[activation](), Dropout(dropout_rate)]
+        num_inputs = width
+    return layers
+
+
 def norm_layer(norm: Norm, num_features: int, num_dims: Literal[1, 2]) -> nn.Module | None:
     """Return a normalization layer, or None.
 
@@ -91,7 +110,13 @@ def norm_layer(norm: Norm, num_features: int, num_dims: Literal[1, 2]) -> nn.Mod
             or as many as divide both 8 and D) or "none".
         num_features: D, or channels.
         num_dims: 1 for vectors [B, D], 2 for images [B, D, H, W], whose layer norm is over D, H and W.
+
+    Raises:
+        ConfigError: each feature of a vector would be normalized by itself, which leaves nothing of it.
     """
+    if num_dims == 1 and num_features == {"layer": 1, "group": math.gcd(num_features, GROUPS)}.get(norm):
+        raise ConfigError(f"model.norm={norm} normalizes each of {num_features} features by itself, which leaves "
+                          f"nothing of them; use a larger model.width or model.norm=batch")
     if norm == "none":
         return None
     if norm == "batch":
@@ -102,7 +127,7 @@ def norm_layer(norm: Norm, num_features: int, num_dims: Literal[1, 2]) -> nn.Mod
 
 
 def initialize(module: nn.Module, init: Init, scale: float = 1.0) -> None:
-    """Draw the weights of every linear and convolutional layer anew; biases become zero.
+    """Draw the weights of every linear, convolutional and recurrent layer anew, gate by gate; biases become zero.
 
     "torch" keeps what the constructors drew, biases too. "he": normal, variance 2 / fan-in (He et al. 2015); "xavier":
     uniform, variance 2 / (fan-in + fan-out) (Glorot and Bengio 2010); "lecun": normal, variance 1 / fan-in (LeCun et
@@ -112,14 +137,28 @@ def initialize(module: nn.Module, init: Init, scale: float = 1.0) -> None:
         scale: what these weights are then multiplied with, in (0, inf).
     """
     for layer in module.modules():
-        if isinstance(layer, nn.Linear | nn.Conv1d | nn.Conv2d):
-            if init != "torch":
-                INITIALIZERS[init](layer.weight)
-                if layer.bias is not None:
-                    nn.init.zeros_(layer.bias)
-            if scale != 1:
-                with torch.no_grad():
-                    layer.weight.mul_(scale)
+        weights, biases = _drawn(layer)
+        if init != "torch":
+            for weight in weights:
+                INITIALIZERS[init](weight)
+            for bias in biases:
+                nn.init.zeros_(bias)
+        if scale != 1:
+            with torch.no_grad():
+                for weight in weights:
+                    weight.mul_(scale)
+
+
+def _drawn(layer: nn.Module) -> tuple[list[Tensor], list[Tensor]]:
+    """List the weights of a layer that `initialize` is for, and the biases."""
+    if isinstance(layer, nn.RNNBase):
+        named = [(name, param.detach()) for name, param in layer.named_parameters()]
+        # Its gates lie one below the other.
+        gates = [torch.split(weight, layer.hidden_size) for name, weight in named if name.startswith("weight")]
+        return [gate for weight in gates for gate in weight], [bias for name, bias in named if name.startswith("bias")]
+    if isinstance(layer, nn.Linear | nn.Conv1d | nn.Conv2d):
+        return [layer.weight], [] if layer.bias is None else [layer.bias]
+    return [], []
 
 
 def _lecun_normal(weight: Tensor) -> Tensor:

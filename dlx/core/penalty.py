@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -18,4 +19,6 @@ def weight_sum(params: Sequence[Tensor], term: Callable[[Tensor], Tensor]) -> Te
     """
     import torch
 
-    return torch.stack([term(param.flatten(1)).sum(dim=1) for param in params if param.ndim > 2]).sum(dim=0)
+    sums = [term(param.flatten(1)).sum(dim=1) for param in params if param.ndim > 2]
+    # One after the other: the order in which a sum over an axis adds up depends on R.
+    return functools.reduce(torch.add, sums)

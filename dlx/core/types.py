@@ -21,10 +21,12 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
     from torch import Tensor, nn
+    from torch.optim.optimizer import ParamsT
 
     from dlx.core.draws import Draws
     from dlx.core.intervals import Interval
     from dlx.core.ragged import Ragged
+    from dlx.core.schedule import Schedule
 
 Kind = Literal["classification", "regression", "sequence", "multilabel", "transcription"]
 # Kinds of which a model gives outputs for every position of its inputs, [B, L, num_outputs].
@@ -34,6 +36,8 @@ Layout = Literal["image", "table", "tokens", "series", "text", "audio"]
 IGNORED = -100
 # The token that fills a text to its length; a model knows by it where a text ends.
 PADDING = 0
+# The token of what train did not know.
+UNKNOWN = 1
 
 
 class Column(NamedTuple):
@@ -157,8 +161,9 @@ class Moment(NamedTuple):
 class Outcome(NamedTuple):
     """What a model said about a split, in float64.
 
-    scores: class probabilities [N, C], or predictions [N] in the target's own units, or of a sequence [N, L, 2]: the
-    class it holds most probable, and the log-probability of the target; targets [N], of a sequence [N, L].
+    scores: class probabilities [N, C], of multilabel each label's own; or predictions [N] in the target's own units; of
+    a sequence [N, L, 2]: the class it holds most probable, and the log-probability of the target; of a transcription
+    log-probabilities [N, L, C]. targets [N], of a sequence [N, L], of a transcription [N, U], of multilabel [N, C].
     """
 
     scores: np.ndarray
@@ -208,7 +213,7 @@ class Downloads(Protocol):
 
 
 class Rows(NamedTuple):
-    """What a splitter may know of rows: targets [N] or [N, L], the task's kind, the dataset's own test set, notes."""
+    """What a splitter may know of rows: targets [N, ...], the task's kind, the dataset's own test set, notes."""
 
     targets: np.ndarray
     kind: Kind
@@ -276,6 +281,17 @@ class SelectsRows(Protocol):
 
 
 @runtime_checkable
+class Tokenizes(Protocol):
+    """A preprocessing that makes tokens of texts, PADDING and UNKNOWN among them, and texts of tokens."""
+
+    def tokens_of(self, text: str, statistics: Mapping[str, np.ndarray]) -> list[int]:
+        """Return all tokens of a text, however long it is."""
+
+    def text_of(self, tokens: Sequence[int], statistics: Mapping[str, np.ndarray]) -> str:
+        """Return the text of tokens; that of some is the beginning of that of more."""
+
+
+@runtime_checkable
 class FitsBlocks(Protocol):
     """A preprocessing for data larger than memory; its `fit` gives the same bytes, as one block or many."""
 
@@ -294,8 +310,8 @@ class ScalesTarget(Protocol):
 class ModelPart(Protocol):
     """Makes a model that fits the data.
 
-    Whatever its constructor has of the arguments layout, kind and vocabulary_size it is given, too; tokens are given to
-    those that take vocabulary_size, sequences to those that take kind.
+    Whatever its constructor has of the arguments layout, kind, vocabulary_size and next_token it is given, too; tokens
+    are given to those that take vocabulary_size, sequences to those that take kind.
     """
 
     def __call__(self, *, input_shape: tuple[int, ...], num_outputs: int) -> nn.Module:
@@ -311,7 +327,58 @@ class Loss(Protocol):
     kinds: ClassVar[tuple[Kind, ...]]
 
     def __call__(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Map outputs [R·B, C] and targets [R·B], of a sequence [R·B, L, C] and [R·B, L], to losses [R·B]."""
+        """Map outputs [R·B, C] and targets [R·B], PER_POSITION [R·B, L, C], to losses [R·B]."""
+
+
+@runtime_checkable
+class ReadsOutputs(Protocol):
+    """A loss for which a model's outputs are no logits of the classes. Those of others are."""
+
+    def logits(self, outputs: Tensor, kind: Kind) -> Tensor:
+        """Map outputs [B, K] to logits [B, C]: their softmax, of multilabel their sigmoid, are the probabilities."""
+
+
+@runtime_checkable
+class SizesOutputs(Protocol):
+    """A loss that wants another number of outputs than the task has."""
+
+    def num_outputs(self, spec: TaskSpec) -> int:
+        """Return how many outputs a model needs."""
+
+
+@runtime_checkable
+class KnowsTrain(Protocol):
+    """A loss that depends on the train targets, or on which examples are of one member."""
+
+    def knowing(self, targets: Sequence[Tensor], spec: TaskSpec) -> Loss:
+        """Return the loss of R members, whose train targets are given, R tensors [N, ...].
+
+        Raises ConfigError where it is not for these targets.
+        """
+
+
+class Reading(Protocol):
+    """Outputs as evaluation reads them, whatever the examples they come with. Each knows its row number in ids."""
+
+    def losses(self, outputs: Tensor, targets: Tensor, ids: Tensor) -> Tensor:
+        """Map outputs [R·B, ...], targets [R·B, ...] and ids [R, B] to losses [R·B]."""
+
+    def logits(self, outputs: Tensor, ids: Tensor) -> Tensor:
+        """Map outputs [R·B, ...] and ids [R, B] to logits [R·B, ..., C]."""
+
+
+@runtime_checkable
+class ComparesExamples(Protocol):
+    """A loss that compares the examples of a batch. In evaluation each is compared with the train examples instead.
+
+    It is also KnowsTrain, so that it compares those of one member alone.
+    """
+
+    def reading(self, outputs: Tensor, targets: Tensor, ids: Tensor) -> Reading:
+        """Return how to read outputs beside those of the train examples: [R, N, K], targets [R, N], ids [R, N].
+
+        A train example is not compared with itself.
+        """
 
 
 class Metric(Protocol):
@@ -332,17 +399,38 @@ class StreamedMetric(Protocol):
     """A metric that is also measured after every epoch: a function of the mean of per-example values."""
 
     def per_example(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Map logits [B, C] and targets [B], or predictions [B] and targets [B] in original units, to values [B]."""
+        """Map logits [B, ..., C] and targets, or predictions [B] and targets [B] in original units, to values [B]."""
 
     def from_mean(self, mean: float) -> float:
         """Turn the mean over examples into the metric."""
 
 
+class ParamInfo(NamedTuple):
+    """What an optimizer may know of a parameter: its name in the model, its shape without R, whether rows of it are
+    looked up by an nn.Embedding."""
+
+    name: str
+    shape: tuple[int, ...]
+    is_embedding: bool = False
+
+
 class OptimizerPart(Protocol):
     """Makes a torch optimizer."""
 
-    def __call__(self, params: Sequence[nn.Parameter]) -> torch.optim.Optimizer:
-        """Return an optimizer over the parameters, at its base learning rate."""
+    def __call__(self, params: ParamsT) -> torch.optim.Optimizer:
+        """Return an optimizer at its base learning rate, over parameters or torch's parameter groups.
+
+        The engine gives groups of one parameter [R, P], the rows of some members; what lies in a row is said by
+        `shapes`, see dlx.core.rows, and which of `roles` they have by `role`.
+        """
+
+
+@runtime_checkable
+class DividesParams(Protocol):
+    """An optimizer that does not treat all parameters alike."""
+
+    def roles(self, params: Sequence[ParamInfo]) -> Sequence[str]:
+        """Return what each parameter of a model, in its order, is to the optimizer."""
 
 
 class History(NamedTuple):
@@ -357,6 +445,31 @@ class History(NamedTuple):
 
 
 @runtime_checkable
+class FollowsHistory(Protocol):
+    """A schedule that depends on the epochs so far."""
+
+    def columns(self) -> tuple[str, ...]:
+        """Name the columns of the history that it reads."""
+
+    def after(self, history: History) -> Schedule:
+        """Return the schedule of the epoch after the last row: a function of the history alone."""
+
+
+@runtime_checkable
+class ChangesWithHistory(Protocol):
+    """An optimizer that depends on the epochs so far."""
+
+    def columns(self) -> tuple[str, ...]:
+        """Name the columns of the history that it reads."""
+
+    def values_after(self, history: History) -> dict[str, Any]:
+        """Return values of its parameter groups in the epoch after the last row: a function of the history alone.
+
+        The base learning rate is among them, as `lr`.
+        """
+
+
+@runtime_checkable
 class OnModel(Protocol):
     """A regularizer that changes the model before training."""
 
@@ -368,7 +481,8 @@ class OnModel(Protocol):
 class OnBatch(Protocol):
     """A regularizer that changes training batches. It is asked for each member by itself: R is 1.
 
-    Where it has an attribute `layouts`, a tuple of layouts, it is for these alone.
+    Where it has an attribute `layouts`, a tuple of layouts, it is for these alone; where `mixes` is true, it makes one
+    example of several.
     """
 
     def on_batch(self, batch: Batch, generator: torch.Generator) -> Batch:
@@ -451,11 +565,11 @@ class Averages(Protocol):
 
     restarts_statistics: ClassVar[bool]
 
-    def share(self, step: int, steps_per_epoch: int) -> float | Tensor | None:
-        """Return the share, or each member's [R], that the weights after a step, counted from 0, have in the average.
+    def share(self, step: int, steps_per_epoch: int, num_steps: int) -> float | Tensor | None:
+        """Return the share, or each member's [R], that the weights after a step have in the average.
 
-        Until something is averaged it is 1. None: the average stays what it is. The last step of an epoch, after which
-        the average is measured, has a share.
+        Steps are counted from 0, num_steps are those of all epochs. A share of 1 begins anew. None: the average stays
+        what it is; the last step of an epoch, after which it is measured, has a share.
         """
 
 

@@ -1,4 +1,4 @@
-"""Arrays of the user's, as numpy saves them. N examples, C channels, H × W pixels, L positions, D features."""
+"""Arrays of the user's, as numpy saves them. N examples, H × W pixels, L positions, D features, C labels, U targets."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from dlx.core.own_data.target import Target, Task, read_target
 from dlx.core.types import IGNORED, Arrays, Layout, TaskSpec
 from dlx.core.wording import near, reason
 
+ArrayTask = Task | Literal["multilabel", "transcription"]
 MAGIC = b"\x93NUMPY"
 
 
@@ -39,13 +40,15 @@ class ArrayFiles(OwnFile):
         path: of the .npz file, or of the .npy file of inputs: absolute, or under the current folder or data_dir.
         inputs: name of the array in an .npz file.
         targets: name of the array in an .npz file; beside an .npy file, the path of another. Classes [N] (whole numbers
-            or text), numbers [N], or for tokens classes of every position [N, L].
+            or text), numbers [N], or for tokens classes of every position [N, L]; whether each label holds, 0 or 1,
+            [N, C]; or what is transcribed, classes from 1 on, [N, U], -100 after the last.
         test_inputs: name of the array in an .npz file that holds the dataset's own test set; null where it has none.
         test_targets: name of its targets.
         layout: table, image, series or tokens; auto tells by the number of axes.
         channels: axis of an image's channels; auto is the last where that has 1, 3 or 4 and the second has not.
         task: classification, regression, or auto: text is classes, and whole numbers where at most 20 different ones
-            stand for 2 rows or more each on average; all else is a regression.
+            stand for 2 rows or more each on average; all else is a regression. Targets [N, C] and [N, U] have to be
+            said: multilabel, transcription.
 
     Raises:
         ConfigError: one of test_inputs and test_targets without the other.
@@ -53,14 +56,14 @@ class ArrayFiles(OwnFile):
 
     def __init__(self, path: str, inputs: str, targets: str, test_inputs: str | None, test_targets: str | None,
                  layout: Literal["auto", "table", "image", "series", "tokens"],
-                 channels: Literal["auto", "first", "last"], task: Task) -> None:
+                 channels: Literal["auto", "first", "last"], task: ArrayTask) -> None:
         if (test_inputs is None) != (test_targets is None):
             raise ConfigError("dataset.test_inputs and dataset.test_targets belong together: name both or none")
         super().__init__(path)
         self.inputs, self.targets = inputs, targets
         self.test = None if test_inputs is None or test_targets is None else (test_inputs, test_targets)
         self.axes = Axes(layout, channels)
-        self.task: Task = task
+        self.task: ArrayTask = task
 
     def more(self, path: str, data_dir: str, spec: TaskSpec) -> tuple[np.ndarray, np.ndarray]:
         """Read inputs without targets, from an .npz or .npy file.
@@ -197,9 +200,10 @@ def _joined(pairs: list[Pair], inputs: list[np.ndarray]) -> tuple[np.ndarray, Na
             np.arange(count, count + len(inputs[1]), dtype=np.int64))
 
 
-def _arrays(layout: Layout, inputs: np.ndarray, targets: Named, test_ids: np.ndarray | None, task: Task) -> Arrays:
+def _arrays(layout: Layout, inputs: np.ndarray, targets: Named, test_ids: np.ndarray | None, task: ArrayTask
+            ) -> Arrays:
     vocabulary_size = int(inputs.max()) + 1 if layout == "tokens" else 0
-    if layout == "tokens" and targets.array.shape == inputs.shape:
+    if layout == "tokens" and targets.array.shape == inputs.shape and task not in ("multilabel", "transcription"):
         classes = _positions(targets)
         spec = TaskSpec("sequence", layout, inputs.shape[1:], int(classes.max()) + 1, vocabulary_size=vocabulary_size)
         return Arrays(inputs, classes, test_ids, spec=spec)
@@ -218,14 +222,44 @@ def _positions(targets: Named) -> np.ndarray:
     return classes
 
 
-def _target(targets: Named, task: Task) -> Target:
+def _labels(targets: Named) -> Target:
+    labels = _axes(targets, "C", "whether each label holds").whole()
+    wrong = np.argwhere((labels != 0) & (labels != 1))
+    if len(wrong):
+        raise ConfigError(f"{targets.name} is {labels[tuple(wrong[0])]} in row {wrong[0][0]} (from 0); of labels it "
+                          f"is 1 where one holds, and else 0")
+    return Target("multilabel", labels, tuple(map(str, range(labels.shape[1]))))
+
+
+def _transcription(targets: Named) -> Target:
+    classes = _axes(targets, "U", f"classes from 1 on, {IGNORED} after the last").whole()
+    ended = np.cumsum(classes == IGNORED, axis=1) > 0
+    wrong = np.argwhere(np.where(ended, classes != IGNORED, classes < 1))
+    if len(wrong):
+        raise ConfigError(f"{targets.name} is {classes[tuple(wrong[0])]} in row {wrong[0][0]} (from 0), place "
+                          f"{wrong[0][1]}; classes are 1, 2 …, 0 being the blank, and {IGNORED} after the last")
+    return Target("transcription", classes, ("blank", *map(str, range(1, int(classes.max()) + 1))))
+
+
+def _axes(targets: Named, axis: str, what: str) -> Named:
+    if targets.array.ndim != 2:
+        raise ConfigError(f"{targets.name} must be {what}, shape [N, {axis}], got {targets.array.shape}")
+    return targets
+
+
+def _target(targets: Named, task: ArrayTask) -> Target:
     import pandas as pd
 
+    if task == "multilabel":
+        return _labels(targets)
+    if task == "transcription":
+        return _transcription(targets)
     array = targets.array
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
     if array.ndim != 1:
-        advice = "; of one-hot rows save the classes, targets.argmax(axis=1)" if array.ndim == 2 else ""
+        advice = ("; of one-hot rows save the classes, targets.argmax(axis=1), of labels say dataset.task=multilabel, "
+                  "of what is transcribed dataset.task=transcription") if array.ndim == 2 else ""
         raise ConfigError(f"{targets.name} must have one target per row, shape [N], got {array.shape}{advice}")
     if array.dtype.kind not in "biufU":
         raise ConfigError(f"{targets.name} must hold numbers or text, got {array.dtype}")

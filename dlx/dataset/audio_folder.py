@@ -88,11 +88,12 @@ class AudioFolder(ClassFolders):
     def _waves(self, paths: Sequence[Path], files: Sequence[Files], rate: int | None
                ) -> Iterator[tuple[str, Waveform]]:
         """Yield names and waveforms, all of one rate: the one given, else that of the first."""
-        first = "the model takes"
+        known, first = rate, ""
         for name, wave in decoded(paths, files, lambda data: decode_audio(data, self.sample_rate)):
             if rate is None:
-                rate, first = wave.rate, f"{name!r} has"
+                rate, first = wave.rate, name
             if wave.rate != rate:
-                raise ConfigError(f"{name!r} has {wave.rate} samples per second, {first} {rate}; resample all to one "
-                                  f"rate: dataset.sample_rate={rate}")
+                why = (f"the model takes {rate}; resample it to that" if known is not None else
+                       f"{first!r} has {rate}; resample all to one rate: dataset.sample_rate={rate}")
+                raise ConfigError(f"{name!r} has {wave.rate} samples per second, {why}")
             yield name, wave

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 from dlx.core.errors import ConfigError
-from dlx.core.own_data.frame import Role, Table, TableFile, Wishes
+from dlx.core.own_data.frame import Role, Table, TableFile, Wishes, names_of
 from dlx.core.own_data.target import Task
 from dlx.core.own_data.text_file import SEPARATORS, codec, marked, records, refuse_no_text, undecodable, uneven
 from dlx.core.ranges import Range
@@ -41,7 +41,8 @@ class CSV(TableFile):
 
     Args:
         path: of the file: absolute, or under the current folder or data_dir.
-        target: the column to predict; its number, from 0, where header is false.
+        target: the column to predict; its number, from 0, where header is false. Several columns of 0 and 1 are labels:
+            a row may have any of them.
         task: classification, regression, or auto: text, true and false are classes, and whole numbers where at most 20
             different ones stand for 2 rows or more each on average; all else is a regression.
         types: by name of a column what it is, where its values would tell otherwise: number, category, ignore, or note.
@@ -57,11 +58,11 @@ class CSV(TableFile):
         ConfigError: an encoding that does not exist.
     """
 
-    def __init__(self, path: str, target: str | Annotated[int, Range("[0, inf)")], task: Task,
+    def __init__(self, path: str, target: str | Annotated[int, Range("[0, inf)")] | list[str], task: Task,
                  types: dict[str, Role] | None, notes: list[str],
                  separator: Literal["comma", "semicolon", "tab", "pipe"], decimal: Literal["point", "comma"],
                  encoding: str, header: bool, missing: list[str]) -> None:
-        super().__init__(path, Wishes(str(target), task, types or {}, tuple(notes)))
+        super().__init__(path, Wishes(names_of(target), task, types or {}, tuple(notes)))
         if separator == decimal == "comma":
             raise ConfigError("dataset.separator and dataset.decimal cannot both be comma")
         self.form = Form(SEPARATORS[separator], DECIMALS[decimal], codec(encoding), header, tuple(missing))
@@ -74,7 +75,7 @@ class CSV(TableFile):
             names = column_names(path, self.form)
             lines = Lines(path, self.form)
             frame = _read(path, self.form, names, [name for name, said in self.wishes.types.items()
-                                                   if said == "category" and name != self.wishes.target])
+                                                   if said == "category" and name not in self.wishes.targets])
             refuse_short(frame, lines)
             return Table(frame, lines)
         except UnicodeError as error:

@@ -9,10 +9,10 @@ import numpy as np
 
 from dlx.core.errors import ConfigError
 from dlx.core.own_data.decode import UnreadableError
-from dlx.core.own_data.frame import Role, Table, Wishes, arrays_of, input_names, inputs_of, note, noted
+from dlx.core.own_data.frame import Role, Table, Wishes, arrays_of, input_names, inputs_of, note, noted, target_of
 from dlx.core.own_data.image_file import converted
 from dlx.core.own_data.own_file import OwnFile, Place, RowNumbers, found
-from dlx.core.own_data.target import Task, read_target
+from dlx.core.own_data.target import Task
 from dlx.core.ragged import Ragged
 from dlx.core.types import Arrays, TaskSpec
 from dlx.core.wording import near, reason
@@ -46,7 +46,7 @@ class HuggingFace(OwnFile):
     def __init__(self, path: str, target: str, task: Task, types: dict[str, Role] | None, notes: list[str],
                  splits: list[str] | None) -> None:
         super().__init__(path)
-        self.wishes = Wishes(target, task, types or {}, tuple(notes))
+        self.wishes = Wishes((target,), task, types or {}, tuple(notes))
         self.splits = splits
 
     def more(self, path: str, data_dir: str, spec: TaskSpec) -> tuple[np.ndarray | Ragged, np.ndarray]:
@@ -137,7 +137,7 @@ def _inputs(data: Any, wishes: Wishes, spec: TaskSpec, place: Place) -> np.ndarr
     images = [name for name, feature in data.features.items() if isinstance(feature, datasets.Image)]
     if spec.layout == "table":
         return inputs_of(Table(named(data.remove_columns(images)), place), spec.columns)
-    left = [name for name in data.column_names if name != wishes.target and name not in noted(wishes)
+    left = [name for name in data.column_names if name not in wishes.targets and name not in noted(wishes)
             and wishes.types.get(name) != "ignore"]
     is_image = spec.layout == "image"
     shown = [name for name in left if (name in images if is_image else _is_text(data.features[name]))]
@@ -173,10 +173,10 @@ def _is_text(feature: Any) -> bool:
 
 
 def _beside(inputs: np.ndarray | Ragged, layout: Any, table: Table, wishes: Wishes, text: str = "") -> Arrays:
-    target = read_target(table.frame[wishes.target], wishes.target, wishes.task, table.place)
+    target = target_of(table, wishes)
     shape = () if isinstance(inputs, Ragged) else inputs.shape[1:]
     spec = TaskSpec(target.kind, layout, shape, target.num_outputs, target.class_names)
-    kept = [name for name in table.frame.columns if name not in (wishes.target, text)
+    kept = [name for name in table.frame.columns if name not in (*wishes.targets, text)
             and (name in noted(wishes) or wishes.types.get(name) != "ignore")]
     return Arrays(inputs, target.values, notes={name: note(table.frame[name]) for name in kept}, spec=spec)
 

@@ -82,13 +82,14 @@ class ImageFolder(ClassFolders):
     def _images(self, paths: Sequence[Path], files: Sequence[Files], shape: tuple[int, ...] | None
                 ) -> Iterator[tuple[str, np.ndarray]]:
         """Yield names and images, all of one shape: the one given, else that of the first."""
-        first = "the model takes"
+        known, first = shape, ""
         with strict_pillow():
             for name, image in decoded(paths, files, lambda data: decode_image(data, self.mode, self.size)):
                 if shape is None:
-                    shape, first = image.shape, f"{name!r} is"
+                    shape, first = image.shape, name
                 if image.shape != shape:
                     high, wide = shape[1:]
-                    raise ConfigError(f"{name!r} is {image.shape[1]}×{image.shape[2]} (height × width), {first} "
-                                      f"{high}×{wide}; scale all to one size: dataset.size=[{high},{wide}]")
+                    why = (f"the model takes {high}×{wide}; scale it to that" if known is not None else
+                           f"{first!r} is {high}×{wide}; scale all to one size: dataset.size=[{high},{wide}]")
+                    raise ConfigError(f"{name!r} is {image.shape[1]}×{image.shape[2]} (height × width), {why}")
                 yield name, image

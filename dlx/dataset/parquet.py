@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from dlx.core.errors import ConfigError
-from dlx.core.own_data.frame import Role, Table, TableFile, Wishes
+from dlx.core.own_data.frame import Role, Table, TableFile, Wishes, names_of
 from dlx.core.own_data.own_file import RowNumbers
 from dlx.core.own_data.target import Task
 from dlx.core.wording import reason
@@ -20,7 +20,7 @@ class Parquet(TableFile):
 
     Args:
         path: of the file: absolute, or under the current folder or data_dir.
-        target: the column to predict.
+        target: the column to predict. Several columns of 0 and 1 are labels: a row may have any of them.
         task: classification, regression, or auto: text, true and false are classes, and whole numbers where at most 20
             different ones stand for 2 rows or more each on average; all else is a regression.
         types: by name of a column what it is, where its values would tell otherwise: number, category, ignore, or note.
@@ -28,8 +28,9 @@ class Parquet(TableFile):
             they are as inputs.
     """
 
-    def __init__(self, path: str, target: str, task: Task, types: dict[str, Role] | None, notes: list[str]) -> None:
-        super().__init__(path, Wishes(target, task, types or {}, tuple(notes)))
+    def __init__(self, path: str, target: str | list[str], task: Task, types: dict[str, Role] | None,
+                 notes: list[str]) -> None:
+        super().__init__(path, Wishes(names_of(target), task, types or {}, tuple(notes)))
 
     def read(self, path: Path) -> Table:
         """Read a file."""

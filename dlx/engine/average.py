@@ -31,9 +31,9 @@ class Average:
         self._is_stacked = num_members is not None
         self._values = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
 
-    def update(self, step: int, steps_per_epoch: int) -> None:
-        """Let the weights after a step take part."""
-        share = self.rule.share(step, steps_per_epoch)
+    def update(self, step: int, steps_per_epoch: int, num_steps: int) -> None:
+        """Let the weights after a step take part, as `Averages.share` says."""
+        share = self.rule.share(step, steps_per_epoch, num_steps)
         if share is None:
             return
         current = self._model.state_dict()

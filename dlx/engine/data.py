@@ -28,7 +28,8 @@ from dlx.core.types import (
     SplitIds,
     TaskSpec,
 )
-from dlx.engine.learnable import check_classes, check_finite
+from dlx.engine.classes import Chosen
+from dlx.engine.learnable import check_classes, check_finite, check_lengths
 from dlx.engine.parts import Parts
 from dlx.engine.pipeline import Statistics, fit, fit_blocks
 from dlx.engine.stored import Source, Stored
@@ -44,9 +45,9 @@ class Prepared(NamedTuple):
 
     given: what the data looks like before preprocessing; spec: as the model sees it; statistics: of each preprocessing,
     by name; target_shift, target_scale: a model output times scale plus shift is in the target's own units; targets: of
-    every row of the dataset, as it gave them but for num_changed train labels that were replaced, or the next tokens;
-    fingerprint: SHA-256 of the data as the dataset gave it; arrays: the data as the dataset gives it, where somebody
-    may need it again.
+    every row of the dataset, as it gave them but for num_changed train labels that were replaced, or renumbered where
+    classes were chosen, or the next tokens; fingerprint: SHA-256 of the data as the dataset gave it; arrays: the data
+    as the dataset gives it, where somebody may need it again.
     """
 
     given: TaskSpec
@@ -111,7 +112,7 @@ def _bytes(statistics: Statistics) -> dict[str, dict[str, bytes]]:
 def load(parts: Parts, data_dir: str) -> tuple[Arrays, SplitIds]:
     """Read the data and divide its rows."""
     arrays = parts.dataset.load(data_dir)
-    return arrays, divide(parts, arrays)
+    return arrays, divide(parts, arrays, parts.classes(arrays.targets, given_spec(parts.dataset, arrays)))
 
 
 def given_spec(dataset: Dataset, arrays: Arrays) -> TaskSpec:
@@ -121,9 +122,15 @@ def given_spec(dataset: Dataset, arrays: Arrays) -> TaskSpec:
     return spec
 
 
-def divide(parts: Parts, arrays: Arrays) -> SplitIds:
-    """Divide the rows of a dataset."""
-    return parts.split(Rows(arrays.targets, given_spec(parts.dataset, arrays).kind, arrays.test_ids, arrays.notes))
+def divide(parts: Parts, arrays: Arrays, chosen: Chosen | None = None) -> SplitIds:
+    """Divide the rows of a dataset, or those of the classes that were chosen."""
+    kind = given_spec(parts.dataset, arrays).kind
+    if chosen is None:
+        return parts.split(Rows(arrays.targets, kind, arrays.test_ids, arrays.notes))
+    rows = chosen.rows
+    own_test = None if arrays.test_ids is None else np.flatnonzero(np.isin(rows, arrays.test_ids))
+    notes = {name: note[rows] for name, note in arrays.notes.items()}
+    return SplitIds(*(rows[own] for own in parts.split(Rows(chosen.targets[rows], kind, own_test, notes))))
 
 
 def prepare(parts: Parts, data_dir: str, placement: Placement, statistics: Statistics | None = None) -> Prepared:
@@ -143,8 +150,11 @@ def prepare_arrays(parts: Parts, arrays: Arrays, digest: Digest, placement: Plac
     Raises:
         ConfigError: data that cannot be learnt from.
     """
-    ids, given = divide(parts, arrays), given_spec(parts.dataset, arrays)
-    train, targets, num_changed = parts.train_rows(ids.train, arrays.targets, given)
+    given = given_spec(parts.dataset, arrays)
+    chosen = parts.classes(arrays.targets, given)
+    targets, given = (arrays.targets, given) if chosen is None else (chosen.targets, chosen.spec)
+    ids = divide(parts, arrays, chosen)
+    train, targets, num_changed = parts.train_rows(ids.train, targets, given)
     check_classes(ids._replace(train=train), targets, given)
     inputs: dict[str, Tensor | Stored]
     if stays_on_disk(arrays, parts.device):
@@ -158,6 +168,8 @@ def prepare_arrays(parts: Parts, arrays: Arrays, digest: Digest, placement: Plac
                                     for name, rows in ids._asdict().items() if name != "train"}}
         if pipeline.spec.next_token:
             values, targets = next_tokens(values, ids._replace(train=train), len(targets))
+        for name, rows in ids._replace(train=train)._asdict().items():
+            check_lengths(values[name], targets[rows], rows, pipeline.spec)
         inputs = {name: _placed(rows, pipeline.spec, placement) for name, rows in values.items()}
     shift, scale = target_scale(parts.preprocessing, pipeline.statistics)
     own = (targets.astype(np.float64) - shift) / scale if given.kind == "regression" else targets

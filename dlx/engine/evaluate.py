@@ -17,7 +17,17 @@ from torch import Tensor, nn
 
 from dlx.core.likelihood import token_nats
 from dlx.core.ranks import ALONE, Ranks
-from dlx.core.types import Kind, Loss, Outcome, StreamedMetric, TaskSpec
+from dlx.core.types import (
+    PER_POSITION,
+    ComparesExamples,
+    Kind,
+    Loss,
+    Outcome,
+    Reading,
+    ReadsOutputs,
+    StreamedMetric,
+    TaskSpec,
+)
 from dlx.engine.feed import Feed
 from dlx.engine.modes import eval_mode
 from dlx.engine.stack import watch_flat
@@ -35,17 +45,32 @@ MEMBER_CHUNK_ROWS = 64
 TOKEN_ELEMENTS = 64
 
 
+class OneByOne(NamedTuple):
+    """Outputs of a loss that treats examples one by one."""
+
+    loss: Loss
+    kind: Kind
+
+    def losses(self, outputs: Tensor, targets: Tensor, ids: Tensor) -> Tensor:
+        """Map outputs [R·B, ...] and targets [R·B, ...] to losses [R·B]."""
+        return self.loss(outputs, targets)
+
+    def logits(self, outputs: Tensor, ids: Tensor) -> Tensor:
+        """Map outputs [R·B, ...] to logits [R·B, ..., C]."""
+        return self.loss.logits(outputs, self.kind) if isinstance(self.loss, ReadsOutputs) else outputs
+
+
 class Evaluator(NamedTuple):
     """What every evaluation of R members has in common.
 
-    model: plain (R is 1) or stacked; streamed: the metrics that are functions of a mean over examples; shifts, scales:
-    [R], an output times scale plus shift is in the target's own units (regression); ranks: the processes among which
-    `measure` divides the examples; dtype: of parameters and losses; rows: examples of each member at a time, see
-    `chunk_rows`.
+    model: plain (R is 1) or stacked; reading: of its outputs; streamed: the metrics that are functions of a mean over
+    examples; shifts, scales: [R], an output times scale plus shift is in the target's own units (regression); ranks:
+    the processes among which `measure` divides the examples; dtype: of parameters and losses; rows: examples of each
+    member at a time, see `chunk_rows`; train: the train examples, where `reading` needs them: see `beside_train`.
     """
 
     model: nn.Module
-    loss: Loss
+    reading: Reading
     streamed: Mapping[str, StreamedMetric]
     spec: TaskSpec
     shifts: Tensor
@@ -54,6 +79,7 @@ class Evaluator(NamedTuple):
     dtype: torch.dtype
     rows: int
     ranks: Ranks = ALONE
+    train: Feed | None = None
 
 
 def chunk_rows(spec: TaskSpec, device: torch.device, stacked: bool) -> int:
@@ -65,13 +91,29 @@ def chunk_rows(spec: TaskSpec, device: torch.device, stacked: bool) -> int:
     size = math.prod(spec.input_shape)
     if spec.layout == "tokens":
         size *= TOKEN_ELEMENTS
-    if spec.kind == "sequence":
+    if spec.kind in PER_POSITION:
         size = max(size, spec.input_shape[0] * spec.num_outputs)
     most = max(1, CHUNK_ELEMENTS // max(1, size))
     if stacked and device.type == "cpu":
         rows = max(MEMBER_CHUNK_ROWS, MEMBER_CHUNK_ELEMENTS // max(1, size))
         return min(rows, most) if spec.layout == "tokens" else rows
     return most
+
+
+def beside_train(evaluator: Evaluator) -> Evaluator:
+    """Return an evaluator that reads outputs beside those that the model has now for the train examples.
+
+    Needed before examples are measured or predicted; where examples are read one by one, it is the same evaluator.
+    """
+    train, reading = evaluator.train, evaluator.reading
+    if train is None:
+        return evaluator
+    assert isinstance(reading, OneByOne)
+    assert isinstance(reading.loss, ComparesExamples)
+    members = [(outputs.view(len(train.ids), -1, outputs.shape[1]), targets.view(len(train.ids), -1))
+               for outputs, targets in outputs_of(evaluator, train)]
+    outputs, targets = (torch.cat(parts, dim=1) for parts in zip(*members, strict=True))
+    return evaluator._replace(reading=reading.loss.reading(outputs, targets, train.ids), train=None)
 
 
 def measure(evaluator: Evaluator, split: Feed) -> list[dict[str, float]]:
@@ -81,9 +123,9 @@ def measure(evaluator: Evaluator, split: Feed) -> list[dict[str, float]]:
     """
     totals: Tensor | None = None
     num_examples = split.ids.shape[1]
-    for outputs, targets in outputs_of(evaluator, split.between(*evaluator.ranks.window(num_examples))):
-        values = [evaluator.loss(outputs, targets)]
-        own, truth = in_own_units(evaluator, outputs, targets)
+    for outputs, targets, ids in with_ids(evaluator, split.between(*evaluator.ranks.window(num_examples))):
+        values = [evaluator.reading.losses(outputs, targets, ids)]
+        own, truth = read(evaluator, outputs, targets, ids)
         values += [metric.per_example(own, truth) for metric in evaluator.streamed.values()]
         sums = torch.stack([value.view(len(split.sources), -1).sum(dim=1, dtype=torch.float64) for value in values])
         totals = sums if totals is None else totals + sums
@@ -136,9 +178,9 @@ def predict(evaluator: Evaluator, split: Feed, targets_of: np.ndarray) -> Exampl
         targets_of: the targets of every row of the dataset, as it gave them: scaling one and back changes its digits.
     """
     losses, scores = Chunks(split.ids.shape[1]), Chunks(split.ids.shape[1])
-    for outputs, targets in outputs_of(evaluator, split):
-        losses.append(evaluator.loss(outputs, targets))
-        own, _ = in_own_units(evaluator, outputs.double(), targets)
+    for outputs, targets, ids in with_ids(evaluator, split):
+        losses.append(evaluator.reading.losses(outputs, targets, ids))
+        own, _ = read(evaluator, outputs.double(), targets, ids)
         scores.append(scored(own, targets, evaluator.spec.kind))
     truths = targets_of[split.ids[0].numpy()]
     if evaluator.spec.kind == "regression":
@@ -147,9 +189,13 @@ def predict(evaluator: Evaluator, split: Feed, targets_of: np.ndarray) -> Exampl
 
 
 def scored(outputs: Tensor, targets: Tensor, kind: Kind) -> Tensor:
-    """Return what of a chunk's outputs an `Outcome` keeps: of a sequence not all of its classes, which are many."""
+    """Return what of a chunk's logits or predictions an `Outcome` keeps: of a sequence not all classes, as many."""
     if kind == "classification":
         return outputs.softmax(dim=-1)
+    if kind == "multilabel":
+        return outputs.sigmoid()
+    if kind == "transcription":
+        return outputs.log_softmax(dim=-1)
     if kind == "regression":
         return outputs
     return torch.stack([outputs.argmax(dim=2).to(outputs.dtype), -token_nats(outputs, targets)], dim=2)
@@ -164,10 +210,17 @@ def outputs_of(evaluator: Evaluator, split: Feed) -> Iterator[tuple[Tensor, Tens
             yield outputs.to(evaluator.dtype), targets
 
 
-def in_own_units(evaluator: Evaluator, outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-    """Return logits [R·n, ..., C] as they are; of a regression predictions and targets [R·n] in original units."""
+def with_ids(evaluator: Evaluator, split: Feed) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Yield (outputs [R·n, ...], targets [R·n, ...], ids [R, n]) chunk by chunk."""
+    chunks = torch.split(split.ids, evaluator.rows, dim=1)
+    for (outputs, targets), ids in zip(outputs_of(evaluator, split), chunks, strict=True):
+        yield outputs, targets, ids
+
+
+def read(evaluator: Evaluator, outputs: Tensor, targets: Tensor, ids: Tensor) -> tuple[Tensor, Tensor]:
+    """Return logits [R·n, ..., C] and targets; of a regression predictions and targets [R·n] in original units."""
     if evaluator.spec.kind != "regression":
-        return outputs, targets
+        return evaluator.reading.logits(outputs, ids), targets
     return _rescaled(evaluator, outputs[:, 0]), _rescaled(evaluator, targets)
 
 

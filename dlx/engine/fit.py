@@ -16,11 +16,12 @@ from torch import Tensor
 
 from dlx.core.errors import DivergedError
 from dlx.core.random import torch_generator
-from dlx.core.types import Batch
+from dlx.core.types import Batch, History
 from dlx.engine import history
-from dlx.engine.evaluate import dead_units, measure
+from dlx.engine.evaluate import beside_train, dead_units, measure
 from dlx.engine.feed import Feed
 from dlx.engine.flat import Flat
+from dlx.engine.freeze import held
 from dlx.engine.group import Group, Member, moved, without
 from dlx.engine.history import Gradients, Row
 from dlx.engine.modes import eval_mode
@@ -84,8 +85,13 @@ class Fit:
             position.settled = len(position.losses)
 
     def lrs_at(self) -> Callable[[int], list[float]]:
-        """Return the function from a step to the learning rates."""
-        return self.group.optimization.lrs_at(self.steps_per_epoch, self.steps_per_epoch * self.epochs)
+        """Return the function from a step of the current epoch to the learning rates."""
+        return self.group.optimization.lrs_at(self.steps_per_epoch, self.steps_per_epoch * self.epochs, self.histories)
+
+    @property
+    def histories(self) -> list[History]:
+        """What each member has measured."""
+        return [History(member.progress.rows, member.columns) for member in self.group.members]
 
 
 def batch_bounds(num_examples: int, batch_size: int) -> list[int]:
@@ -161,16 +167,18 @@ def train_epoch(state: Fit, witness: Witness) -> None:
     group, position = state.group, state.position
     seeds = [member.parts.settings.seed for member in group.members]
     lrs_at = state.lrs_at()
+    group.optimization.begin_epoch(state.histories)
     first = state.epoch * state.steps_per_epoch
-    for batch in batches(group.feeds["train"], state.bounds, seeds, state.epoch, position.step_in_epoch):
-        step = first + position.step_in_epoch
-        witness.before_step(state, step)
-        losses, norms = group.step(batch, step, lrs_at(step))
-        if group.average is not None:
-            group.average.update(step, state.steps_per_epoch)
-        position.losses.append(losses)
-        position.norms.append(norms)
-        position.step_in_epoch += 1
+    with held(group.model, group.flat, group.optimization.optimizer, state.epoch):
+        for batch in batches(group.feeds["train"], state.bounds, seeds, state.epoch, position.step_in_epoch):
+            step = first + position.step_in_epoch
+            witness.before_step(state, step)
+            losses, norms = group.step(batch, step, lrs_at(step))
+            if group.average is not None:
+                group.average.update(step, state.steps_per_epoch, state.steps_per_epoch * state.epochs)
+            position.losses.append(losses)
+            position.norms.append(norms)
+            position.step_in_epoch += 1
 
 
 def batches(split: Feed, bounds: Sequence[int], seeds: Sequence[int], epoch: int, start: int) -> Iterator[Batch]:
@@ -208,19 +216,20 @@ def measure_epoch(state: Fit) -> list[Row | DivergedError]:
                      for values in (state.position.losses, state.position.norms))
     sizes = torch.tensor([end - begin for begin, end in pairwise(state.bounds)], dtype=torch.float64)
     with eval_mode(group.model):
+        evaluator = beside_train(group.evaluator)
         with dead_units(group.model, len(group.members), group.placement.ranks) as dead:
-            train_eval = measure(group.evaluator, group.feeds["train"])
-        val = measure(group.evaluator, group.feeds["val"])
+            train_eval = measure(evaluator, group.feeds["train"])
+        val = measure(evaluator, group.feeds["val"])
     lrs_at = state.lrs_at()
     lrs = lrs_at(last_step)
     bad_steps = non_finite_steps(losses)
     train_losses = ((losses * sizes).sum(dim=1) / sizes.sum()).tolist()
     mean_norms, largest_norms = norms.mean(dim=1).tolist(), norms.amax(dim=1).tolist()
-    ratios, weight_norms = gradient_ratios(group.flat), torch.linalg.vector_norm(group.flat.values, dim=1).tolist()
+    ratios, weight_norms = gradient_ratios(group.flat, state.epoch), group.flat.weight_norms().tolist()
     dead_fractions = dead[0].tolist() if dead else [None] * len(group.members)
     outcomes: list[Row | DivergedError] = []
     for number in range(len(group.members)):
-        own_lr = group.optimization.group_of(number)
+        own_lr = group.optimization.setting_of(number)
         bad = bad_steps[number]
         if bad is None and not all(math.isfinite(measured[number]["loss"]) for measured in (train_eval, val)):
             bad = steps - 1
@@ -256,13 +265,15 @@ def keep_best(group: Group, number: int, row: Row) -> None:
         progress.best = group.weights(number)
 
 
-def gradient_ratios(flat: Flat) -> list[float | None]:
+def gradient_ratios(flat: Flat, epoch: int) -> list[float | None]:
     """Return each member's gradient norm of the first weight over that of the last, of the last step; None for one.
 
-    Far below 1 the gradient vanishes on its way down (Glorot and Bengio 2010).
+    Weights that are frozen in the epoch do not count. Far below 1 the gradient vanishes on its way down (Glorot and
+    Bengio 2010).
     """
-    grads = [param.grad for param in flat.params if param.ndim > 2 and param.grad is not None]
+    grads = [param.grad for param, kind in zip(flat.params, flat.kinds, strict=True)
+             if param.ndim > 2 and param.grad is not None and kind.frozen_epochs <= epoch]
     if len(grads) < 2:
-        return [None] * len(flat.values)
+        return [None] * len(flat.params[0])
     first, last = (torch.linalg.vector_norm(grad.flatten(1), dim=1).tolist() for grad in (grads[0], grads[-1]))
     return [one / other if other > 0 else None for one, other in zip(first, last, strict=True)]

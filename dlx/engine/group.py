@@ -15,17 +15,28 @@ from torch import nn
 from dlx.core import lean
 from dlx.core.device import Placement
 from dlx.core.ranks import Processes
-from dlx.core.types import Averages, OnBatch, OnHistory
+from dlx.core.types import (
+    Averages,
+    ChangesWithHistory,
+    ComparesExamples,
+    FollowsHistory,
+    KnowsTrain,
+    Loss,
+    OnBatch,
+    OnHistory,
+)
 from dlx.engine import build, history
 from dlx.engine.average import Average
 from dlx.engine.data import Prepared
-from dlx.engine.evaluate import Evaluator, chunk_rows
+from dlx.engine.evaluate import Evaluator, OneByOne, chunk_rows
 from dlx.engine.feed import Feed, feed
 from dlx.engine.flat import Flat, flatten
 from dlx.engine.hooks import hooks_of
 from dlx.engine.optimize import Optimization, Setting, optimize
+from dlx.engine.param_groups import trained_params
 from dlx.engine.parts import Parts, join
 from dlx.engine.shared_norm import share_batch_norm
+from dlx.engine.source import Source
 from dlx.engine.stack import keep, stack
 from dlx.engine.state import Position, Progress, Weights
 from dlx.engine.step import Step, bind_noise
@@ -52,6 +63,7 @@ class Member:
         number: of the run, among those that were started together.
         facts: of the run, for its checkpoints: configuration, device, threads, form.
         rates: of its dropout layers.
+        source: the saved weights that its model began with, if it begins with some.
     """
 
     number: int
@@ -60,6 +72,7 @@ class Member:
     facts: Mapping[str, Any]
     rates: Sequence[float]
     progress: Progress = field(default_factory=Progress)
+    source: Source | None = None
 
     @functools.cached_property
     def rules(self) -> list[OnHistory]:
@@ -74,8 +87,12 @@ class Member:
     @functools.cached_property
     def setting(self) -> Setting:
         """How it is optimized."""
-        name = json.dumps([self.facts["config"].get(group) for group in ("optimizer", "schedule")], sort_keys=True)
-        return Setting(name, self.parts.optimizer, self.parts.schedule)
+        optimizer, schedule = self.parts.optimizer, self.parts.schedule
+        own = isinstance(optimizer, ChangesWithHistory) or isinstance(schedule, FollowsHistory)
+        values = [self.facts["config"].get(group) for group in ("optimizer", "schedule")]
+        # Members with histories of their own are optimized each in its way.
+        name = json.dumps([*values, self.number] if own else values, sort_keys=True)
+        return Setting(name, optimizer, schedule)
 
 
 @dataclass(frozen=True)
@@ -131,11 +148,16 @@ def assemble(members: Sequence[Member], plain: nn.Module, model: nn.Module, plac
     model.train()
     if isinstance(placement.ranks, Processes):
         share_batch_norm(model, placement.ranks)
-    flat = flatten([leaf for leaf in model.parameters() if leaf.requires_grad], len(members) if form.stacked else None)
+    trained = trained_params(model, form.stacked)
+    parts = members[0].parts
+    frozen = parts.freeze.epochs(model)
+    kinds = [kind._replace(frozen_epochs=frozen[param.name])
+             for param, kind in zip(trained, parts.param_groups.kinds(list(trained), parts.optimizer), strict=True)]
+    flat = flatten(list(trained.values()), len(members) if form.stacked else None, kinds)
     optimization = optimize([member.setting for member in members], flat)
     step = build_step(members, model, flat, optimization.optimizer, placement, form)
     # The loss of all members, each with its own values.
-    parts = replace(members[0].parts, loss=step.loss)
+    parts = replace(parts, loss=step.loss)
     return Group(members, form, placement, plain, model, flat, optimization, step,
                  evaluator_of(parts, [member.data for member in members], model, placement, form.stacked),
                  {name: feed([member.data.splits[name] for member in members]) for name in ("train", "val")},
@@ -147,12 +169,13 @@ def build_step(members: Sequence[Member], model: nn.Module, flat: Flat, optimize
     """Join model, loss, optimizer and regularizers into a step."""
     parts = [member.parts for member in members]
     losses = [build.minimised(part) for part in parts]
+    loss = join(losses, placement.device, placement.dtype) if form.stacked else losses[0]
     return Step(
         seeds=[part.settings.seed for part in parts],
         model=model,
         forward=torch.compile(model) if placement.compile else model,
         flat=flat,
-        loss=join(losses, placement.device, placement.dtype) if form.stacked else losses[0],
+        loss=knowing(loss, [member.data for member in members]),
         optimizer=optimizer,
         update=lean.bare_step(optimizer),
         precision=placement.precision,
@@ -178,14 +201,24 @@ def average_of(members: Sequence[Member], model: nn.Module, placement: Placement
     return Average(rules[0], model, len(members) if form.stacked else None) if rules else None
 
 
+def knowing(loss: Loss, data: Sequence[Prepared]) -> Loss:
+    """Tell a loss of members what it wants to know of their train targets."""
+    if not isinstance(loss, KnowsTrain):
+        return loss
+    return loss.knowing([own.splits["train"].targets for own in data], data[0].spec)
+
+
 def evaluator_of(parts: Parts, data: Sequence[Prepared], model: nn.Module, placement: Placement,
                  stacked: bool = False) -> Evaluator:
     """Join model, loss and metrics into the one evaluation of members, which differ in their data alone."""
     rows = chunk_rows(data[0].spec, placement.device, stacked)
     shifts, scales = (torch.tensor(values, dtype=torch.float64)
                       for values in ([own.target_shift for own in data], [own.target_scale for own in data]))
-    return Evaluator(model, parts.loss, history.streamed(parts.metrics), data[0].spec, shifts, scales,
-                     placement.precision, placement.dtype, rows, placement.ranks)
+    loss, train = parts.loss, None
+    if isinstance(loss, ComparesExamples):
+        loss, train = knowing(loss, data), feed([own.splits["train"] for own in data])
+    return Evaluator(model, OneByOne(loss, data[0].spec.kind), history.streamed(parts.metrics), data[0].spec, shifts,
+                     scales, placement.precision, placement.dtype, rows, placement.ranks, train)
 
 
 def without(group: Group, leaving: Sequence[int]) -> Group:

@@ -10,15 +10,17 @@ from torch import nn
 
 @contextmanager
 def eval_mode(model: nn.Module) -> Iterator[None]:
-    """Put the model in eval mode inside the block, back in training mode after it. Blocks may be nested."""
+    """Put the model in eval mode inside the block; after it every layer is in the mode that it was in."""
     if not model.training:
         yield
         return
+    before = [(layer, layer.training) for layer in model.modules()]
     model.eval()
     try:
         yield
     finally:
-        model.train()
+        for layer, was_training in before:
+            layer.training = was_training
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
@@ -26,9 +26,11 @@ def outline(parts: Parts, spec: TaskSpec) -> list[Layer]:
     layers: list[Layer] = []
 
     def watch(name: str, module: nn.Module) -> None:
-        def note(_: nn.Module, __: object, output: Tensor) -> None:
+        def note(_: nn.Module, __: object, output: Tensor | tuple[Any, ...]) -> None:
             count = sum(param.numel() for param in module.parameters())
-            layers.append(Layer(name, type(module).__name__, tuple(output.shape[1:]), count))
+            # A recurrent layer gives its last state beside its outputs.
+            first = output if isinstance(output, Tensor) else output[0]
+            layers.append(Layer(name, type(module).__name__, tuple(first.shape[1:]), count))
 
         module.register_forward_hook(note)
 

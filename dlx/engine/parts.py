@@ -11,7 +11,11 @@ import torch
 
 from dlx.core.device import Device
 from dlx.core.schedule import Schedule
-from dlx.core.types import Dataset, Loss, Metric, ModelPart, OptimizerPart, Preprocessing, Splitter
+from dlx.core.types import Dataset, Loss, Metric, ModelPart, OptimizerPart, Preprocessing, Splitter, TaskSpec
+from dlx.engine.classes import Classes
+from dlx.engine.freeze import Freeze
+from dlx.engine.param_groups import ParamGroups
+from dlx.engine.source import InitFrom
 from dlx.engine.train_rows import TrainRows
 
 
@@ -39,16 +43,29 @@ class Parts:
 
     settings: Settings
     dataset: Dataset
+    classes: Classes
     train_rows: TrainRows
     split: Splitter
     preprocessing: Mapping[str, Preprocessing]
     model: ModelPart
+    init_from: InitFrom
+    freeze: Freeze
     loss: Loss
     metrics: Mapping[str, Metric]
     optimizer: OptimizerPart
+    param_groups: ParamGroups
     schedule: Schedule
     regularizers: Mapping[str, object]
     device: Device
+
+    def given(self) -> TaskSpec | None:
+        """Say what the data looks like before preprocessing; None where only reading tells.
+
+        Raises:
+            ConfigError: it lacks classes that are chosen.
+        """
+        spec = self.dataset.spec()
+        return None if spec is None else self.classes.spec(spec)
 
 
 def join(parts: Sequence[Any], device: torch.device, dtype: torch.dtype) -> Any:

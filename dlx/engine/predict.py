@@ -1,75 +1,88 @@
-"""What a saved model says of rows that are in no split. N rows, C classes."""
+"""What saved models say of rows that are in no split. N rows, C classes."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
 from dlx.core.blocks import in_blocks
-from dlx.core.device import Device
 from dlx.core.errors import ArtefactError, ConfigError
-from dlx.core.types import Column, ReadsMore, ScalesTarget, Split, TaskSpec
-from dlx.engine import build
-from dlx.engine.data import Prepared, target_scale
-from dlx.engine.evaluate import in_own_units, outputs_of, scored
+from dlx.core.types import Column, ComparesExamples, ReadsMore, ScalesTarget, Split, TaskSpec
+from dlx.engine.data import Prepared, Shelf, target_scale
+from dlx.engine.evaluate import beside_train, read, scored, with_ids
 from dlx.engine.feed import feed
 from dlx.engine.group import evaluator_of
 from dlx.engine.learnable import check_finite
 from dlx.engine.parts import Parts
 from dlx.engine.pipeline import Pipeline, spec_after
-from dlx.engine.state import check_shapes, restore_model, restore_statistics, section
+from dlx.engine.saved_model import SavedModel
+from dlx.engine.start import prepare_run
+from dlx.engine.state import restore_statistics
 from dlx.record.checkpoint import Checkpoint
 
 
 class Predictions(NamedTuple):
-    """names of the rows [N]; scores, probabilities [N, C] or values [N] in the target's units; spec of the data."""
+    """names of the rows [N]; scores, see `dlx.core.types.Outcome`; spec of the data."""
 
     names: Sequence[Any]
     scores: np.ndarray
     spec: TaskSpec
 
 
-def predict_file(parts: Parts, checkpoint: Checkpoint, path: str, data_dir: str, device: Mapping[str, Any]
-                 ) -> Predictions:
-    """Read rows as the run's dataset does, prepare them as its train rows were, and ask the saved model.
+def predict_file(members: Sequence[SavedModel], reader: ReadsMore, path: str, data_dir: str) -> Predictions:
+    """Read rows, prepare them as the train rows were, and ask saved models: the mean of what they say.
 
     Args:
-        parts: built from the checkpoint's configuration.
+        members: one model, or those of an ensemble, of one data set.
+        reader: of rows of the form of that data set.
         path: of a file or folder without targets.
-        device: arguments of `Device`; precision stays that of the run.
 
     Raises:
-        ConfigError: the dataset reads no further rows, or these are not of its form.
-        ArtefactError: the checkpoint does not fit its configuration.
+        ConfigError: rows that are not of the form, or models that predict sequences.
+        ArtefactError: a checkpoint does not fit its configuration.
     """
-    dataset = parts.dataset
-    if not isinstance(dataset, ReadsMore):
-        raise ConfigError("dlx predict is for runs on data of your own (csv, parquet, image_folder, audio_folder …); "
-                          "this run's dataset reads no further rows")
-    given = restore_spec(checkpoint)
+    given = restore_spec(members[0].checkpoint)
     if given.kind == "sequence":
         raise ConfigError("dlx predict is for classification and regression, and this run predicts sequences")
-    parts = replace(parts, device=Device(**{**device, "precision": parts.device.precision}))
-    pipeline = restored_pipeline(parts, checkpoint, given)
-    inputs, names = dataset.more(path, data_dir, given)
+    inputs, names = reader.more(path, data_dir, given)
+    total = sum(scores_of(member, inputs, data_dir) for member in members)
+    return Predictions(names, np.asarray(total) / len(members), given)
+
+
+def scores_of(saved: SavedModel, inputs: Any, data_dir: str) -> np.ndarray:
+    """Return what a saved model says of rows [N, ...] as they were read: scores, see `dlx.core.types.Outcome`.
+
+    Args:
+        data_dir: where the run's own data lies, beside whose train examples some losses read outputs.
+
+    Raises:
+        ArtefactError: the checkpoint does not fit its configuration.
+    """
+    parts, given = saved.parts, restore_spec(saved.checkpoint)
+    pipeline = restored_pipeline(parts, saved.checkpoint, given)
     prepared = in_blocks(pipeline, inputs)
     check_finite(prepared, pipeline.spec)
-    check_shapes(build.meta_model(parts, pipeline.spec), section(checkpoint, "model"))
-    model, placement = build.place_model(parts, pipeline.spec)
-    restore_model(model, checkpoint)
-    shift, scale = target_scale(parts.preprocessing, pipeline.statistics)
-    data = Prepared(given, pipeline.spec, {}, pipeline.statistics, shift, scale, np.empty(0), 0, "")
-    evaluator = evaluator_of(parts, [data], model, placement)
+    model, placement = saved.placed(pipeline.spec)
+    if isinstance(parts.loss, ComparesExamples):
+        # Rows are read beside the train examples, which no checkpoint keeps.
+        run = parts, saved.checkpoint.state["config"]
+        data = prepare_run(Shelf(), run, saved.checkpoint, data_dir, placement)
+    else:
+        shift, scale = target_scale(parts.preprocessing, pipeline.statistics)
+        data = Prepared(given, pipeline.spec, {}, pipeline.statistics, shift, scale, np.empty(0), 0, "")
+    evaluator = beside_train(evaluator_of(parts, [data], model, placement))
     dtype = torch.int64 if pipeline.spec.layout == "tokens" else placement.dtype
+    # They are none of the dataset's rows.
+    ids = -1 - torch.arange(len(prepared))
     rows = Split(torch.from_numpy(prepared).to(placement.device, dtype),
-                 torch.zeros(len(prepared), dtype=torch.int64, device=placement.device), torch.arange(len(prepared)))
-    scores = [scored(in_own_units(evaluator, outputs.double(), targets)[0], targets, given.kind)
-              for outputs, targets in outputs_of(evaluator, feed([rows]))]
-    return Predictions(names, torch.cat(scores).cpu().numpy(), given)
+                 torch.zeros(len(prepared), dtype=torch.int64, device=placement.device), ids)
+    scores = [scored(read(evaluator, outputs.double(), targets, own)[0], targets, given.kind)
+              for outputs, targets, own in with_ids(evaluator, feed([rows]))]
+    joined: np.ndarray = torch.cat(scores).cpu().numpy()
+    return joined
 
 
 def restored_pipeline(parts: Parts, checkpoint: Checkpoint, given: TaskSpec) -> Pipeline:

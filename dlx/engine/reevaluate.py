@@ -2,49 +2,63 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from dlx.core.device import Device
-from dlx.engine import build
-from dlx.engine.data import prepare
-from dlx.engine.evaluate import predict
+from dlx.engine.data import Prepared, Shelf
+from dlx.engine.evaluate import Examples, beside_train, predict
 from dlx.engine.group import evaluator_of
-from dlx.engine.parts import Parts
 from dlx.engine.run import rows_of, split_of
-from dlx.engine.start import check_fingerprint
-from dlx.engine.state import check_shapes, restore_model, restore_statistics, section
+from dlx.engine.saved_model import SavedModel
+from dlx.engine.start import prepare_run
 from dlx.engine.summary import as_record, measure_all
-from dlx.record.checkpoint import Checkpoint
 from dlx.record.split_rows import refuse_other_split
 
 
-def reevaluate(parts: Parts, checkpoint: Checkpoint, data_dir: str, device: Mapping[str, Any], splits: Sequence[str],
-               level: float, split_path: Path | None = None) -> dict[str, Any]:
+class Asked(NamedTuple):
+    """What a saved model says of splits of its run's data."""
+
+    data: Prepared
+    examples: dict[str, Examples]
+
+
+def reevaluate(saved: SavedModel, data_dir: str, splits: Sequence[str], level: float, split_path: Path | None = None
+               ) -> dict[str, Any]:
     """Measure splits of the run's own data with saved weights and saved statistics of preprocessing.
 
     Args:
-        parts: built from the checkpoint's configuration.
-        device: arguments of `Device`; precision stays that of the run.
-        splits: among `dlx.engine.summary.SPLITS`.
         level: of the intervals, in (0, 1).
+
+    Raises:
+        ArtefactError: see `ask`.
+    """
+    examples = ask(saved, data_dir, splits, split_path, Shelf()).examples
+    rows = measure_all(saved.parts.metrics, {name: split.losses for name, split in examples.items()},
+                       {name: split.outcome for name, split in examples.items()}, level)
+    return {"level": level, "metrics": [as_record(row, level) for row in rows]}
+
+
+def ask(saved: SavedModel, data_dir: str, splits: Sequence[str], split_path: Path | None, shelf: Shelf) -> Asked:
+    """Ask a saved model about splits of its run's own data.
+
+    Args:
+        splits: among `dlx.engine.summary.SPLITS`.
         split_path: the run's split.npz, or None where a checkpoint is all there is.
+        shelf: what several models have in common of their data is read once.
 
     Raises:
         ArtefactError: weights that do not fit, data other than the run's, or data that is divided otherwise now.
     """
-    parts = replace(parts, device=Device(**{**device, "precision": parts.device.precision}))
-    data = prepare(parts, data_dir, parts.device.place(0.0), restore_statistics(checkpoint))
-    check_fingerprint(data.fingerprint, checkpoint)
+    data = prepare_saved(saved, data_dir, split_path, shelf)
+    evaluator = beside_train(evaluator_of(saved.parts, [data], *saved.placed(data.spec)))
+    return Asked(data, {name: predict(evaluator, split_of(data, name), data.targets) for name in splits})
+
+
+def prepare_saved(saved: SavedModel, data_dir: str, split_path: Path | None, shelf: Shelf) -> Prepared:
+    """Prepare the data of a run with its saved statistics. Arguments and errors are those of `ask`."""
+    parts, checkpoint = saved
+    data = prepare_run(shelf, (parts, checkpoint.state["config"]), checkpoint, data_dir, parts.device.place(0.0))
     if split_path is not None:
         refuse_other_split(split_path, rows_of(data))
-    check_shapes(build.meta_model(parts, data.spec), section(checkpoint, "model"))
-    model, placement = build.place_model(parts, data.spec)
-    restore_model(model, checkpoint)
-    evaluator = evaluator_of(parts, [data], model, placement)
-    examples = {name: predict(evaluator, split_of(data, name), data.targets) for name in splits}
-    rows = measure_all(parts.metrics, {name: split.losses for name, split in examples.items()},
-                       {name: split.outcome for name, split in examples.items()}, level)
-    return {"level": level, "metrics": [as_record(row, level) for row in rows]}
+    return data

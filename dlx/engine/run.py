@@ -18,7 +18,7 @@ from dlx.core.errors import DivergedError, InterruptedRunError
 from dlx.core.memory import keep_freed_memory
 from dlx.engine.budget import TooManyMembersError, out_of_memory
 from dlx.engine.data import Prepared, Shelf
-from dlx.engine.evaluate import predict
+from dlx.engine.evaluate import beside_train, predict
 from dlx.engine.feed import Feed, feed
 from dlx.engine.fit import Fit, dismiss, fit
 from dlx.engine.group import Group, Member, evaluator_of, moved
@@ -28,6 +28,7 @@ from dlx.engine.parallel import check_start, clock_of
 from dlx.engine.parts import Parts
 from dlx.engine.recorder import Clock, Observer, Recorder
 from dlx.engine.signals import StopRequest
+from dlx.engine.source import Source
 from dlx.engine.start import UnlikeDataError, start
 from dlx.engine.state import model_checkpoint, training_checkpoint
 from dlx.engine.summary import HELD_OUT, SPLITS, TRAIN_EVAL, measure_all, summarize
@@ -163,14 +164,24 @@ def open_run(run: Run, number: int, found: Found | None, state: Fit) -> None:
     else:
         write_split(split_path, rows_of(member.data))
     if found is None:
-        initial = model_checkpoint(state.group.weights(own), member.data.statistics, member.facts)
+        facts = member.facts if member.source is None else {**member.facts, "weights": say_source(run, member.source)}
+        initial = model_checkpoint(state.group.weights(own), member.data.statistics, facts)
         checkpoint.save(run.folder.checkpoints / layout.INITIAL, initial, "file")
     else:
         run.log.info("resumed from %s", found.path.name)
         say_processes(run, found.checkpoint, placement.ranks.size)
     run.log.info("training on %s, threads %d, processes %d, members %d, from epoch %d", placement.device,
                  placement.threads, placement.ranks.size, len(members), state.epoch)
+    if (warning := run.parts.device.warning()) is not None:
+        run.log.warning(warning)
     run.folder.set_status("running", epoch=state.epoch)
+
+
+def say_source(run: Run, source: Source) -> dict[str, Any]:
+    """Say in the log where a model's weights are from, and return it for the initial checkpoint."""
+    drawn = ", ".join(source.drawn) or "nothing"
+    run.log.info("weights are those of %s, SHA-256 %s; drawn anew: %s", source.path, source.sha256, drawn)
+    return source.facts()
 
 
 def rows_of(data: Prepared) -> dict[str, np.ndarray]:
@@ -280,12 +291,12 @@ def measure_selected(run: Run, model: nn.Module, placement: Placement, member: M
                      ) -> dict[str, Any]:
     """Measure a model with the selected weights on every split and write predictions.csv; return the summary."""
     parts, data, settings = member.parts, member.data, member.parts.settings
-    evaluator = evaluator_of(parts, [data], model, placement)
+    evaluator = beside_train(evaluator_of(parts, [data], model, placement))
     examples = {name: predict(evaluator, split_of(data, name), data.targets) for name in SPLITS}
     rows = measure_all(parts.metrics, {name: split.losses for name, split in examples.items()},
                        {name: split.outcome for name, split in examples.items()}, settings.level)
     held_out = {name: (data.splits[name].ids.numpy(), examples[name].outcome) for name in HELD_OUT}
-    write_predictions(run.folder.path / layout.PREDICTIONS, held_out, data.spec.class_names)
+    write_predictions(run.folder.path / layout.PREDICTIONS, held_out, data.spec.kind, data.spec.class_names)
     if run.checks_data:
         found = hygiene(data, run.config.get("preprocessing"), parts.metrics,
                         {name: examples[name].outcome for name in HELD_OUT}, settings.level)

@@ -20,6 +20,7 @@ from torch.utils import _pytree as pytree
 
 from dlx.core.layers import Dropout
 from dlx.engine.lowered import LOWERED, lower_convolution, lower_embedding
+from dlx.engine.recurrent import lower_recurrent
 from dlx.engine.step import bind_noise, dropout_rates
 
 # Layers that draw from torch's global generator, which no key reaches.
@@ -57,7 +58,8 @@ def own(tensors: Any) -> list[tuple[str, Any]]:
 
 def lower(module: nn.Module, convolution: str) -> None:
     """Let every module that owns weights compute on all members, in place."""
-    lowered = LOWERED.get(type(module)) or lower_convolution(module, convolution) or lower_embedding(module)
+    lowered = LOWERED.get(type(module)) or lower_convolution(module, convolution) or lower_embedding(
+        module) or lower_recurrent(module)
     if lowered is not None:
         bind(module, functools.partial(lowered, module))
     elif own(module._parameters) or own(module._buffers):
@@ -172,7 +174,8 @@ def problem(models: Sequence[nn.Module], inputs: Tensor) -> str | None:
     Code of a user's may mix examples of a batch, which no one can see from outside: so outputs and statistics are
     compared with those of the models alone, in evaluation and in training.
     """
-    unkeyed = [type(layer).__name__ for layer in models[0].modules() if isinstance(layer, UNKEYED)]
+    unkeyed = [type(layer).__name__ for layer in models[0].modules()
+               if isinstance(layer, UNKEYED) or (isinstance(layer, nn.RNNBase) and layer.dropout)]
     if unkeyed:
         return f"{unkeyed[0]} of torch draws from the global generator; dlx.core.layers.Dropout is keyed"
     name = type(models[0]).__name__

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import torch
@@ -22,6 +22,7 @@ from dlx.engine.group import Form, Group, Member, group_of
 from dlx.engine.hygiene import kept
 from dlx.engine.parts import Parts
 from dlx.engine.probe import convolution_form
+from dlx.engine.source import Source
 from dlx.engine.stack import problem
 from dlx.engine.state import (
     Position,
@@ -77,7 +78,8 @@ def start(runs: Sequence[Described], data_dir: str, saved: Sequence[Checkpoint |
     shelf = shelf or Shelf()
     data = prepare_all(runs, saved, data_dir, runs[0][0].device.place(0.0), shelf)
     shelf.clear()
-    models, placement = place_models([parts for parts, _ in runs], saved, data)
+    sources = read_sources([parts for parts, _ in runs], saved)
+    models, placement = place_models([parts for parts, _ in runs], saved, data, sources)
     batch_size = runs[0][0].settings.batch_size
     most = len(runs) if len(runs) == 1 else most_members(models[0], data[0], batch_size, placement, memory_share)
     if len(runs) > most:
@@ -87,9 +89,9 @@ def start(runs: Sequence[Described], data_dir: str, saved: Sequence[Checkpoint |
                for model, own in zip(models, saved, strict=True)]
     form = form_of(saved[0], fused, models, data[0], batch_size)
     members = [Member(number, parts, own_data, facts_of(config, own_data, placement, form), dropout_rates(model),
-                      Progress() if own is None else own.progress)
-               for number, ((parts, config), own_data, model, own)
-               in enumerate(zip(runs, data, models, resumed, strict=True))]
+                      Progress() if own is None else own.progress, source)
+               for number, ((parts, config), own_data, model, own, source)
+               in enumerate(zip(runs, data, models, resumed, sources, strict=True))]
     order = sorted(range(len(runs)), key=lambda number: members[number].setting.name)
     group = group_of([members[number] for number in order], [models[number] for number in order], placement, form)
     going_on = [own for own in (resumed[number] for number in order) if own is not None]
@@ -104,16 +106,35 @@ def check_config(config: Mapping[str, Any], saved: Checkpoint | None) -> None:
         raise ArtefactError("the checkpoints are of another configuration than config.yaml: one was altered")
 
 
-def place_models(runs: Sequence[Parts], saved: Sequence[Checkpoint | None], data: Sequence[Prepared]
-                 ) -> tuple[list[nn.Module], Placement]:
+def read_sources(runs: Sequence[Parts], saved: Sequence[Checkpoint | None]) -> list[Source | None]:
+    """Read the weights that models start with, each file once; none for a run that goes on from a checkpoint.
+
+    Raises:
+        ArtefactError: a file that is missing or damaged.
+    """
+    paths = [None if own is not None else parts.init_from.path for parts, own in zip(runs, saved, strict=True)]
+    read = {parts.init_from.path: parts.init_from.read() for parts, path in zip(runs, paths, strict=True)
+            if path is not None}
+    return [None if (source := read.get(path)) is None else replace(source) for path in paths]
+
+
+def check_source(parts: Parts, source: Source | None, data: Prepared) -> None:
+    """Raise ConfigError where saved weights do not fit the model or its inputs."""
+    if source is not None:
+        source.check_tokens(data.spec, data.statistics)
+        build.meta_model(parts, data.spec, source)
+
+
+def place_models(runs: Sequence[Parts], saved: Sequence[Checkpoint | None], data: Sequence[Prepared],
+                 sources: Sequence[Source | None]) -> tuple[list[nn.Module], Placement]:
     """Make every run's model and put it where it will compute: on the device of the first."""
     for parts, own, prepared in zip(runs, saved, data, strict=True):
         if own is not None:
             check_shapes(build.meta_model(parts, prepared.spec), section(own, "model"))
     threads = None if saved[0] is None else saved_threads(saved[0])
-    model, placement = build.place_model(runs[0], data[0].spec, threads)
-    others = [build.build_model(parts, own.spec).to(placement.device, placement.dtype)
-              for parts, own in zip(runs[1:], data[1:], strict=True)]
+    model, placement = build.place_model(runs[0], data[0].spec, threads, sources[0])
+    others = [build.build_model(parts, own.spec, source).to(placement.device, placement.dtype)
+              for parts, own, source in zip(runs[1:], data[1:], sources[1:], strict=True)]
     return [model, *others], placement
 
 
@@ -130,11 +151,13 @@ def prepare_all(runs: Sequence[Described], saved: Sequence[Checkpoint | None], d
     """Prepare every run's data; what several have in common is read and preprocessed once.
 
     Raises:
-        ConfigError: data that cannot be learnt from, or that these parts are not for.
+        ConfigError: data that cannot be learnt from, or that these parts or saved weights are not for.
     """
     data = [prepare_run(shelf, run, own, data_dir, placement) for run, own in zip(runs, saved, strict=True)]
-    for (parts, _), own in zip(runs, data, strict=True):
+    sources = read_sources([parts for parts, _ in runs], saved)
+    for (parts, _), own, source in zip(runs, data, sources, strict=True):
         check_task(parts, own)
+        check_source(parts, source, own)
     refuse_unlike(data)
     return data
 

@@ -83,12 +83,12 @@ def training_checkpoint(weights: Mapping[str, Tensor], optimizer: Mapping[str, T
     """Make a checkpoint to resume from.
 
     Args:
-        optimizer: its state by name: of the shape of all parameters as one vector [P], or scalars.
+        optimizer: its state by block of parameters and name, `0/exp_avg`: of the shape of one vector [P], or scalars.
         position: of this run alone: R is 1.
         average: of the weights, by name, where one is kept.
     """
     tensors, state = model_checkpoint(weights, statistics, facts)
-    tensors |= {f"optimizer/0/{name}": value for name, value in optimizer.items()}
+    tensors |= {f"optimizer/{name}": value for name, value in optimizer.items()}
     for kind, values in (("average", average or {}), ("best", progress.best)):
         tensors |= {f"{kind}/{name}": tensor for name, tensor in values.items()}
     for name, scalars in (("losses", position.losses), ("norms", position.norms)):
@@ -167,9 +167,7 @@ def _resumed(model: nn.Module, checkpoint: Checkpoint) -> Resumed:
     rows = rows_from_tensors(taken["rows"], taken["known"], saved["columns"]) if "rows" in taken else []
     best = {name: tensor.to(device) for name, tensor in section(checkpoint, "best").items()}
     losses, norms = (list(torch.split(taken[name], 1)) if name in taken else [] for name in ("losses", "norms"))
-    optimizer = {name: tensor.to(device) for name, tensor in section(checkpoint, "optimizer/0").items()}
-    if len(optimizer) != len(section(checkpoint, "optimizer")):
-        raise ValueError("the optimizer's state is of more than one vector")
+    optimizer = {name: tensor.to(device) for name, tensor in section(checkpoint, "optimizer").items()}
     average = {name: tensor.to(device) for name, tensor in section(checkpoint, "average").items()}
     return Resumed(Progress(rows, saved["best_row"], best), Position(saved["step_in_epoch"], losses, norms), optimizer,
                    average)

@@ -32,8 +32,7 @@ class Step:
         forward: the model or its compiled form: inputs [R·B, ...] to outputs [R·B, ...].
         flat: the parameters, see `dlx.engine.flat`.
         loss: per example.
-        optimizer: over rows of the parameters, one parameter group for members with equal settings; `update` is its
-            step.
+        optimizer: over rows of the parameters, see `dlx.engine.optimize`; `update` is its step.
         precision: makes the context of the forward pass.
         noise: each member's generator that dropout layers draw from, seeded anew at every step; empty where there are
             none.
@@ -63,14 +62,15 @@ class Step:
         Args:
             batch: B examples of each member, the same in every process.
             step: counted from 0 over the whole run.
-            lrs: the learning rate of this step, by parameter group.
+            lrs: the learning rate of this step, by setting of members.
 
         Returns:
             Each member's minimised loss (mean over B plus penalties, before the update) and the L2 norm of its gradient
             before clipping: two tensors [R] on the device. Of several processes, each returns its part of the loss.
         """
-        for group, lr in zip(self.optimizer.param_groups, lrs, strict=True):
-            group["lr"] = lr
+        for group in self.optimizer.param_groups:
+            group["base_lr"] = lrs[group["setting"]]
+            group["lr"] = group["base_lr"] * group["lr_multiplier"]
         if any(self.on_batch):
             batch = self._changed(batch, step)
         losses, norms = self._descent(batch, step)
@@ -79,19 +79,19 @@ class Step:
                 hook.on_gradient(self.flat.params, norms, self._moment(name, step))
             self.update()
             for bound in self.hooks.after_update:
-                bound.after_update(self.flat.params)
+                bound.after_update(self._trained())
         return losses, norms
 
     def _descent(self, batch: Batch, step: int) -> tuple[Tensor, Tensor]:
         """Leave in `flat` the gradient to follow; return losses and its norms."""
         losses = self._gradient(batch, step)
-        norms = self._norms()
+        norms = self.flat.gradient_norms()
         for hook in self.hooks.ascends:
             with statistics_kept(self.model), _weights_kept(self.flat):
                 with torch.no_grad():
                     hook.ascend(self.flat.params, norms)
                 self._gradient(batch, step)
-            norms = self._norms()
+            norms = self.flat.gradient_norms()
         return losses, norms
 
     def _gradient(self, batch: Batch, step: int) -> Tensor:
@@ -157,14 +157,13 @@ class Step:
         return losses
 
     def _moment(self, name: str, step: int) -> Moment:
-        rows = [len(group["params"][0]) for group in self.optimizer.param_groups]
-        lrs = [group["lr"] for group, count in zip(self.optimizer.param_groups, rows, strict=True)
-               for _ in range(count)]
+        lrs = [group["base_lr"] for group in self.optimizer.param_groups if group["block"] == 0
+               for _ in range(len(group["params"][0]))]
         return Moment(step, lrs, Draws(self.seeds, name, step, self.ranks))
 
-    def _norms(self) -> Tensor:
-        norms: Tensor = torch.linalg.vector_norm(self.flat.gradient, dim=1)
-        return norms
+    def _trained(self) -> Sequence[nn.Parameter]:
+        # Without those that are frozen at this step, see dlx.engine.freeze.
+        return [param for leaf, param in zip(self.flat.leaves, self.flat.params, strict=True) if leaf.requires_grad]
 
     def _differentiable(self) -> Sequence[Tensor]:
         # As [R, *shape], with the model's own parameters behind them.

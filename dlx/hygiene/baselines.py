@@ -55,10 +55,14 @@ def baselines(features: Features, targets: np.ndarray, rows: Mapping[str, np.nda
         targets: of every row of the dataset.
         rows: of each split.
     """
+    if spec.kind == "transcription":
+        return []
     if spec.kind == "sequence":
         made = sequence_majority(targets, rows)
         return [] if made is None else [made]
     truths = {split: targets[own] for split, own in rows.items()}
+    if spec.kind == "multilabel":
+        return [label_majority(truths), nearest(features, spec)]
     return [majority(truths, spec), stratified(truths, spec), nearest(features, spec), linear(features, spec)]
 
 
@@ -106,6 +110,15 @@ def majority(targets: Mapping[str, np.ndarray], spec: TaskSpec) -> Baseline:
         title = "mean of train"
     places = {split: np.arange(len(own)) for split, own in held_out.items()}
     return Baseline("majority", title, len(train), len(train), places, outcomes, {})
+
+
+def label_majority(targets: Mapping[str, np.ndarray]) -> Baseline:
+    """Give everyone the share of train that each label has: those of more than half are the answer."""
+    train, held_out = targets[TRAIN], _held_out(targets)
+    outcomes = {split: Outcome(np.tile(train.mean(axis=0), (len(own), 1)), own) for split, own in held_out.items()}
+    places = {split: np.arange(len(own)) for split, own in held_out.items()}
+    return Baseline("majority", "majority: labels of more than half of train", len(train), len(train), places, outcomes,
+                    {})
 
 
 def _class_name(spec: TaskSpec, number: int) -> str:
@@ -207,7 +220,7 @@ def _of_answers(name: str, title: str, features: Features, places: Mapping[str, 
         if spec.kind == "regression":
             outcomes[split] = Outcome(np.asarray(own, np.float64), truths.astype(np.float64))
         else:
-            scores = own if own.ndim == 2 else np.eye(spec.num_outputs)[own]
+            scores = own.astype(np.float64) if own.ndim == 2 else np.eye(spec.num_outputs)[own]
             outcomes[split] = Outcome(scores, truths)
     return Baseline(name, title, fitted_on, features.of_rows[TRAIN],
                     {split: features.places[split][own] for split, own in places.items()}, outcomes, {})

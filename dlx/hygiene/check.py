@@ -12,7 +12,7 @@ from dlx.core.ragged import Ragged
 from dlx.core.types import Metric, Outcome
 from dlx.hygiene.baselines import Baseline, baselines, measured
 from dlx.hygiene.columns import Columns, columns_of
-from dlx.hygiene.data import ALPHA, HELD_OUT, TRAIN, Data, plain, sample
+from dlx.hygiene.data import ALPHA, HELD_OUT, TRAIN, Data, one_target, plain, sample
 from dlx.hygiene.duplicates import Conflicts, Duplicates, conflicts, duplicates, equal_groups, twins_in
 from dlx.hygiene.features import Features, features_of
 from dlx.hygiene.model import against, without_leaked
@@ -20,7 +20,7 @@ from dlx.hygiene.near import Near, near_duplicates
 from dlx.hygiene.notes import NUM_QUERIES, Group, Time, groups_in, nearest_of, times_in
 from dlx.hygiene.order import Order, order
 from dlx.hygiene.properties import properties_of
-from dlx.hygiene.shift import PROPERTY_ROWS, Shift, holm, shift
+from dlx.hygiene.shift import PROPERTY_ROWS, Shift, holm, label_test, shift
 
 FORMAT = 1
 # A hash of a row costs a microsecond or two, and one per thousand bytes.
@@ -83,11 +83,12 @@ def _check(data: Data) -> Hygiene:
         leaked[split] = np.union1d(leaked[split], exact)
     known = np.sort(np.concatenate(list(compared.values())))
     renumbered = np.unique(groups[known], return_inverse=True)[1]
-    clashes = conflicts(renumbered, data.targets[known], data.spec.kind)
+    single = one_target(data.targets, data.spec.kind)
+    clashes = None if single is None else conflicts(renumbered, single[known])
     if clashes is not None:
         clashes = clashes._replace(rows=clashes.rows._replace(rows=tuple(known[list(clashes.rows.rows)].tolist())),
                                    examples=tuple(tuple(known[list(own)].tolist()) for own in clashes.examples))
-    shifts, ordered = adjusted(_shifts(data, features), order(data.targets, data.spec.kind))
+    shifts, ordered = adjusted(_shifts(data, features), None if single is None else order(single, data.spec.kind))
     return Hygiene(
         {name: len(rows) for name, rows in data.rows.items()}, len(known), duplicates(groups, compared), clashes, near,
         leaked, ordered, groups_in(data.notes, data.rows, _neighbours(data, features)),
@@ -124,7 +125,7 @@ def _neighbours(data: Data, features: Features) -> tuple[np.ndarray, np.ndarray]
 
 
 def _columns(data: Data, features: Features) -> Columns | None:
-    if data.spec.kind == "sequence":
+    if data.spec.kind not in ("classification", "regression"):
         return None
     if data.spec.layout == "table":
         rows = data.rows[TRAIN]
@@ -137,9 +138,11 @@ def _columns(data: Data, features: Features) -> Columns | None:
 def _shifts(data: Data, features: Features) -> dict[str, Shift]:
     rows = {split: own[sample(len(own), PROPERTY_ROWS, f"properties-{split}")] for split, own in data.rows.items()}
     known = {split: properties_of(data.given, own, data.spec) for split, own in rows.items()}
-    targets = {split: data.targets[own] for split, own in data.rows.items()}
-    return {split: shift(features.values[TRAIN], features.values[split], known[TRAIN], known[split], targets[TRAIN],
-                         targets[split], data.spec.kind) for split in data.held_out}
+    single = one_target(data.targets, data.spec.kind)
+    labels = {split: None if single is None else label_test(single[data.rows[TRAIN]], single[data.rows[split]],
+                                                            data.spec.kind) for split in data.held_out}
+    return {split: shift(features.values[TRAIN], features.values[split], known[TRAIN], known[split], labels[split])
+            for split in data.held_out}
 
 
 def adjusted(shifts: Mapping[str, Shift], ordered: Order | None) -> tuple[dict[str, Shift], Order | None]:

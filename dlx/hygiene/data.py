@@ -9,7 +9,7 @@ import numpy as np
 
 from dlx.core.ragged import Ragged
 from dlx.core.random import numpy_generator
-from dlx.core.types import TaskSpec
+from dlx.core.types import PER_POSITION, Kind, TaskSpec
 
 TRAIN, HELD_OUT = "train", ("val", "test")
 # Of a list of rows, so many are written down; the count beside it is of all.
@@ -18,10 +18,20 @@ MAX_LISTED = 20
 ALPHA = 0.01
 
 
+def one_target(targets: np.ndarray, kind: Kind) -> np.ndarray | None:
+    """Return one target of each row, [N]: a class or a value, of multilabel the number of its set of labels.
+
+    None of sequences and transcriptions, whose targets are many.
+    """
+    if kind == "multilabel":
+        return np.unique(targets, axis=0, return_inverse=True)[1].reshape(len(targets))
+    return None if kind in PER_POSITION else targets
+
+
 class Data(NamedTuple):
     """A dataset that was divided.
 
-    given: inputs as the dataset gives them, [N, ...]; targets [N] or [N, L] and notes [N] of the same rows; spec: of
+    given: inputs as the dataset gives them, [N, ...]; targets [N, ...] and notes [N] of the same rows; spec: of
     them; rows: row numbers of each split, train first; prepared: reads inputs of a split after preprocessing, by their
     places among its rows; prepared_spec: of those; is_on_disk: inputs are too large for memory.
     """

@@ -10,7 +10,6 @@ import numpy as np
 
 from dlx.core.blocks import blocks
 from dlx.core.ragged import Ragged
-from dlx.core.types import Kind
 from dlx.hygiene.data import MAX_LISTED, TRAIN, Count
 
 DIGEST_BYTES = 16
@@ -100,9 +99,9 @@ def twins_in(groups: np.ndarray, rows: np.ndarray, others: np.ndarray) -> np.nda
     return np.asarray(first[groups[rows]])
 
 
-def conflicts(groups: np.ndarray, targets: np.ndarray, kind: Kind) -> Conflicts | None:
-    """Find equal inputs with different targets; None for sequences, whose targets are many."""
-    if kind == "sequence" or len(groups) == 0:
+def conflicts(groups: np.ndarray, targets: np.ndarray) -> Conflicts | None:
+    """Find equal inputs with different targets [N]; None where there are no rows."""
+    if len(groups) == 0:
         return None
     low, high = np.full(groups.max() + 1, np.inf), np.full(groups.max() + 1, -np.inf)
     np.minimum.at(low, groups, targets)

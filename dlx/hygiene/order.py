@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dlx.core.types import Kind
+from dlx.core.types import IGNORED, Kind
 
 
 class Order(NamedTuple):
@@ -27,17 +27,15 @@ class Order(NamedTuple):
 
 
 def order(targets: np.ndarray, kind: Kind) -> Order | None:
-    """Test the order of rows; None for sequences, and where all targets are equal.
+    """Test the order of rows; None where all targets are equal.
 
     The number of equal neighbours of a random order is close to normal, with mean Σ n_c (n_c - 1) / N and the variance
     of the multi-class runs test (Mood 1940, Annals of Mathematical Statistics 11).
 
     Args:
-        targets: [N], in the order of the dataset.
+        targets: [N], in the order of the dataset; rows of which nothing is asked, IGNORED, do not count.
     """
-    if kind == "sequence":
-        return None
-    labels = (targets > np.median(targets)).astype(np.int64) if kind == "regression" else targets
+    labels = (targets > np.median(targets)).astype(np.int64) if kind == "regression" else targets[targets != IGNORED]
     counts = np.unique(labels, return_counts=True)[1].astype(np.float64)
     num_rows = len(labels)
     if len(counts) < 2 or num_rows < 3:

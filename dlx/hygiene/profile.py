@@ -9,7 +9,7 @@ import numpy as np
 
 from dlx.core.pixels import as_floats
 from dlx.core.ragged import Ragged
-from dlx.core.types import TaskSpec
+from dlx.core.types import PER_POSITION, TaskSpec
 from dlx.hygiene.data import sample
 from dlx.hygiene.properties import properties
 
@@ -92,7 +92,9 @@ def profile(inputs: np.ndarray | Ragged, targets: np.ndarray, notes: Mapping[str
 def _targets(targets: np.ndarray, spec: TaskSpec) -> Targets:
     if spec.kind == "classification":
         return Targets(len(targets), tuple(np.bincount(targets, minlength=spec.num_outputs).tolist()), ())
-    if spec.kind == "sequence" or len(targets) == 0:
+    if spec.kind == "multilabel":
+        return Targets(len(targets), tuple(targets.sum(axis=0).tolist()), ())
+    if spec.kind in PER_POSITION or len(targets) == 0:
         return Targets(len(targets), (), ())
     values = targets.astype(np.float64)
     return Targets(len(targets), (), tuple(map(float, (values.min(), np.median(values), values.max(), values.mean(),

@@ -53,7 +53,7 @@ class Shift(NamedTuple):
     """How a held-out split differs from train.
 
     classifier: None where there are too few rows; properties: those with a q-value below alpha, the smallest first;
-    num_properties: how many were tested; labels: of targets, None for sequences; alpha: of every test.
+    num_properties: how many were tested; labels: of targets, None where a row has many; alpha: of every test.
     """
 
     classifier: Told | None
@@ -64,16 +64,15 @@ class Shift(NamedTuple):
 
 
 def shift(train: np.ndarray, other: np.ndarray, train_properties: Properties, other_properties: Properties,
-          train_targets: np.ndarray, other_targets: np.ndarray, kind: Kind) -> Shift:
+          labels: Test | None) -> Shift:
     """Compare a held-out split with train.
 
     Args:
         train, other: features [N, D] and [M, D].
-        train_targets, other_targets: of all rows.
+        labels: the test of targets; None where a row has many.
     """
     tests = property_tests(train_properties, other_properties)
     found = sorted((test for test in tests if test.q_value < ALPHA), key=lambda test: (test.q_value, -test.value))
-    labels = None if kind == "sequence" else label_test(train_targets, other_targets, kind)
     return Shift(tell_apart(train, other), tuple(found), len(tests), labels, ALPHA)
 
 

@@ -7,8 +7,8 @@ from typing import Annotated, ClassVar
 from torch import Tensor, nn
 
 from dlx.core.errors import ConfigError
-from dlx.core.layers import ACTIVATIONS, Activation, Dropout, Init, initialize
-from dlx.core.ranges import Range, Rate, Width
+from dlx.core.layers import Activation, Dropout, Init, Norm, hidden_layers, initialize
+from dlx.core.ranges import Positive, Range, Rate, Width
 from dlx.core.types import PADDING, PER_POSITION, Kind, Layout
 
 DepthOrNone = Annotated[int, Range("[0, 256]")]
@@ -29,8 +29,9 @@ class Bag(nn.Module):
         width: D, of embeddings and hidden layers.
         depth: number of hidden layers, in [0, 256].
         activation: after each hidden layer.
+        norm: before each activation.
         dropout_rate: on the mean and after each activation, in [0, 1).
-        init: of the weights of linear layers, see `dlx.core.layers.initialize`.
+        init, init_scale: of the weights of linear layers, see `dlx.core.layers.initialize`.
 
     Raises:
         ConfigError: inputs are no tokens, or something is asked of every token.
@@ -39,20 +40,19 @@ class Bag(nn.Module):
     MEMBER_VALUES: ClassVar[tuple[str, ...]] = ("dropout_rate",)
 
     def __init__(self, input_shape: tuple[int, ...], num_outputs: int, layout: Layout, kind: Kind, vocabulary_size: int,
-                 width: Width, depth: DepthOrNone, activation: Activation, dropout_rate: Rate, init: Init) -> None:
+                 width: Width, depth: DepthOrNone, activation: Activation, norm: Norm, dropout_rate: Rate, init: Init,
+                 init_scale: Positive) -> None:
         super().__init__()
         if layout != "tokens":
             raise ConfigError(f"model=bag takes tokens, not inputs of layout {layout}; use model=mlp or model=linear")
         if kind in PER_POSITION:
             raise ConfigError("model=bag gives one answer for a whole text, and here every token wants one; "
-                              "use model=window")
+                              "use model=lstm or model=transformer")
         self.embeddings = nn.Embedding(vocabulary_size, width)
         nn.init.normal_(self.embeddings.weight, std=width**-0.5)
-        layers: list[nn.Module] = [Dropout(dropout_rate)]
-        for _ in range(depth):
-            layers += [nn.Linear(width, width), ACTIVATIONS[activation](), Dropout(dropout_rate)]
-        self.layers = nn.Sequential(*layers, nn.Linear(width, num_outputs))
-        initialize(self, init)
+        layers = hidden_layers(width, width, depth, activation, norm, dropout_rate)
+        self.layers = nn.Sequential(Dropout(dropout_rate), *layers, nn.Linear(width, num_outputs))
+        initialize(self, init, init_scale)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map tokens [B, L] to logits or predictions [B, C]."""

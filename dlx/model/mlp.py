@@ -7,8 +7,8 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from dlx.core.layers import ACTIVATIONS, Activation, Dropout, Init, Norm, initialize, norm_layer
-from dlx.core.ranges import Depth, Rate, Width
+from dlx.core.layers import Activation, Init, Norm, hidden_layers, initialize
+from dlx.core.ranges import Depth, Positive, Rate, Width
 
 
 class MLP(nn.Module):
@@ -22,23 +22,17 @@ class MLP(nn.Module):
         activation: after each hidden layer.
         norm: before each activation.
         dropout_rate: after each activation, in [0, 1).
-        init: of the weights, see `dlx.core.layers.initialize`.
+        init, init_scale: of the weights, see `dlx.core.layers.initialize`.
     """
 
     MEMBER_VALUES: ClassVar[tuple[str, ...]] = ("dropout_rate",)
 
     def __init__(self, input_shape: tuple[int, ...], num_outputs: int, width: Width, depth: Depth,
-                 activation: Activation, norm: Norm, dropout_rate: Rate, init: Init) -> None:
+                 activation: Activation, norm: Norm, dropout_rate: Rate, init: Init, init_scale: Positive) -> None:
         super().__init__()
-        layers: list[nn.Module] = []
-        num_inputs = math.prod(input_shape)
-        for _ in range(depth):
-            normalize = norm_layer(norm, width, 1)
-            layers += [nn.Linear(num_inputs, width), *([] if normalize is None else [normalize]),
-                       ACTIVATIONS[activation](), Dropout(dropout_rate)]
-            num_inputs = width
-        self.layers = nn.Sequential(*layers, nn.Linear(num_inputs, num_outputs))
-        initialize(self, init)
+        layers = hidden_layers(math.prod(input_shape), width, depth, activation, norm, dropout_rate)
+        self.layers = nn.Sequential(*layers, nn.Linear(width, num_outputs))
+        initialize(self, init, init_scale)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map inputs [B, ...] to logits or predictions [B, C]."""

@@ -7,84 +7,89 @@ from typing import Annotated, ClassVar
 from torch import Tensor, nn
 
 from dlx.core.errors import ConfigError
-from dlx.core.layers import ACTIVATIONS, Activation, Dropout, Init, initialize
-from dlx.core.ranges import Range, Rate, Width
+from dlx.core.images import check_images
+from dlx.core.layers import ACTIVATIONS, Activation, Dropout, Init, Norm, initialize
+from dlx.core.ranges import Positive, Range, Rate, Width
+from dlx.core.residual import Residual, convolution
 
 KERNEL = 3
-STAGES = 3
 Blocks = Annotated[int, Range("[1, 32]")]
+Stages = Annotated[int, Range("[1, 6]")]
 
 
 class ResNet(nn.Module):
     """ResNet of He, Zhang, Ren and Sun 2016 (section 4.2), for images of 32×32 and the like.
 
-    A 3×3 convolution; three stages of `depth` residual blocks with width, 2·width and 4·width channels, the second and
-    third halving height and width; global mean; linear head. Depth n gives 6n + 2 layers with weights: n = 3 is
-    ResNet-20. A shortcut whose shape changes is a 1×1 convolution with batch normalization (their option B).
+    A 3×3 convolution; `stages` stages of `depth` residual blocks, the first with `width` channels, every further one
+    with twice the channels at half the height and width; global mean; linear head. It has 2 · stages · depth + 2 layers
+    with weights: width=16 stages=3 is their ResNet-20, -32, -44, -56 for depth 3, 5, 7, 9; width=64 stages=4 depth=2
+    has the blocks of ResNet-18. A shortcut whose shape changes is a 1×1 convolution with normalization (their option
+    B). Deep networks with stochastic depth (Huang, Sun, Liu, Sedra and Weinberger 2016) leave out block l of L with
+    probability l / L · stochastic_depth_rate.
 
     Args:
         input_shape: (C, H, W).
         num_outputs: K.
         width: channels of the first stage.
         depth: residual blocks of a stage, at most 32.
+        stages: at most 6.
         activation: in each block.
+        norm: after each convolution, "layer" over channels and pixels; without one convolutions have a bias.
+        skip: false leaves out the shortcuts: their plain network.
         dropout_rate: before the head, in [0, 1).
-        init: of the weights, see `dlx.core.layers.initialize`.
+        stochastic_depth_rate: of the last block, in [0, 1).
+        init, init_scale: of the weights, see `dlx.core.layers.initialize`.
 
     Raises:
-        ConfigError: inputs are no images, or too small to halve twice.
+        ConfigError: inputs are no images, or too small to halve stages - 1 times; more than 65,536 channels; stochastic
+            depth without shortcuts.
     """
 
-    MEMBER_VALUES: ClassVar[tuple[str, ...]] = ("dropout_rate",)
+    MEMBER_VALUES: ClassVar[tuple[str, ...]] = ("dropout_rate", "stochastic_depth_rate")
 
-    def __init__(self, input_shape: tuple[int, ...], num_outputs: int, width: Width,
-                 depth: Blocks, activation: Activation, dropout_rate: Rate, init: Init) -> None:
+    def __init__(self, input_shape: tuple[int, ...], num_outputs: int, width: Width, depth: Blocks, stages: Stages,
+                 activation: Activation, norm: Norm, skip: bool, dropout_rate: Rate, stochastic_depth_rate: Rate,
+                 init: Init, init_scale: Positive) -> None:
         super().__init__()
-        if len(input_shape) != 3:
-            raise ConfigError(f"model=resnet needs images (C, H, W), got rows of shape {tuple(input_shape)}; "
-                              f"use model=mlp or model=linear for tables")
-        if min(input_shape[1:]) < 2**STAGES:
-            raise ConfigError(f"model=resnet halves images twice and needs at least {2**STAGES}×{2**STAGES} pixels, "
-                              f"got {input_shape[1]}×{input_shape[2]}; use model=cnn")
+        check_images("resnet", input_shape, stages - 1, 2**stages)
+        if width * 2 ** (stages - 1) > 65536:
+            raise ConfigError(f"model.width · 2^(model.stages - 1) must be at most 65536, got width {width} and "
+                              f"stages {stages}")
+        if stochastic_depth_rate > 0 and not skip:
+            raise ConfigError("model.stochastic_depth_rate leaves blocks out and needs model.skip=true: without "
+                              "shortcuts nothing is left")
         channels = width
-        layers: list[nn.Module] = [*_normalized(input_shape[0], width, KERNEL, 1), ACTIVATIONS[activation]()]
-        for stage in range(STAGES):
-            for block in range(depth):
-                stride = 2 if stage > 0 and block == 0 else 1
-                layers.append(Residual(channels, width * 2**stage, stride, activation))
-                channels = width * 2**stage
+        layers = [*convolution(input_shape[0], width, KERNEL, 1, norm), ACTIVATIONS[activation]()]
+        for index in range(stages * depth):
+            stage, block = divmod(index, depth)
+            stride = 2 if stage > 0 and block == 0 else 1
+            rate = stochastic_depth_rate * (index + 1) / (stages * depth)
+            layers.append(basic_block(channels, width * 2**stage, stride, activation, norm, skip, rate))
+            channels = width * 2**stage
         self.blocks = nn.Sequential(*layers)
         self.dropout = Dropout(dropout_rate)
         self.head = nn.Linear(channels, num_outputs)
-        initialize(self, init)
+        initialize(self, init, init_scale)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map images [B, C, H, W] to logits or predictions [B, K]."""
         return self.head(self.dropout(self.blocks(x).mean(dim=(2, 3))))  # type: ignore[no-any-return]
 
 
-class Residual(nn.Module):
-    """activation(shortcut(x) + F(x)), F two 3×3 convolutions with batch normalization.
+def basic_block(channels: int, out_channels: int, stride: int, activation: Activation, norm: Norm, skip: bool,
+                rate: float) -> Residual:
+    """Return activation(shortcut(x) + F(x)), F two 3×3 convolutions with normalization and an activation between.
 
     Args:
         channels, out_channels: of images in and out.
         stride: of the first convolution and the shortcut.
-        activation: between the convolutions and after the sum.
+        skip: whether there is a shortcut.
+        rate: of stochastic depth.
     """
-
-    def __init__(self, channels: int, out_channels: int, stride: int, activation: Activation) -> None:
-        super().__init__()
-        self.residual = nn.Sequential(*_normalized(channels, out_channels, KERNEL, stride), ACTIVATIONS[activation](),
-                                      *_normalized(out_channels, out_channels, KERNEL, 1))
+    residual = nn.Sequential(*convolution(channels, out_channels, KERNEL, stride, norm), ACTIVATIONS[activation](),
+                             *convolution(out_channels, out_channels, KERNEL, 1, norm))
+    shortcut: nn.Module | None = None
+    if skip:
         is_same = channels == out_channels and stride == 1
-        self.shortcut = nn.Identity() if is_same else nn.Sequential(*_normalized(channels, out_channels, 1, stride))
-        self.activation = ACTIVATIONS[activation]()
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map images [B, channels, H, W] to [B, out_channels, H / stride, W / stride]."""
-        return self.activation(self.shortcut(x) + self.residual(x))  # type: ignore[no-any-return]
-
-
-def _normalized(channels: int, out_channels: int, kernel: int, stride: int) -> tuple[nn.Module, nn.Module]:
-    convolution = nn.Conv2d(channels, out_channels, kernel, stride, padding=kernel // 2, bias=False)
-    return convolution, nn.BatchNorm2d(out_channels)
+        shortcut = nn.Identity() if is_same else nn.Sequential(*convolution(channels, out_channels, 1, stride, norm))
+    return Residual(residual, shortcut, ACTIVATIONS[activation](), rate)

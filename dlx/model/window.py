@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional as f
 
 from dlx.core.errors import ConfigError
-from dlx.core.layers import ACTIVATIONS, Activation, Dropout, Init, initialize
-from dlx.core.ranges import Depth, Range, Rate, Width
+from dlx.core.layers import Activation, Init, Norm, hidden_layers, initialize
+from dlx.core.ranges import Depth, Positive, Range, Rate, Width
 from dlx.core.types import PADDING, PER_POSITION, Kind, Layout
 
 Context = Annotated[int, Range("[1, 1024]")]
@@ -35,8 +35,9 @@ class Window(nn.Module):
         width: units of a hidden layer.
         depth: number of hidden layers, at least 1.
         activation: after each hidden layer.
+        norm: before each activation; "batch" is over the examples and all of their positions, padding among them.
         dropout_rate: after each activation, in [0, 1).
-        init: of the weights of linear layers, see `dlx.core.layers.initialize`.
+        init, init_scale: of the weights of linear layers, see `dlx.core.layers.initialize`.
 
     Raises:
         ConfigError: inputs are no tokens.
@@ -46,7 +47,7 @@ class Window(nn.Module):
 
     def __init__(self, input_shape: tuple[int, ...], num_outputs: int, layout: Layout, kind: Kind, vocabulary_size: int,
                  context: Context, embedding_width: Width, width: Width, depth: Depth, activation: Activation,
-                 dropout_rate: Rate, init: Init) -> None:
+                 norm: Norm, dropout_rate: Rate, init: Init, init_scale: Positive) -> None:
         super().__init__()
         if layout != "tokens":
             raise ConfigError(f"model=window takes tokens, not inputs of layout {layout}; use model=mlp or "
@@ -55,13 +56,9 @@ class Window(nn.Module):
         self.context = context
         self.embeddings = nn.Embedding(vocabulary_size, embedding_width)
         nn.init.normal_(self.embeddings.weight, std=embedding_width**-0.5)
-        layers: list[nn.Module] = []
-        num_inputs = context * embedding_width
-        for _ in range(depth):
-            layers += [nn.Linear(num_inputs, width), ACTIVATIONS[activation](), Dropout(dropout_rate)]
-            num_inputs = width
-        self.layers = nn.Sequential(*layers, nn.Linear(num_inputs, num_outputs))
-        initialize(self, init)
+        layers = hidden_layers(context * embedding_width, width, depth, activation, norm, dropout_rate)
+        self.layers = nn.Sequential(*layers, nn.Linear(width, num_outputs))
+        initialize(self, init, init_scale)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map tokens [B, L] to logits [B, L, C] of every token, or to logits or predictions [B, C] of the last."""

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from dlx.core.ranges import Length, NonNegative, Positive, Rate
 
 if TYPE_CHECKING:
     import torch
-    from torch import nn
+    from torch.optim.optimizer import ParamsT
 
 
 class Adam:
@@ -33,7 +32,7 @@ class Adam:
         self.eps = eps
         self.weight_decay = weight_decay
 
-    def __call__(self, params: Sequence[nn.Parameter]) -> torch.optim.Optimizer:
+    def __call__(self, params: ParamsT) -> torch.optim.Optimizer:
         """Return the optimizer over the parameters."""
         import torch
 

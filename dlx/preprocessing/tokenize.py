@@ -9,7 +9,7 @@ import contextlib
 import json
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
@@ -93,6 +93,26 @@ class _Tokenize:
         return replace(spec, layout="tokens", input_shape=(self.length,), vocabulary_size=size,
                        num_outputs=size if spec.next_token else spec.num_outputs)
 
+    def tokens_of(self, text: str, statistics: Mapping[str, np.ndarray]) -> list[int]:
+        """Return all tokens of a text, however long it is."""
+        tokenizer = restored(statistics[STATISTIC])
+        tokenizer.no_truncation()
+        tokenizer.no_padding()
+        return list(tokenizer.encode(text).ids)
+
+    def text_of(self, tokens: Sequence[int], statistics: Mapping[str, np.ndarray]) -> str:
+        """Return the text of tokens; words are parted by a space."""
+        tokenizer = restored(statistics[STATISTIC])
+        if (decoder := self.decoder()) is not None:
+            tokenizer.decoder = decoder
+        return str(tokenizer.decode(list(tokens), skip_special_tokens=False))
+
+    def decoder(self) -> Any:
+        """Return what joins tokens to a text, or None for spaces between them."""
+        from tokenizers import decoders
+
+        return decoders.Fuse()
+
     def untrained(self) -> Tokenizer:
         """Return a tokenizer that divides texts and knows no token."""
         raise NotImplementedError
@@ -156,6 +176,9 @@ class TokenizeWord(_Tokenize):
         """Take the most frequent words."""
         most_frequent(tokenizer, texts, self.vocabulary_size)
 
+    def decoder(self) -> None:
+        """Return nothing: the library puts spaces between words."""
+
 
 class TokenizeBpe(_Tokenize):
     """Byte pair encoding: from characters on, the most frequent pair of train becomes a token, again and again.
@@ -217,6 +240,12 @@ class TokenizeWordpiece(_Tokenize):
         tokenizer.train_from_iterator(texts, trainers.WordPieceTrainer(
             vocab_size=self.vocabulary_size, special_tokens=special, initial_alphabet=kept, limit_alphabet=len(kept),
             show_progress=False))
+
+    def decoder(self) -> Any:
+        """Return what joins words with spaces, and the pieces of a word without."""
+        from tokenizers import decoders
+
+        return decoders.WordPiece(prefix=CONTINUED, cleanup=False)
 
 
 def check_installed() -> None:

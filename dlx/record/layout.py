@@ -31,3 +31,10 @@ CROSS_VALIDATION = "cross_validation.json"
 PROGRESS = "progress"
 LAUNCHER = "launcher"
 JOURNAL = "optuna.journal"
+
+FIND_LR = "find_lr.json"
+LR_CURVE = "lr_curve.csv"
+
+ENSEMBLE = "ensemble.json"
+MEMBERS = "members"
+MEMBERS_TABLE = "members.csv"

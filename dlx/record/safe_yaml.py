@@ -20,8 +20,9 @@ MAX_JSON_BYTES = 2**22
 MAX_DEPTH = 12
 MAX_PLAIN = 2000
 MAX_DIGITS = 30
-# Keys below which texts are the user's: where data lies, what columns, categories and classes are called.
-OF_DATA = ("dataset", "given")
+# Keys below which texts are the user's: where data and saved weights lie, what columns, categories and classes are
+# called.
+OF_DATA = ("dataset", "given", "init_from")
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _TRAVERSAL = re.compile(r"(^|[/\\])\.\.([/\\]|$)|^[/\\~]|^[A-Za-z]:[/\\]")
 

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from dlx.core.errors import ArtefactError
+from dlx.core.errors import ArtefactError, ConfigError
 from dlx.record import checkpoint as files
 from dlx.record import layout
 from dlx.record.checkpoint import Checkpoint
+from dlx.record.folder import RunFolder
 
 KEPT = 2
 
@@ -107,3 +108,21 @@ def newest_common(stores: Sequence[CheckpointStore]) -> list[Found | None]:
     if skipped:
         raise ArtefactError("no valid checkpoint is left:\n" + "\n".join(skipped))
     return [None] * len(stores)
+
+
+def checkpoint_path(given: Path, name: str) -> Path:
+    """Return the checkpoint file that is meant. Raises ArtefactError where there is none."""
+    if name not in ("best", "last", "initial"):
+        raise ConfigError(f"checkpoint must be one of best, last, initial, got {name!r}")
+    if given.is_file():
+        return given
+    if not given.is_dir():
+        raise ArtefactError(f"{given} does not exist; give a run folder or a checkpoint file")
+    if not (given / layout.CONFIG).is_file():
+        raise ArtefactError(f"{given} is not a run folder: it has no {layout.CONFIG}")
+    path = given / layout.CHECKPOINTS / f"{name}.safetensors"
+    if not path.is_file():
+        status = RunFolder(given).status()["status"]
+        hint = "the run diverged" if status == "diverged" else f"if the run was interrupted: dlx resume {given}"
+        raise ArtefactError(f"{given} has no {name} checkpoint; {hint}")
+    return path

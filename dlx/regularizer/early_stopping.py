@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from dlx.core.ranges import Count, NonNegative
+from dlx.core.stalls import epochs_without_improvement
 from dlx.core.types import History
 
 
@@ -34,17 +35,8 @@ class EarlyStopping:
         return (self.monitor,)
 
     def should_stop(self, history: History) -> str | None:
-        """Return the reason to stop after the last epoch, or None.
-
-        A function of the history alone, so that a resumed run stops where the undisturbed one does.
-        """
-        sign = 1.0 if history.greater_is_better[self.monitor] else -1.0
-        best, waited = None, 0
-        for row in history.rows:
-            value = row[self.monitor]
-            score = None if value is None else sign * value
-            improved = score is not None and (best is None or score > best + self.min_delta)
-            best, waited = (score, 0) if improved else (best, waited + 1)
+        """Return the reason to stop after the last epoch, or None."""
+        waited = (epochs_without_improvement(history, self.monitor, self.min_delta) or [0])[-1]
         if waited < self.patience:
             return None
         return f"early_stopping: {self.monitor} has not improved by more than {self.min_delta:g} for {waited} epochs"

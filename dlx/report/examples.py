@@ -13,7 +13,7 @@ from matplotlib.patches import Patch
 from dlx.core.pixels import as_floats
 from dlx.core.ragged import Ragged
 from dlx.core.random import numpy_generator
-from dlx.core.types import TaskSpec
+from dlx.core.types import IGNORED, TaskSpec
 from dlx.report import draw
 
 COLUMNS, MAX_CLASSES = 10, 10
@@ -57,6 +57,9 @@ def _label(target: np.ndarray, spec: TaskSpec) -> str:
     if spec.kind == "classification":
         number = int(target)
         return draw.plain(spec.class_names[number] if number < len(spec.class_names) else str(number), 14)
+    if spec.kind in ("multilabel", "transcription"):
+        named = np.flatnonzero(target) if spec.kind == "multilabel" else target[target != IGNORED]
+        return draw.plain(" ".join(spec.class_names[number] for number in named), 20)
     return f"{float(target):.4g}" if spec.kind == "regression" else ""
 
 

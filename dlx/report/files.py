@@ -13,7 +13,7 @@ from dlx.record.safe_yaml import read_json, read_text, read_yaml
 from dlx.record.table import read_rows
 from dlx.report.checks import Checks, parse_checks
 from dlx.report.history import History
-from dlx.report.predictions import Predictions, Sequences, read_predictions
+from dlx.report.predictions import Labels, Predictions, Sequences, Transcriptions, read_predictions
 from dlx.report.summary import Summary, parse_summary
 
 CONSEQUENCES = {
@@ -41,7 +41,7 @@ class RunFiles:
 
     Args:
         overrides: what was typed, one override each.
-        predictions: of a classification or regression; sequences: of sequences.
+        predictions: of a classification or regression; sequences: of sequences; transcriptions, labels: of those.
         checks: of the data; None where it was not checked.
         missing: one sentence per file that is not there.
     """
@@ -54,6 +54,8 @@ class RunFiles:
     summary: Summary | None
     predictions: Predictions | None
     sequences: Sequences | None
+    transcriptions: Transcriptions | None
+    labels: Labels | None
     provenance: Mapping[str, Any] | None
     checks: Checks | None
     missing: tuple[str, ...]
@@ -92,7 +94,9 @@ def read_run(folder: Path) -> RunFiles:
         history=_history(folder / layout.METRICS),
         summary=None if summary is None else parse_summary(summary),
         predictions=predictions if isinstance(predictions, Predictions) else None,
-        sequences=predictions if isinstance(predictions, Sequences) else None,
+        sequences=predictions if type(predictions) is Sequences else None,
+        transcriptions=predictions if isinstance(predictions, Transcriptions) else None,
+        labels=predictions if isinstance(predictions, Labels) else None,
         provenance=_json(folder / layout.PROVENANCE),
         checks=None if checks is None else parse_checks(checks),
         missing=tuple(f"{name} is missing: {text}." for name, text in CONSEQUENCES.items()

@@ -27,11 +27,17 @@ METRICS = {
     "token_accuracy": "mean over sequences of the share of positions whose most probable class is the true one.",
     "exact_match": "share of sequences that are right at every position.",
     "perplexity": "exp of the mean over sequences of the mean −log of the probability given to the true token.",
+    "label_accuracy": "mean over labels of the share of examples of which it is told rightly whether they have it.",
+    "subset_accuracy": "share of examples whose labels are all right.",
+    "label_macro_f1": "mean over labels of the harmonic mean of precision and recall.",
+    "label_micro_f1": "harmonic mean of precision and recall of all labels counted together.",
+    "error_rate": "mean over examples of edit distance / number of true labels, of the most probable path.",
+    "beam_error_rate": "the same of what a beam search over paths finds.",
     "r2": "1 − squared error / squared error of the mean of the targets.",
 }
 GRADIENTS = (
-    "gradient ratio: norm of the gradient of the first weight layer over that of the last, at the last step of an "
-    "epoch.",
+    "gradient ratio: norm of the gradient of the first weight layer that is trained over that of the last, at the "
+    "last step of an epoch.",
     "dead units: ReLU units that are 0 on all training examples.",
 )
 CONFIDENCE = (

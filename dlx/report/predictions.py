@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlx.core.errors import ArtefactError
-from dlx.record.predictions import SEQUENCE
+from dlx.record.predictions import SEQUENCE, TRANSCRIPTION
 
 MAX_BYTES = 2**31
 PROB = "prob_"
+TARGET = "target_"
 FIXED = ("split", "id", "target", "prediction")
 
 
@@ -73,7 +74,37 @@ class Sequences:
         return len(self.splits)
 
 
-def read_predictions(path: Path) -> Predictions | Sequences | None:
+@dataclass(frozen=True)
+class Transcriptions(Sequences):
+    """N transcriptions; values: id, length and errors."""
+
+
+@dataclass(frozen=True)
+class Labels:
+    """N examples, C labels.
+
+    Args:
+        splits: split name of each example [N].
+        targets: whether each label holds, 0 or 1, [N, C].
+        probs: its probability [N, C].
+        class_names: of the labels.
+    """
+
+    splits: NDArray[np.str_]
+    targets: NDArray[np.float64]
+    probs: NDArray[np.float64]
+    class_names: tuple[str, ...]
+
+    def of(self, split: str) -> Labels:
+        """Return the examples of one split."""
+        here = self.splits == split
+        return Labels(self.splits[here], self.targets[here], self.probs[here], self.class_names)
+
+    def __len__(self) -> int:
+        return len(self.splits)
+
+
+def read_predictions(path: Path) -> Predictions | Sequences | Labels | None:
     """Read predictions.csv; None where it is absent.
 
     Raises:
@@ -93,6 +124,11 @@ def read_predictions(path: Path) -> Predictions | Sequences | None:
     if tuple(header) == SEQUENCE:
         numbers = _numbers(rows, slice(1, None), path)
         return Sequences(splits, dict(zip(SEQUENCE[1:], numbers.T, strict=True)))
+    if tuple(header) == TRANSCRIPTION:
+        numbers = _numbers(rows, slice(1, 4), path)
+        return Transcriptions(splits, dict(zip(TRANSCRIPTION[1:4], numbers.T, strict=True)))
+    if _has_labels(header):
+        return _labels(splits, header, _numbers(rows, slice(2, None), path), path)
     classes = [index for index, name in enumerate(header) if name.startswith(PROB)]
     table = _numbers(rows, slice(2, None), path)
     probs = table[:, [index - 2 for index in classes]] if classes else None
@@ -100,6 +136,21 @@ def read_predictions(path: Path) -> Predictions | Sequences | None:
         raise ArtefactError(f"{path} refused: targets and predictions must be class indices below {len(classes)}")
     names = tuple(header[index].removeprefix(PROB) for index in classes)
     return Predictions(splits, table[:, 0], table[:, 1], probs, names)
+
+
+def _has_labels(header: list[str]) -> bool:
+    """Say whether there is a target and a probability of each label."""
+    names = [name.removeprefix(TARGET) for name in header[2:] if name.startswith(TARGET)]
+    return bool(names) and header == ["split", "id", *(TARGET + name for name in names), *(PROB + name
+                                                                                           for name in names)]
+
+
+def _labels(splits: NDArray[np.str_], header: list[str], table: NDArray[np.float64], path: Path) -> Labels:
+    count = (len(header) - 2) // 2
+    if not np.isin(table[:, :count], (0, 1)).all():
+        raise ArtefactError(f"{path} refused: targets of labels must be 0 or 1")
+    names = tuple(name.removeprefix(TARGET) for name in header[2 : 2 + count])
+    return Labels(splits, table[:, :count], table[:, count:], names)
 
 
 def _numbers(rows: list[list[str]], columns: slice, path: Path) -> NDArray[np.float64]:
@@ -114,7 +165,7 @@ def _are_indices(values: NDArray[np.float64], num_classes: int) -> bool:
 
 
 def _check(header: list[str], rows: list[list[str]], path: Path) -> None:
-    if tuple(header[:4]) != FIXED and tuple(header) != SEQUENCE:
+    if tuple(header[:4]) != FIXED and tuple(header) not in (SEQUENCE, TRANSCRIPTION) and not _has_labels(header):
         raise ArtefactError(f"{path} refused: the header must start with {','.join(FIXED)}, got {','.join(header[:4])}")
     for number, row in enumerate(rows, start=2):
         if len(row) != len(header):

@@ -16,8 +16,8 @@ from dlx.report.summary import Summary
 from dlx.report.write import write
 
 # In reading order; each is dlx/report/<name>.py with `section(run)`.
-SECTIONS = ("gaps", "diagnosis", "curves", "confusion", "reliability", "residuals", "sequences", "hygiene", "facts",
-            "method")
+SECTIONS = ("gaps", "diagnosis", "curves", "confusion", "reliability", "residuals", "sequences", "transcriptions",
+            "labels", "hygiene", "facts", "method")
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ def section(run: RunFiles) -> Section | None:
     splits = {} if found is None else {name: part for name in ("test", "val") if len(part := found.of(name))}
     if not splits:
         return None
-    rows = tuple((name, _range(group), f"{len(group):,}", *_cells(group))
+    rows = tuple((name, length_range(group), f"{len(group):,}", *_cells(group))
                  for name, part in splits.items() for group in by_length(part))
     shown, part = next(iter(splits.items()))
     right = int(part.values["exact_match"].sum())
@@ -49,7 +49,7 @@ def means(group: Sequences) -> dict[str, float]:
     return {name: float(group.values[name].mean()) for name in ("token_accuracy", "exact_match", "nll")}
 
 
-def _range(group: Sequences) -> str:
+def length_range(group: Sequences) -> str:
     low, high = (int(end(group.values["length"])) for end in (np.min, np.max))
     return f"{low:,}" if low == high else f"{low:,} to {high:,}"
 

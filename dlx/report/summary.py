@@ -10,7 +10,7 @@ from typing import Any
 from dlx.core.errors import ArtefactError
 
 FORMAT = 1
-HEADLINES = ("accuracy", "rmse", "token_accuracy")
+HEADLINES = ("accuracy", "rmse", "token_accuracy", "label_accuracy", "error_rate")
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 
 SMALL = 1e-3
+SHARES = ("exact_match", "error_rate", "beam_error_rate")
 LABELS = {"top_k": "top-k", "nll": "NLL", "rmse": "RMSE", "mae": "MAE", "r2": "R²", "macro_f1": "macro F1",
-          "roc_auc": "ROC AUC"}
+          "roc_auc": "ROC AUC", "label_macro_f1": "macro F1 of labels", "label_micro_f1": "micro F1 of labels",
+          "beam_error_rate": "error rate, beam search"}
 
 
 def is_share(metric: str) -> bool:
     """Say whether a metric is a proportion, written in per cent."""
-    return metric.endswith("accuracy") or metric.startswith("top_") or metric == "exact_match"
+    return metric.endswith("accuracy") or metric.startswith("top_") or metric in SHARES
 
 
 def label(metric: str) -> str:

@@ -1,5 +1,6 @@
 """A constant learning rate."""
 
+from dlx.core.ranges import NonNegative
 from dlx.core.schedule import Schedule
 
 
@@ -10,6 +11,9 @@ class Constant(Schedule):
         warmup_epochs: length of the linear warmup, in epochs, in [0, inf).
     """
 
-    def decay(self, step: int, num_steps: int) -> float:
+    def __init__(self, warmup_epochs: NonNegative) -> None:
+        super().__init__(warmup_epochs)
+
+    def decay(self, step: int, num_steps: int, steps_per_epoch: int) -> float:
         """Return 1."""
         return 1.0

@@ -3,7 +3,7 @@
 import math
 
 from dlx.core.ranges import NonNegative
-from dlx.core.schedule import Schedule
+from dlx.core.schedule import Per, Schedule
 
 
 class Cosine(Schedule):
@@ -14,13 +14,14 @@ class Cosine(Schedule):
     Args:
         warmup_epochs: length of the linear warmup, in epochs, in [0, inf).
         final_factor: what the factor tends to, relative to the base learning rate, in [0, inf).
+        per: whether the factor changes with every "step" or "epoch".
     """
 
-    def __init__(self, warmup_epochs: NonNegative, final_factor: NonNegative) -> None:
-        super().__init__(warmup_epochs)
+    def __init__(self, warmup_epochs: NonNegative, final_factor: NonNegative, per: Per) -> None:
+        super().__init__(warmup_epochs, per)
         self.final_factor = final_factor
 
-    def decay(self, step: int, num_steps: int) -> float:
+    def decay(self, step: int, num_steps: int, steps_per_epoch: int) -> float:
         """Return the factor at a step after the warmup."""
         cosine = (1 + math.cos(math.pi * step / num_steps)) / 2
         return self.final_factor + (1 - self.final_factor) * cosine

@@ -15,6 +15,7 @@ from dlx.sweep.plan import Plan
 if TYPE_CHECKING:
     from dlx.engine.data import Prepared, Shelf
     from dlx.engine.parts import Parts
+    from dlx.engine.source import Source
 
 # Data that are read: others that differ in rows or preprocessing are left to the runs, which say what is wrong.
 MOST = 8
@@ -25,12 +26,14 @@ DRAWS = {"seed": None, "fold": None, "outer": None, "inner": None, "train_seed":
 def refuse_data(plan: Plan, data_dir: str, trust: Collection[str]) -> None:
     """Read and prepare what data only reading tells about, once for each kind, and check the parts of runs with it.
 
+    Saved weights that models start with are checked, too.
+
     What can be downloaded is, where it is absent.
 
     Raises:
-        ConfigError: data that cannot be learnt from, or that parts are not for, with the problems of all.
+        ConfigError: data that cannot be learnt from, or that parts or saved weights are not for, with all problems.
         StorageError: the data is absent.
-        ArtefactError: a file is damaged.
+        ArtefactError: a file is damaged, or saved weights are absent.
     """
     from dlx.engine.data import Shelf
 
@@ -39,12 +42,14 @@ def refuse_data(plan: Plan, data_dir: str, trust: Collection[str]) -> None:
     problems: dict[str, None] = {}
     seen: set[str] = set()
     fetched: set[Path] = set()
+    sources: dict[Path, Source | None] = {}
     for planned in plan.runs:
         mark = json.dumps({**planned.saved, "seed": None, **_marked(planned.saved)})
         if mark in seen:
             continue
         seen.add(mark)
         parts = build(planned.saved, trust)
+        problems |= dict.fromkeys(_source_problems(parts, sources))
         _fetch(parts, data_dir, fetched)
         if parts.dataset.spec() is None:
             problems |= dict.fromkeys(_problems(parts, planned.saved, data_dir, shelf, prepared))
@@ -59,6 +64,23 @@ def _fetch(parts: Parts, data_dir: str, fetched: set[Path]) -> None:
     if absent and not fetched.issuperset(absent):
         fetched.update(absent)
         parts.dataset.load(data_dir)
+
+
+def _source_problems(parts: Parts, sources: dict[Path, Source | None]) -> tuple[str, ...]:
+    """Say where saved weights do not fit a model whose inputs are known without reading data."""
+    from dlx.engine.build import known_spec, meta_model
+
+    path, spec = parts.init_from.path, known_spec(parts)
+    if path is None:
+        return ()
+    if path not in sources:
+        sources[path] = parts.init_from.read()
+    try:
+        if spec is not None:
+            meta_model(parts, spec, sources[path])
+    except ConfigError as error:
+        return error.problems
+    return ()
 
 
 def _marked(saved: Mapping[str, Any]) -> dict[str, Any]:

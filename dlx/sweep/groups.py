@@ -64,6 +64,8 @@ def reason_alone(saved: Mapping[str, Any]) -> str | None:
     """Say why a run by itself cannot be a member, or None."""
     if saved["device"].get("compile"):
         return "device.compile=true compiles one model"
+    if saved["device"].get("channels_last"):
+        return "device.channels_last=true is a layout of the images of one model"
     return None
 
 
@@ -89,14 +91,15 @@ def fixed(group: str, part: Mapping[str, Any], trust: tuple[str, ...]) -> dict[s
 @lru_cache(maxsize=1024)
 def member_values(group: str, name: str, trust: tuple[str, ...]) -> tuple[str, ...]:
     """Return the values that members may vary, as the part's code declares them in MEMBER_VALUES."""
+    from dlx.engine.source import InitFrom
     from dlx.engine.train_rows import TrainRows
 
-    rows = TrainRows.MEMBER_VALUES if group == "dataset" else ()
+    shared = {"dataset": TrainRows.MEMBER_VALUES, "model": InitFrom.MEMBER_VALUES}.get(group, ())
     try:
-        return (*rows, *getattr(lookup(group, name, trust), "MEMBER_VALUES", ()))
+        return (*shared, *getattr(lookup(group, name, trust), "MEMBER_VALUES", ()))
     except ConfigError:
         # Code that cannot be imported: what builds it says so.
-        return rows
+        return shared
 
 
 def near(saved: Mapping[str, Any]) -> str:

@@ -12,11 +12,14 @@ import pytest
 
 from dlx.cli.main import COMMANDS, HIDDEN
 from dlx.config import options
-from dlx.core.train_keys import TRAIN_ROWS
+from dlx.core.model_keys import INERT
+from dlx.core.train_keys import PARAM_GROUPS, TRAIN_ROWS
 
 CONF = [options.conf_dir()]
 REGULARIZERS, MODELS = (options.options(group, CONF) for group in ("regularizer", "model"))
+OF_EVERY_OPTIMIZER = [f"optimizer.{name}=" for name in PARAM_GROUPS]
 OF_EVERY_DATASET = [f"dataset.{name}=" for name in sorted(TRAIN_ROWS)]
+OF_EVERY_MODEL = [f"model.{name}=" for name in sorted(INERT)]
 
 
 @pytest.fixture
@@ -63,9 +66,14 @@ def test_complete_of_the_first_word_is_a_command(offered, words, expected):
 @pytest.mark.parametrize(("command", "expected"), [
     ("train", ["--config-dir", "--dry-run", "--help", "--json"]),
     ("sweep", ["--config-dir", "--dry-run", "--help", "--json"]),
+    ("find-lr", ["--config-dir", "--help", "--json"]),
     ("show", ["--config-dir", "--help", "--json"]),
     ("validate", ["--config-dir", "--help"]),
     ("evaluate", ["--help", "--json", "--trust"]),
+    ("ensemble", ["--help", "--json", "--trust"]),
+    ("predict", ["--abstain-below", "--help", "--json", "--num-tokens", "--output", "--samples", "--seed",
+                 "--temperature", "--top-k", "--trust"]),
+    ("export", ["--format", "--help", "--json", "--output", "--trust"]),
     ("resume", ["--help", "--json", "--trust"]),
     ("report", ["--help", "--json"]),
     ("runs", ["--help", "--json"]),
@@ -119,17 +127,18 @@ def test_complete_offers_options_after_a_group(offered, words, expected):
 
 
 @pytest.mark.parametrize(("words", "expected"), [
-    (["train", "optimizer.l"], ["optimizer.lr="]),
+    (["train", "optimizer.l"], ["optimizer.lr=", "optimizer.lr_multipliers="]),
     (["train", "optimizer=sgd", "optimizer."],
-     ["optimizer.lr=", "optimizer.momentum=", "optimizer.nesterov=", "optimizer.weight_decay="]),
+     sorted(["optimizer.lr=", "optimizer.momentum=", "optimizer.nesterov=", "optimizer.weight_decay=",
+             *OF_EVERY_OPTIMIZER])),
     (["train", "optimizer=adam", "optimizer."],
-     ["optimizer.betas=", "optimizer.eps=", "optimizer.lr=", "optimizer.weight_decay="]),
+     sorted(["optimizer.betas=", "optimizer.eps=", "optimizer.lr=", "optimizer.weight_decay=", *OF_EVERY_OPTIMIZER])),
     (["sweep", "optimizer=sgd,adam", "optimizer.m"], ["optimizer.momentum="]),
-    (["train", "model=linear", "model."], []),
+    (["train", "model=linear", "model."], OF_EVERY_MODEL),
     (["train", "regularizer=[dropout,l2]", "regularizer."], ["regularizer.dropout.rate=", "regularizer.l2.strength="]),
     (["train", "regularizer=dropout", "regularizer."], ["regularizer.dropout.rate="]),
     (["train", "dataset=diabetes", "dataset."], OF_EVERY_DATASET),
-    (["train", "dataset=mnist", "dataset."], ["dataset.download=", *OF_EVERY_DATASET]),
+    (["train", "dataset=mnist", "dataset."], sorted(["dataset.download=", *OF_EVERY_DATASET])),
     (["train", "sel"], ["selection="]),
     (["train", "experiment."], []),
 ])
@@ -145,8 +154,8 @@ def test_complete_offers_keys_of_every_option_where_none_is_chosen(offered):
 
 def test_complete_offers_no_key_twice(offered):
     assert offered("train", "epochs=3", "ep") == []
-    assert offered("train", "model=cnn", "model") == ["model.activation=", "model.depth=", "model.dropout_rate=",
-                                                      "model.init=", "model.norm=", "model.width="]
+    own = [f"model.{name}=" for name in options.read_option(CONF[0] / "model/cnn.yaml") if name != "_target_"]
+    assert offered("train", "model=cnn", "model") == sorted([*own, *OF_EVERY_MODEL])
 
 
 def test_complete_of_every_key_is_accepted_by_validation(offered, dlx):
@@ -154,7 +163,8 @@ def test_complete_of_every_key_is_accepted_by_validation(offered, dlx):
     for key in offered("train", "optimizer=adam", "optimizer.") + offered("train", "model=mlp", "model."):
         described = json.loads(dlx("list", key.split(".")[0], "--json").out)
         option = "adam" if key.startswith("optimizer") else "mlp"
-        default = described[option]["defaults"][key.split(".")[1].rstrip("=")]
+        shared = {name.partition(".")[2]: value for name, value in options.read_root("train")[1].items() if "." in name}
+        default = {**shared, **described[option]["defaults"]}[key.split(".")[1].rstrip("=")]
         assert dlx("validate", f"{key}{json.dumps(default)}").code == 0, key
 
 
@@ -175,6 +185,19 @@ def test_complete_offers_run_folders(offered, folders):
     assert offered("evaluate", "out/") == ["out/three"]
     assert offered("evaluate", f"{folders}/out/t") == [f"{folders}/out/three"]
     assert offered("report", "runs/one", "") == []
+
+
+def test_complete_offers_the_folders_that_ensemble_predict_and_export_take(offered, folders):
+    (folders / "runs/joined").mkdir()
+    (folders / "runs/joined/ensemble.json").touch()
+    assert offered("evaluate", "") == ["runs/joined", "runs/one", "runs/sweep/runs/", "runs/two"]
+    assert offered("predict", "runs/j") == ["runs/joined"]
+    assert offered("predict", "runs/one", "") == []
+    assert offered("export", "") == ["runs/one", "runs/sweep/runs/", "runs/two"]
+    assert offered("export", "--format", "") == ["onnx", "torch"]
+    assert offered("export", "--format", "torch", "runs/o") == ["runs/one"]
+    assert offered("ensemble", "runs/one", "runs/") == ["runs/one", "runs/sweep", "runs/two"]
+    assert offered("ensemble", "runs/one", "runs/two", "ch") == ["checkpoint="]
 
 
 def test_complete_offers_run_folders_after_an_option(offered, folders):
@@ -199,7 +222,7 @@ def test_complete_offers_what_the_users_folder_adds(offered, workdir, spelling):
     (workdir / "mine/model").mkdir(parents=True)
     (workdir / "mine/model/wide.yaml").write_text("_target_: wide.Wide\nhidden: 3\n")
     assert offered("train", *spelling, "model=wid") == ["model=wide"]
-    assert offered("train", *spelling, "model=wide", "model.") == ["model.hidden="]
+    assert offered("train", *spelling, "model=wide", "model.") == sorted(["model.hidden=", *OF_EVERY_MODEL])
     assert offered("list", *spelling, "mod") == ["model"]
 
 
@@ -208,7 +231,7 @@ def test_complete_of_a_broken_folder_says_nothing(offered, workdir, content):
     if content is not None:
         (workdir / "mine/model").mkdir(parents=True)
         (workdir / "mine/model/wide.yaml").write_text(content)
-    assert offered("train", "--config-dir", "mine", "model=wide", "model.") == []
+    assert offered("train", "--config-dir", "mine", "model=wide", "model.h") == []
 
 
 def test_complete_imports_neither_torch_nor_hydra(workdir):
@@ -222,7 +245,7 @@ def test_complete_takes_less_than_a_tenth_of_a_second(dlx_process):
     seconds = []
     for _ in range(3):
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        assert dlx_process("complete", "train", "model=cnn", "optimizer.l").out == "optimizer.lr=\n"
+        assert dlx_process("complete", "train", "model=cnn", "optimizer.b").out == "optimizer.betas=\n"
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         seconds.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
     assert min(seconds) < 0.1

@@ -40,11 +40,14 @@ def test_list_of_a_group_says_what_each_option_is(dlx, group):
             assert f"{key}: {json.dumps(value)}" in text
 
 
-def test_list_of_datasets_ends_with_the_keys_of_all_of_them(dlx):
+def test_list_of_datasets_and_of_models_ends_with_the_keys_of_all_of_them(dlx):
     text = dlx("list", "dataset").out
     assert text.count("train_fraction: 1.0") == text.count("\nof every dataset\n") == 1
     assert text.endswith("shuffle_labels: false\n                 train_seed: \"${seed}\"\n")
-    assert "of every" not in dlx("list", "model").out
+    assert dlx("list", "model").out.endswith("\nof every model\n                 width_multiplier: 1.0\n"
+                                             "                 depth_multiplier: 1.0\n"
+                                             "                 init_from: null\n                 freeze: null\n")
+    assert "of every" not in dlx("list", "loss").out
 
 
 def test_list_of_an_unknown_group_suggests_the_near_one(dlx):

@@ -12,9 +12,11 @@ from dlx.cli.main import COMMANDS
 
 OPTIONS = {
     "train": ["--config-dir", "--dry-run", "--json"], "sweep": ["--config-dir", "--dry-run", "--json"],
-    "evaluate": ["--trust", "--json"], "predict": ["--trust", "--json", "--output"],
+    "find-lr": ["--config-dir", "--json"], "evaluate": ["--trust", "--json"],
+    "ensemble": ["--trust", "--json"], "predict": ["--trust", "--json", "--output", "--abstain-below"],
     "resume": ["--trust", "--json"], "report": ["--json"], "runs": ["--json"],
     "list": ["--config-dir", "--json"], "show": ["--config-dir", "--json"], "validate": ["--config-dir"],
+    "export": ["--format", "--output", "--trust", "--json"],
     "completion": ["bash", "zsh", "fish"], "data": ["inspect", "fetch", "clean", "--json"],
 }
 
@@ -45,7 +47,7 @@ def test_help_of_a_command_mentions_its_options(dlx, command):
         assert not [line for line in result.out.splitlines() if len(line) > 120]
 
 
-@pytest.mark.parametrize("command", ["train", "sweep", "show", "validate"])
+@pytest.mark.parametrize("command", ["train", "sweep", "find-lr", "show", "validate"])
 def test_help_of_a_command_with_overrides_shows_their_grammar(dlx, command):
     out = dlx(command, "-h").out
     for example in ("model=cnn", "optimizer.lr=3e-4", "regularizer=[dropout,l2]"):

@@ -13,6 +13,8 @@ import pandas as pd
 import pytest
 import torch
 from cli_runs import copied, predictions, room, summary, trained
+from PIL import Image
+from sklearn.datasets import load_digits, load_iris
 
 from dlx.record import checkpoint
 from dlx.record.checkpoint import Checkpoint
@@ -196,10 +198,92 @@ def test_predict_of_arrays_refuses_rows_of_another_shape_and_files_without_the_i
     assert len(said(dlx, run, "x.npy")) == 4
 
 
-def test_predict_on_a_data_set_that_reads_no_files_says_what_it_is_for(dlx, workdir):
-    result = dlx("predict", str(trained("dataset=iris", "epochs=1", "metric=[accuracy]")), "new.csv")
-    assert (result.code, result.out) == (2, "")
-    assert "dlx predict is for runs on data of your own" in result.err
+def test_predict_abstains_below_a_confidence_and_says_how_often(dlx, workdir):
+    run, path = run_of("csv"), str(data_of("csv") / "people.csv")
+    whole = said(dlx, run, path)
+    highest = np.array([max(row["prob_small"], row["prob_tall"]) for row in whole])
+    least = float(np.round(np.median(highest), 3))
+    result = dlx("predict", str(run), path, "--abstain-below", str(least), "-o", "said.csv")
+    assert result.code == 0
+    with open("said.csv", newline="") as file:
+        labels = [row["prediction"] for row in csv.DictReader(file)]
+    assert labels == [row["prediction"] if top >= least else "" for row, top in zip(whole, highest, strict=True)]
+    count = labels.count("")
+    assert 0 < count < len(labels)
+    assert result.err == (f"abstained on {count} of {len(labels)} rows: no class had a probability of {least:g} or "
+                          f"more\n")
+    as_json = json.loads(dlx("predict", str(run), path, "--abstain-below", str(least), "--json").out)
+    assert [row["prediction"] or "" for row in as_json] == labels
+
+
+@pytest.mark.parametrize("least", ["0", "1.1", "-1", "nan"])
+def test_predict_refuses_a_confidence_that_is_no_probability(least, dlx, workdir):
+    result = dlx("predict", str(run_of("csv")), str(data_of("csv") / "people.csv"), f"--abstain-below={least}")
+    assert (result.code, result.err) == (2, f"dlx: --abstain-below must be in (0, 1], got {float(least):g}\n")
+
+
+def test_predict_of_a_regression_refuses_to_abstain(dlx, workdir):
+    run = trained("dataset=diabetes", "epochs=1", "model.width=8")
+    result = dlx("predict", str(run), "new.csv", "--abstain-below=0.5")
+    assert (result.code, result.err) == (
+        2, "dlx: --abstain-below is for classification, and this run predicts a regression\n")
+
+
+def expect_the_runs_own(run: Path, rows: list[dict], split: str = "test", tolerance: float = 1e-5) -> None:
+    """Compare predictions of a data set's rows, all of them in order, with the run's predictions.csv."""
+    expected = predictions(run, split)
+    names = summary(run)["class_names"]
+    probs = np.array([[row[f"prob_{name}"] for name in names] for row in rows])
+    np.testing.assert_allclose(probs[expected["id"]], expected["probs"], rtol=0, atol=tolerance)
+
+
+def test_predict_on_digits_takes_image_files_and_arrays(dlx, workdir):
+    run, images = trained("epochs=2", "model.width=16", "metric=[accuracy]"), load_digits().images
+    np.save("digits.npy", (images / 16).astype(np.float32)[:, None])
+    expect_the_runs_own(run, said(dlx, run, "digits.npy"))
+    (workdir / "pictures").mkdir()
+    # 17 grey values do not fit into bytes exactly.
+    pixels = (images[:40] * 255 / 16).round().astype(np.uint8)
+    for number, picture in enumerate(pixels):
+        Image.fromarray(picture).save(f"pictures/{number:02d}.png")
+    np.save("bytes.npy", pixels[:, None])
+    found, whole = said(dlx, run, "pictures"), said(dlx, run, "bytes.npy")
+    assert [row["id"] for row in found] == [f"{number:02d}.png" for number in range(40)]
+    assert [{**row, "id": number} for number, row in enumerate(found)] == whole
+    # A photograph of a digit becomes grey.
+    Image.fromarray(pixels[3]).convert("RGB").save("colour.png")
+    assert said(dlx, run, "colour.png")[0]["prob_3"] == pytest.approx(found[3]["prob_3"], abs=1e-6)
+    Image.fromarray(np.zeros((9, 8), np.uint8)).save("high.png")
+    result = dlx("predict", str(run), "high.png")
+    assert (result.code, result.err) == (2, "dlx: 'high.png' is 9×8 (height × width), the model takes 8×8; scale it "
+                                            "to that\n")
+
+
+def test_predict_on_a_table_of_the_package_takes_csv_by_the_names_of_its_columns_and_arrays(dlx, workdir):
+    run, data = trained("dataset=iris", "epochs=2", "metric=[accuracy]"), load_iris(as_frame=True)
+    data.data[data.data.columns[::-1]].to_csv("flowers.csv", index=False)
+    np.save("flowers.npy", data.data.to_numpy())
+    for path in ("flowers.csv", "flowers.npy"):
+        expect_the_runs_own(run, said(dlx, run, path))
+
+
+def test_predict_on_texts_of_the_package_takes_lines(dlx, workdir):
+    run = trained("dataset=python_docs", "epochs=1", "metric=[accuracy]")
+    (workdir / "lines.txt").write_text("while the loop goes on\nclass bodies are executed\n")
+    rows = said(dlx, run, "lines.txt")
+    assert [row["id"] for row in rows] == [0, 1]
+    assert sum(value for name, value in rows[0].items() if name.startswith("prob_")) == pytest.approx(1)
+
+
+def test_predict_on_tokens_wants_an_array(dlx, workdir):
+    run = trained("dataset=parity", "model=bag", "epochs=1", "metric=[accuracy]", "preprocessing=[]")
+    length = checkpoint.load(run / "checkpoints/best.safetensors").state["given"]["input_shape"][0]
+    result = dlx("predict", str(run), "new.csv")
+    assert (result.code, result.err) == (
+        2, f"dlx: new.csv cannot be read as rows of this run's data, tokens of shape [{length}]: save them with "
+           f"np.save as an .npy file, [N, {length}]\n")
+    np.save("rows.npy", np.ones((3, length), np.int64))
+    assert len(said(dlx, run, "rows.npy")) == 3
 
 
 DAMAGE = {"gone": None, "zeros": torch.zeros(7, 7, dtype=torch.float64), "empty": torch.zeros(0, dtype=torch.int64),

@@ -12,6 +12,7 @@ import yaml
 from dlx.config.compose import compose
 from dlx.config.saved import config_hash, to_saved
 from dlx.config.schema import SURROUNDINGS, UNHASHED
+from dlx.core.model_keys import INERT
 from dlx.record.safe_yaml import read_yaml
 
 CONFIGURATIONS = [[], ["dataset=diabetes", "optimizer=sgd"], ["experiment=digits_cnn"],
@@ -120,7 +121,7 @@ def test_saved_configuration_of_a_users_part_names_its_path(workdir):
     (workdir / "saved_conf/model").mkdir(parents=True)
     (workdir / "saved_conf/model/wide.yaml").write_text("_target_: mine.wide.Wide\nhidden: 3\n")
     saved = to_saved(compose("train", ["model=wide"], workdir / "saved_conf"))
-    assert saved["model"] == {"part": "mine.wide.Wide", "hidden": 3}
+    assert saved["model"] == {"part": "mine.wide.Wide", "hidden": 3, **INERT}
     assert saved["name"] == "digits-Wide"
 
 

@@ -8,6 +8,7 @@ import pytest
 from conftest import only_run
 
 from dlx.config import options
+from dlx.core.model_keys import INERT
 from dlx.record.safe_yaml import read_yaml
 
 MODELS = options.options("model", [options.conf_dir()])
@@ -51,7 +52,7 @@ def test_user_part_is_trained_and_measured_again(dlx, mine):
     assert (trained.code, trained.err) == (0, "")
     summary = json.loads(trained.out)
     assert summary["num_parameters"] == 30 * 7 + 7 + 7 * 2 + 2
-    assert read_yaml(only_run() / "config.yaml")["model"] == {"part": f"{module}.Bottleneck", "width": 7}
+    assert read_yaml(only_run() / "config.yaml")["model"] == {"part": f"{module}.Bottleneck", "width": 7, **INERT}
     assert only_run().name.split("-")[2:-1] == ["breast_cancer", "Bottleneck"]
 
     again = dlx("evaluate", str(only_run()), "--trust", module, "--json")
@@ -98,7 +99,8 @@ def test_user_option_shadows_the_packaged_one_of_its_name(dlx, workdir):
         "_target_: dlx.optimizer.adam.Adam\nlr: 0.25\nbetas: [0.1, 0.2]\neps: 1.0e-8\nweight_decay: 0.0\n")
     folder = str(workdir / "shadows")
     config = json.loads(dlx("show", "--config-dir", folder, "--json").out)["config"]
-    assert config["optimizer"] == {"part": "adam", "lr": 0.25, "betas": [0.1, 0.2], "eps": 1e-8, "weight_decay": 0.0}
+    assert config["optimizer"] == {"part": "adam", "lr": 0.25, "betas": [0.1, 0.2], "eps": 1e-8, "weight_decay": 0.0,
+                                       "decay_norm_and_bias": True, "lr_multipliers": None}
     listed = json.loads(dlx("list", "optimizer", "--config-dir", folder, "--json").out)
     assert (listed["adam"]["defaults"]["lr"], list(listed)) == (0.25, ["adam", "adamw", "sgd"])
     assert json.loads(dlx("show", "--json").out)["config"]["optimizer"]["lr"] == 0.001
@@ -108,7 +110,7 @@ def test_user_option_may_shadow_with_code_of_its_own(dlx, mine, workdir):
     folder, module = mine
     (workdir / "conf_mine/model/mlp.yaml").write_text(f"_target_: {module}.Bottleneck\nwidth: 3\n")
     shown = json.loads(dlx("show", "--config-dir", folder, "model=mlp", "--json").out)
-    assert shown["config"]["model"] == {"part": f"{module}.Bottleneck", "width": 3}
+    assert shown["config"]["model"] == {"part": f"{module}.Bottleneck", "width": 3, **INERT}
 
 
 def test_user_preset_is_applied(dlx, workdir):
@@ -118,7 +120,7 @@ def test_user_preset_is_applied(dlx, workdir):
         "  - override /regularizer: [l2]\nepochs: 2\nregularizer:\n  l2:\n    strength: 0.5\n")
     folder = str(workdir / "presets")
     config = json.loads(dlx("show", "--config-dir", folder, "experiment=tiny", "seed=4", "--json").out)["config"]
-    assert (config["model"], config["epochs"], config["seed"]) == ({"part": "linear"}, 2, 4)
+    assert (config["model"], config["epochs"], config["seed"]) == ({"part": "linear", **INERT}, 2, 4)
     assert config["regularizer"] == {"l2": {"part": "l2", "strength": 0.5}}
 
 

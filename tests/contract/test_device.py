@@ -2,14 +2,18 @@
 
 import os
 
+import numpy as np
 import pytest
 import torch
 from part_files import make, option_names, parts, saved
-from small_runs import digits, metrics, train
+from small_runs import InMemory, digits, first_batch, metrics, session, train
 
-from dlx.core.device import MIN_FLOPS_FOR_THREADS
+from dlx.cli.main import main
+from dlx.core.device import MIN_FLOPS_FOR_THREADS, can_bfloat16
 from dlx.core.errors import ConfigError
+from dlx.core.types import Arrays, TaskSpec
 from dlx.record.checkpoint import load
+from dlx.sweep.groups import make_groups
 
 AVAILABLE = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
 NAMES = option_names("device")
@@ -114,6 +118,56 @@ def test_device_compiled_model_trains_as_the_plain_one(tmp_path):
     tables = {flag: metrics(train(parts(*overrides, f"device.compile={flag}"), tmp_path / flag, digits(120)))
               for flag in ("false", "true")}
     assert tables["true"]["val_loss"].tolist() == pytest.approx(tables["false"]["val_loss"].tolist(), rel=1e-4)
+
+
+@pytest.mark.parametrize("overrides", [("model=cnn", "model.norm=batch"), ("model=cnn", "model.norm=group"),
+                                       ("model=resnet", "model.depth=1")])
+def test_device_channels_last_trains_as_the_plain_layout(overrides, tmp_path):
+    common = (*overrides, "epochs=2", "model.width=8", "optimizer=sgd", "device.precision=float64")
+    tables = {flag: metrics(train(parts(*common, f"device.channels_last={flag}"), tmp_path / flag, digits(120)))
+              for flag in ("false", "true")}
+    for column in ("train_loss", "train_eval_loss", "val_loss", "val_accuracy"):
+        assert tables["true"][column].tolist() == pytest.approx(tables["false"][column].tolist(), rel=1e-9)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_device_channels_last_reaches_the_convolutions(channels):
+    images = np.random.default_rng(0).normal(size=(60, channels, 8, 8)).astype(np.float32)
+    data = InMemory(TaskSpec("classification", "image", (channels, 8, 8), 2, ("a", "b")),
+                    Arrays(images, np.arange(60) % 2))
+    built = session(parts("model=cnn", "model.width=4", "device.channels_last=true"), data)
+    seen = []
+    for layer in built.model.modules():
+        if isinstance(layer, torch.nn.Conv2d):
+            layer.register_forward_hook(lambda *given: seen.append(given[2].is_contiguous(
+                memory_format=torch.channels_last)))
+    built.step(first_batch(built), 0, 0.1)
+    assert seen == [True, True]
+
+
+def test_device_channels_last_is_for_models_with_convolutions_and_for_runs_alone():
+    with pytest.raises(ConfigError, match=r"and model=mlp has none; leave it out"):
+        parts("model=mlp", "device.channels_last=true")
+    found = make_groups([saved("model=cnn", "device.channels_last=true", f"seed={seed}") for seed in range(2)], 1, 64)
+    assert set(found.plain.values()) == {"device.channels_last=true is a layout of the images of one model"}
+
+
+@pytest.mark.parametrize(("capabilities", "expected"), [
+    ({"architecture": "x86_64", "avx512_bf16": True}, True), ({"architecture": "arm64", "bf16": True}, True),
+    ({"architecture": "x86_64", "avx2": True, "avx512_f": True, "avx512_bf16": False}, False), ({}, False)])
+def test_device_knows_which_processors_multiply_in_bfloat16(capabilities, expected):
+    assert can_bfloat16(capabilities) is expected
+
+
+def test_device_warns_of_bfloat16_that_gains_nothing_in_log_and_terminal(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"architecture": "x86_64", "avx2": True})
+    assert make("device", "cpu").warning() is None
+    runs = tmp_path / "runs"
+    assert main(["train", "device=cpu", "device.precision=bfloat16", "epochs=1", f"runs_dir={runs}"]) == 0
+    message = "this processor has no instructions for bfloat16"
+    assert capsys.readouterr().err.count(message) == 1
+    (folder,) = runs.iterdir()
+    assert (folder / "dlx.log").read_text().count(message) == 1
 
 
 def test_device_float64_on_mps_is_refused_before_training():

@@ -16,6 +16,7 @@ from member_runs import (
     EXACT,
     VALUES,
     as_regression,
+    as_typed,
     assert_close,
     assert_equals_solo,
     fitted,
@@ -24,12 +25,13 @@ from member_runs import (
     unlike,
     varying,
 )
-from part_files import choice, code_and_arguments, make, option_names
+from part_files import annotations, choice, code_and_arguments, make, option_names
 from small_runs import digits, table
 from suited import acts_on, compatible, takes, texts
 
 from dlx.core.errors import ConfigError
 from dlx.core.layers import Dropout
+from dlx.core.ranges import problem
 from dlx.engine.fit import batches
 from dlx.engine.start import start
 
@@ -38,15 +40,23 @@ STEPS = ("epochs=5", "batch_size=8", "model.width=5")
 MODELS = option_names("model")
 OPTIMIZERS = option_names("optimizer")
 REGULARIZERS = option_names("regularizer")
-HAS_WIDTH = [model for model in MODELS if model != "linear"]
-HAS_NORM = [model for model in MODELS if "norm" in code_and_arguments("model", model)[1]]
-# Models that take tokens alone.
+HAS_WIDTH = [model for model in MODELS if "width" in code_and_arguments("model", model)[1]]
+HAS_NORM = [model for model in MODELS if {"norm", "depth"} <= code_and_arguments("model", model)[1].keys()]
+HAS_HEADS = [model for model in MODELS if "num_heads" in code_and_arguments("model", model)[1]]
+# Rounding grows with every step, and faster the deeper the model.
+EPOCHS = {"resnet": 2, "resnet9": 1, "torchvision": 1}
+# Of models whose size is no width, one that is small.
+SMALL = {"torchvision": ("model.architecture=shufflenet_v2_x0_5",)}
+# Models that take tokens alone, or take them too.
 OF_TOKENS = [model for model in MODELS
              if "vocabulary_size" in signature(code_and_arguments("model", model)[0]).parameters]
 
 
 def steps(model):
-    return STEPS if model in HAS_WIDTH else STEPS[:2]
+    if model in HAS_HEADS:
+        # The width of all heads of attention together is a multiple of their number.
+        return (*STEPS[:2], "model.width=8")
+    return STEPS if model in HAS_WIDTH else (*STEPS[:2], *SMALL.get(model, ()))
 
 
 TEXTS = texts()
@@ -57,6 +67,8 @@ KINDS = {"image": (DIGITS, []), "table": (table("classification", 140, own_test=
 def layout_of(model, regularizers=()):
     """A layout that a model takes and all these regularizers act on, or None."""
     layouts = ("tokens",) if model in OF_TOKENS else ("image", "table")
+    if not regularizers:
+        return layouts[0]
     return next((layout for layout in layouts if takes(model, layout) and all(
         acts_on(name, model, layout) for name in regularizers)), None)
 
@@ -81,25 +93,35 @@ def suited(model, regularizers=REGULARIZERS):
     return compatible(name for name in regularizers if acts_on(name, model, layout_of(model)))
 
 
+def of_values(model, described):
+    """The same run on data with values."""
+    values = TEXTS.with_arrays(targets=TEXTS.arrays.targets.astype(np.float32))
+    values = replace(values, task=replace(TEXTS.task, kind="regression", num_outputs=1, class_names=()))
+    return as_regression(described, values if model in OF_TOKENS else VALUES)
+
+
+# To optimizers parameters are rows, whatever the model; muon alone knows their shapes.
+OPTIMIZED = [(model, optimizer) for model in MODELS for optimizer in OPTIMIZERS
+             if model == "mlp" or optimizer in ("sgd", "adam", "adamw")[:1 if model in SMALL else 3]]
 # Each regularizer with every model, all of them together with every optimizer, too.
-TOGETHER = [(model, optimizer, names) for model in MODELS for optimizer in OPTIMIZERS
-            for names in ((), suited(model))]
-TOGETHER += [(model, "adam", (name,)) for model in MODELS for name in REGULARIZERS if layout_of(model, [name])]
+TOGETHER = [(model, optimizer, names) for model, optimizer in OPTIMIZED for names in ((), suited(model))]
+TOGETHER += [(model, "muon", ()) for model in MODELS if model != "mlp"]
+TOGETHER += [(model, "adam", (name,)) for model in MODELS if model not in SMALL
+             for name in REGULARIZERS if layout_of(model, [name])]
 
 
 @pytest.mark.parametrize(("model", "optimizer", "regularizers"), TOGETHER,
                          ids=lambda value: value if isinstance(value, str) else "+".join(value) or "none")
 def test_member_equals_the_run_alone_after_many_steps(model, optimizer, regularizers):
-    # Rounding grows with every step, and faster the deeper the model and the more there is: the gradient of a bias
-    # before batch normalization is nothing but rounding, which Adam makes large.
-    epochs = 2 if model == "resnet" or len(regularizers) > 1 else 5
+    # The gradient of a bias before batch normalization is nothing but rounding, which Adam makes large.
+    epochs = min(EPOCHS.get(model, 5), 2 if len(regularizers) > 1 else 5)
     runs = combination(model, optimizer, regularizers, (f"epochs={epochs}",))
     kept = assert_equals_solo(runs, EXACT * (1 if len(regularizers) < 2 else 10))
     assert [len(own.rows) for own in kept] == [epochs] * 4
     assert len({own.rows[-1]["val_loss"] for own in kept}) == 4
 
 
-LAYERED = list(itertools.product(HAS_NORM, ("none", "batch", "layer"), (1, 2)))
+LAYERED = list(itertools.product(HAS_NORM, ("none", "batch", "layer", "group"), (1, 2)))
 
 
 @pytest.mark.parametrize("kind", ["classification", "regression"])
@@ -108,16 +130,29 @@ def test_member_equals_the_run_alone_whatever_the_layers(model, norm, depth, kin
     # What early stopping may monitor depends on the task.
     names = [name for name in suited(model) if kind == "classification" or name != "early_stopping"]
     runs = combination(model, "adam", names, (f"model.norm={norm}", f"model.depth={depth}", "epochs=2"))
-    assert_equals_solo(runs if kind == "classification" else [as_regression(described) for described in runs])
+    assert_equals_solo(runs if kind == "classification" else [of_values(model, described) for described in runs])
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize(("model", "optimizer"), OPTIMIZED)
 def test_member_of_a_regression_equals_the_run_alone(model, optimizer):
-    runs = combination(model, optimizer, ["l2", "gradient_clip"])
-    values = TEXTS.with_arrays(targets=TEXTS.arrays.targets.astype(np.float32))
-    values = replace(values, task=replace(TEXTS.task, kind="regression", num_outputs=1, class_names=()))
-    assert_equals_solo([as_regression(described, values if model in OF_TOKENS else VALUES) for described in runs])
+    runs = combination(model, optimizer, ["l2", "gradient_clip"], (f"epochs={EPOCHS.get(model, 5)}",))
+    assert_equals_solo([of_values(model, described) for described in runs])
+
+
+def of_loss(option):
+    """The data that a loss is for, and the overrides with which its configuration is."""
+    if "classification" in make("loss", option).kinds:
+        return DIGITS, []
+    return VALUES, ["dataset=diabetes", "metric=[rmse,mae]", "preprocessing=[standardize]"]
+
+
+@pytest.mark.parametrize("option", [name for name in option_names("loss")
+                                    if {"classification", "regression"} & {*make("loss", name).kinds}])
+def test_member_of_every_loss_equals_the_run_alone(option):
+    data, overrides = of_loss(option)
+    kept = assert_equals_solo([one(*STEPS, "epochs=2", *overrides, f"loss={option}", f"seed={seed}", data=data)
+                               for seed in range(3)])
+    assert len({own.rows[-1]["val_loss"] for own in kept}) == 3
 
 
 # Folds and groups of equal size, so that whatever a split varies, members have splits of one size.
@@ -133,31 +168,38 @@ def fitting(regularizer):
     return data, [*dataset, f"model={model}"]
 
 
+# What matters after more epochs than two.
+LATER = [("adam_then_sgd", name) for name in ("sgd_lr", "momentum", "monitor", "patience", "min_delta")]
+
+
 @pytest.mark.parametrize(("group", "option", "key"), EVERY_VALUE)
 def test_member_has_its_own_value_of_everything_declared(group, option, key):
-    common = [*STEPS, "epochs=2", choice(group, option)]
+    common = [*(steps(option) if group == "model" else STEPS), "epochs=2", choice(group, option)]
     values = dict(varying(group, option))[key]
-    texts = [str(value).lower() if isinstance(value, bool) else str(value).replace(" ", "") for value in values]
+    texts = [as_typed(value) for value in values]
     # One seed: what differs between members is this value alone.
     data = THREES if group == "split" and option != "predefined" else DIGITS
     if group in ("model", "regularizer"):
         data, own = of_kind(option) if group == "model" else fitting(option)
         common = [*own, *common]
-    if key.endswith(".monitor"):
+    if group == "loss":
+        data, own = of_loss(option)
+        common = [*own, *common]
+    if key == "regularizer.early_stopping.monitor":
         common.append("regularizer.early_stopping.restore=false")
     runs = [one(*common, "seed=3", f"{key}={text}", data=data) for text in texts]
     kept = assert_equals_solo(runs)
     rows = [own.rows for own in kept]
     assert rows[0] == rows[3]
-    if "early_stopping" not in key and not key.endswith(".eps"):
+    if "early_stopping" not in key and not key.endswith(".eps") and (option, key.split(".")[-1]) not in LATER:
         assert rows[0] != rows[1]
 
 
 def test_members_may_have_schedules_of_their_own():
-    schedules = [("schedule=constant",), ("schedule=cosine",), ("schedule=cosine", "schedule.warmup_epochs=1.5"),
-                 ("schedule=constant", "schedule.warmup_epochs=2")]
+    schedules = [(f"schedule={option}", *own) for option in option_names("schedule")
+                 for own in ([()] if option == "one_cycle" else [(), ("schedule.warmup_epochs=1.5",)])]
     kept = assert_equals_solo([one(*STEPS, f"seed={seed}", *own) for seed, own in enumerate(schedules)])
-    assert len({tuple(row["lr"] for row in own.rows) for own in kept}) == 4
+    assert len({tuple(row["lr"] for row in own.rows) for own in kept}) > len(schedules) / 2
 
 
 def test_member_whose_dropout_is_off_is_beside_those_whose_is_on():
@@ -172,7 +214,7 @@ def test_member_whose_dropout_is_off_is_beside_those_whose_is_on():
 @pytest.mark.parametrize("model", MODELS)
 def test_members_begin_at_the_weights_of_the_runs_alone_bit_for_bit(model):
     data, dataset = of_kind(model)
-    runs = several(4, *dataset, f"model={model}", "device.precision=float32", data=data)
+    runs = several(4, *dataset, *steps(model), f"model={model}", "device.precision=float32", data=data)
     together = start(runs, "", [None] * 4, fused=True).group
     for number, described in enumerate(runs):
         alone = start([described], "", [None], fused=False).group
@@ -211,10 +253,17 @@ def taken(runs, fused, num_steps, lr=0.1):
     return masks, {name: param.grad for name, param in group.model.named_parameters()}
 
 
+def nonzero(model):
+    """The override under which hidden units of a model are never exactly zero, where there is one."""
+    code, arguments = code_and_arguments("model", model)
+    allowed = "activation" in arguments and problem(annotations(code)["activation"], "identity") is None
+    return ["model.activation=identity"] if allowed else []
+
+
 @pytest.mark.parametrize("model", HAS_WIDTH)
 def test_members_draw_the_dropout_masks_of_the_runs_alone(model):
     data, dataset = of_kind(model)
-    overrides = (*dataset, f"model={model}", "model.depth=2", "model.activation=identity", "regularizer=[dropout]")
+    overrides = (*dataset, f"model={model}", "model.depth=2", "regularizer=[dropout]", *nonzero(model))
     runs = [one(*overrides, f"seed={seed}", f"regularizer.dropout.rate={rate}", data=data)
             for seed, rate in enumerate((0.5, 0.2, 0.0, 0.8))]
     together, _ = taken(runs, True, 3)
@@ -292,7 +341,7 @@ def test_members_are_evaluated_with_their_own_values_of_the_loss():
 def test_member_values_are_arguments_and_attributes(group, option):
     keys = [key.rsplit(".", 1)[1] for key, _ in varying(group, option)]
     if group == "model":
-        assert set(keys) <= {"dropout_rate"}
+        assert set(keys) <= {"dropout_rate", "stochastic_depth_rate"}
         return
     made = make(group, option)
     assert all(hasattr(made, name) for name in keys)

@@ -1,6 +1,6 @@
 """What every metric of conf/metric promises. A new metric is tested by its YAML alone.
 
-Shape letters: N examples, L positions, C classes.
+Shape letters: N examples, L positions, C classes, U labels.
 """
 
 import importlib
@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from scipy.special import log_softmax, softmax
+from scipy.special import expit, log_softmax, softmax
 
 from dlx.core.intervals import Interval
 from dlx.core.types import IGNORED, Outcome, StreamedMetric
@@ -20,6 +20,8 @@ FILES = sorted((Path(__file__).parents[2] / "conf" / "metric").glob("*.yaml"))
 NUM_EXAMPLES = 240
 NUM_CLASSES = 10
 NUM_POSITIONS = 3
+# Of what is transcribed, each label at a position of its own between blanks.
+NUM_LABELS = 2
 # Where it is neither the end of shares nor of errors.
 BEST = {"perplexity": 1.0}
 LEVEL = 0.95
@@ -63,6 +65,26 @@ def told(logits, targets):
     return Outcome(np.stack([logits.argmax(axis=2), np.where(targets == IGNORED, 0, expected)], axis=2), targets)
 
 
+def label_sets(num_labels=NUM_CLASSES):
+    """Which labels each example has, a third of them."""
+    return (np.random.default_rng(4).random((NUM_EXAMPLES, num_labels)) < 1 / 3).astype(np.int64)
+
+
+def transcribed(num_classes=NUM_CLASSES):
+    """Targets [N, U] of one or two labels, and a path [N, L] that says them."""
+    generator = np.random.default_rng(5)
+    targets = generator.integers(1, num_classes, (NUM_EXAMPLES, NUM_LABELS))
+    targets[generator.random(NUM_EXAMPLES) < 0.5, 1] = IGNORED
+    path = np.zeros((NUM_EXAMPLES, 2 * NUM_LABELS + 1), np.int64)
+    path[:, 1::2] = targets.clip(0)
+    return targets, path
+
+
+def signs(targets, signal):
+    """Logits of labels."""
+    return signal * (2 * targets - 1) + np.random.default_rng(1).normal(size=targets.shape)
+
+
 def outcome_of(kind, quality):
     """Predictions of a quality in [0, 1): 0 knows nothing, near 1 is almost right."""
     generator = np.random.default_rng(0)
@@ -72,12 +94,21 @@ def outcome_of(kind, quality):
     if kind == "sequence":
         targets = sequences()
         return told(logits_of(targets.clip(0), 2 * quality / (1 - quality)), targets)
+    if kind == "multilabel":
+        return Outcome(expit(signs(label_sets(), quality / (1 - quality))), label_sets())
+    if kind == "transcription":
+        targets, path = transcribed()
+        return Outcome(log_softmax(logits_of(path, 2 * quality / (1 - quality)), axis=2), targets)
     targets, noise = generator.normal(100.0, 30.0, size=(2, NUM_EXAMPLES))
     return Outcome(targets + (1 - quality) * (noise - 100.0), targets)
 
 
 def perfect(kind):
     targets = outcome_of(kind, 0.5).targets
+    if kind == "multilabel":
+        return Outcome(targets.astype(np.float64), targets)
+    if kind == "transcription":
+        return Outcome(log_softmax(1e3 * np.eye(NUM_CLASSES)[transcribed()[1]], axis=2), targets)
     if kind == "sequence":
         return told(1e3 * np.eye(NUM_CLASSES)[targets.clip(0)], targets)
     return Outcome(np.eye(NUM_CLASSES)[targets] if kind == "classification" else targets, targets)
@@ -90,7 +121,7 @@ def test_metric_file_names_its_package_and_its_module(path):
 
 
 def test_metric_says_its_kind_direction_and_meaning(metric):
-    assert metric.kind in ("classification", "regression", "sequence")
+    assert metric.kind in ("classification", "regression", "sequence", "multilabel", "transcription")
     assert isinstance(metric.greater_is_better, bool)
     assert len(type(metric).__doc__ or "") > 20
 
@@ -169,6 +200,14 @@ def test_metric_streamed_equals_value_of_the_whole_split(streamed_metric, num_cl
         targets = sequences(num_classes)
         logits = 3 * logits_of(targets.clip(0), 0.5, num_classes)
         outcome, outputs = told(logits, targets), torch.tensor(logits)
+    elif streamed_metric.kind == "multilabel":
+        targets = label_sets(num_classes)
+        logits = signs(targets, 0.5)
+        outcome, outputs = Outcome(expit(logits), targets), torch.tensor(logits)
+    elif streamed_metric.kind == "transcription":
+        targets, path = transcribed(num_classes)
+        logits = 3 * logits_of(path, 0.5, num_classes)
+        outcome, outputs = Outcome(log_softmax(logits, axis=2), targets), torch.tensor(logits)
     elif streamed_metric.kind == "classification":
         outcome, outputs = Outcome(softmax(logits, axis=1), targets), torch.tensor(logits)
     else:

@@ -19,6 +19,7 @@ from dlx.core.random import keyed_global
 from dlx.core.types import PADDING, Arrays, Batch, TaskSpec
 from dlx.engine.build import build_model, flops_per_step, made_for, meta_model
 from dlx.engine.evaluate import dead_units
+from dlx.engine.head import head_tensors
 from dlx.engine.modes import eval_mode
 from dlx.engine.step import bind_noise, dropout_rates
 from dlx.record.checkpoint import Checkpoint, decode, encode
@@ -63,6 +64,9 @@ def with_defaults(option, **changes):
 ACCEPTED = [(option, spec) for option in NAMES for spec in SPECS if accepts(option, spec)]
 SMALLEST = {option: min((spec for name, spec in ACCEPTED if name == option and spec.kind == "classification"),
                         key=lambda spec: math.prod(spec.input_shape), default=None) for option in NAMES}
+# Arguments that matter for other inputs than the smallest that the model takes.
+SHOWN_ON = {("transformer", "patch_size"): spec_of((1, 8, 8)),
+            ("gpt", "tie_weights"): TaskSpec("sequence", "tokens", (6,), 10, vocabulary_size=10)}
 every_model = pytest.mark.parametrize("option", NAMES)
 every_spec = pytest.mark.parametrize(("option", "spec"), ACCEPTED,
                                      ids=lambda value: value if isinstance(value, str) else called(value))
@@ -130,6 +134,16 @@ def test_model_on_the_meta_device_allocates_nothing_and_has_the_same_shapes(opti
     assert {name: (tensor.shape, tensor.dtype) for name, tensor in meta.state_dict().items()} == {
         name: (tensor.shape, tensor.dtype) for name, tensor in real.state_dict().items()}
     assert meta(inputs(spec).to("meta")).shape == shape_of(spec)
+
+
+@every_spec
+def test_model_head_gives_the_outputs_and_depends_on_their_number_alone(option, spec):
+    made = parts_with(option, spec)
+    few, many = (meta_model(made, replace(spec, num_outputs=count)) for count in (2, 7))
+    shapes = [{name: tensor.shape for name, tensor in model.state_dict().items()} for model in (few, many)]
+    assert {name for name, shape in shapes[0].items() if shapes[1][name] != shape} <= head_tensors(few)
+    assert {shapes[0][name][0] for name in head_tensors(few)} == {2}
+    assert shapes[0].keys() - head_tensors(few) or option == "linear"
 
 
 @every_spec
@@ -285,7 +299,7 @@ def test_model_in_float64_agrees_with_float32(option):
     torch.testing.assert_close(single(x.float() if x.is_floating_point() else x).double(), out, rtol=1e-4, atol=1e-5)
 
 
-def variants(option, name):
+def variants(option, name, spec):
     """Models that differ from the default in one argument: every choice of a list of words, two of numbers."""
     code, arguments = code_and_arguments("model", option)
     found = []
@@ -294,15 +308,16 @@ def variants(option, name):
             continue
         # Some values need another argument to change too.
         with contextlib.suppress(ConfigError):
-            found.append((value, build(option, **{name: value})))
+            found.append((value, build(option, spec, **{name: value})))
     return found if isinstance(arguments[name], str) else found[:2]
 
 
 @pytest.mark.parametrize(("option", "name"), [(option, name) for option in NAMES
                                               for name in code_and_arguments("model", option)[1]])
 def test_model_argument_has_an_effect_and_trains(option, name):
-    default, x, targets = build(option), inputs(SMALLEST[option], 8), torch.arange(8) % 10
-    changed_models = variants(option, name)
+    spec = SHOWN_ON.get((option, name), SMALLEST[option])
+    default, x = build(option, spec), inputs(spec, 8)
+    changed_models = variants(option, name, spec)
     assert changed_models
     for value, changed in changed_models:
         structures = [[(key, tensor.shape) for key, tensor in model.state_dict().items()]
@@ -310,7 +325,8 @@ def test_model_argument_has_an_effect_and_trains(option, name):
         if structures[0] == structures[1]:
             assert not torch.equal(default.train()(x), changed.train()(x)), value
         optimizer = torch.optim.SGD(changed.parameters(), lr=0.01)
-        loss = nn.functional.cross_entropy(changed(x), targets)
+        outputs = changed(x).flatten(0, -2)
+        loss = nn.functional.cross_entropy(outputs, torch.arange(len(outputs)) % 10)
         loss.backward()
         optimizer.step()
         assert loss.isfinite(), value

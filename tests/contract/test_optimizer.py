@@ -6,19 +6,26 @@ import inspect
 import pytest
 import torch
 from argument_values import alternatives
+from member_runs import WORDS
+from paper_optimizers import PAPERS
 from part_files import annotations, code_and_arguments, make, option_names
 from torch import nn
 
 from dlx.core.errors import ConfigError
 from dlx.core.lean import bare_step
 from dlx.core.schedule import Schedule
+from dlx.core.types import ChangesWithHistory, DividesParams, History
 from dlx.engine.flat import flatten
 from dlx.engine.optimize import Setting, optimize
+from dlx.engine.param_groups import ParamGroups, trained_params
 from dlx.engine.state import Position, Progress, restore_training, training_checkpoint
 from dlx.record.checkpoint import decode, encode
 
 NAMES = option_names("optimizer")
 NUM_STEPS = 20
+# A loss that improves once by a little and later stalls, an accuracy that never does better.
+HISTORY = History([{"val_loss": loss, "val_accuracy": 0.5} for loss in [2.0, 1.95, *[1.0] * NUM_STEPS]],
+                  {"val_loss": False, "val_accuracy": True})
 every_optimizer = pytest.mark.parametrize("option", NAMES)
 
 
@@ -51,8 +58,26 @@ def take(model, optimizer, steps, lr_at=None, set_to_none=True):
         yield [param.detach().clone() for param in model.parameters()]
 
 
+def engines(part, model):
+    """The optimizer as the engine makes it, over rows, and those rows."""
+    trained = trained_params(model, stacked=False)
+    flat = flatten(list(trained.values()), None, ParamGroups(True, None).kinds(list(trained), part))
+    return optimize([Setting("any", part, Schedule(0.0))], flat), flat
+
+
+def with_roles(part, model):
+    """Parameters as they are, each with its role to the optimizer."""
+    if not isinstance(part, DividesParams):
+        return list(model.parameters())
+    params = trained_params(model, stacked=False)
+    return [{"params": [param], "role": role}
+            for param, role in zip(params.values(), part.roles(list(params)), strict=True)]
+
+
 def twin_of(optimizer, params):
-    """The same algorithm of torch.optim, unfused and one parameter at a time."""
+    """The same algorithm: of torch.optim, unfused and one parameter at a time; of ours, as its paper says it."""
+    if type(optimizer) in PAPERS:
+        return PAPERS[type(optimizer)](params, **optimizer.defaults)
     known = inspect.signature(type(optimizer)).parameters
     plain = {"fused": False, "foreach": False}
     settings = {name: plain.get(name, value) for name, value in optimizer.defaults.items() if name in known}
@@ -60,9 +85,15 @@ def twin_of(optimizer, params):
 
 
 def trajectory(option, steps=NUM_STEPS, lr_at=None, **changes):
-    model = network()
-    optimizer = make("optimizer", option, **changes)(list(model.parameters()))
-    return [torch.cat([param.flatten() for param in params]) for params in take(model, optimizer, range(steps), lr_at)]
+    """The parameters after each step; each is an epoch to optimizers that follow the history."""
+    model, part = network(), make("optimizer", option, **changes)
+    optimizer = part(list(model.parameters()))
+    path = []
+    for step in range(steps):
+        if isinstance(part, ChangesWithHistory):
+            optimizer.param_groups[0].update(part.values_after(HISTORY._replace(rows=HISTORY.rows[:step])))
+        path += [torch.cat([param.flatten() for param in params]) for params in take(model, optimizer, [step], lr_at)]
+    return path
 
 
 def schedule(lr):
@@ -71,7 +102,9 @@ def schedule(lr):
 
 @every_optimizer
 def test_optimizer_equals_the_unfused_algorithm_step_by_step(option):
-    models = network(), network()
+    # Formulas of papers round otherwise; kernels of torch are compared where they run.
+    own = type(make("optimizer", option)([nn.Parameter(torch.ones(2))])) in PAPERS
+    models = [network(torch.float64 if own else torch.float32) for _ in range(2)]
     ours = make("optimizer", option)(list(models[0].parameters()))
     twin = twin_of(ours, list(models[1].parameters()))
     lr_at = schedule(ours.param_groups[0]["lr"])
@@ -84,9 +117,10 @@ def test_optimizer_equals_the_unfused_algorithm_step_by_step(option):
 @every_optimizer
 def test_optimizer_over_the_row_equals_the_optimizer_over_the_parameters(option):
     separate, joined = network(), network()
-    flat = flatten(list(joined.parameters()))
-    over_params = make("optimizer", option)(list(separate.parameters()))
-    over_row = make("optimizer", option)([flat.rows(0, 1)])
+    part = make("optimizer", option)
+    over_params = part(with_roles(part, separate))
+    made, flat = engines(part, joined)
+    over_row = made.optimizer
     lr_at = schedule(over_params.param_groups[0]["lr"])
     for one, other in zip(take(separate, over_params, range(NUM_STEPS), lr_at),
                           take(joined, over_row, range(NUM_STEPS), lr_at, set_to_none=False), strict=True):
@@ -186,10 +220,8 @@ def test_optimizer_leaves_parameters_without_gradient_alone(option):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_optimizer_goes_on_from_a_checkpoint_bit_for_bit(option, dtype):
     undisturbed, stopped, resumed = network(dtype), network(dtype), network(dtype)
-    setting = Setting("any", make("optimizer", option), Schedule(0.0))
-    first, second, third = (optimize([setting], flatten(list(model.parameters())))
-                            for model in (undisturbed, stopped, resumed))
-    lr_at = schedule(first.base_lrs[0])
+    first, second, third = (engines(make("optimizer", option), model)[0] for model in (undisturbed, stopped, resumed))
+    lr_at = schedule(first.optimizer.param_groups[0]["lr"])
     expected = list(take(undisturbed, first.optimizer, range(NUM_STEPS), lr_at, set_to_none=False))
     list(take(stopped, second.optimizer, range(7), lr_at, set_to_none=False))
     made = training_checkpoint(stopped.state_dict(), second.state(0), Progress(), Position(), {}, {})
@@ -240,7 +272,7 @@ def has_effect(option, name, value):
 @pytest.mark.parametrize(("option", "name"), [(option, name) for option in NAMES
                                               for name in code_and_arguments("optimizer", option)[1]])
 def test_optimizer_argument_has_an_effect(option, name):
-    values = [value for changed, value in variants(option) if changed == name]
+    values = [*WORDS.get(name, ()), *(value for changed, value in variants(option) if changed == name)]
     assert values
     assert any(has_effect(option, name, value) for value in values[:4])
 

@@ -17,13 +17,14 @@ from part_files import CONF, annotations, choice, code_and_arguments, option_nam
 from dlx.config.build import argument_problems, runtime_of
 from dlx.config.options import LIST_GROUPS, PART_GROUPS, describe_option
 from dlx.core.ranges import problem
+from dlx.core.vision import torchvision
 from dlx.record.safe_yaml import read_yaml
 
 OPTIONS = [(group, option) for group in PART_GROUPS for option in option_names(group)]
 INTERVAL = re.compile(r"in ([\[(][^,()\[\]]+, ?[^,()\[\]]+[\])])")
 EXAMPLE_RUNTIME = {"input_shape": (1, 28, 28), "num_outputs": 10}
 EXAMPLE_TOKENS = {"input_shape": (28,), "num_outputs": 10, "layout": "tokens", "kind": "classification",
-                  "vocabulary_size": 20}
+                  "vocabulary_size": 20, "next_token": False}
 
 every_part = pytest.mark.parametrize(("group", "option"), OPTIONS, ids=lambda value: value)
 
@@ -117,6 +118,8 @@ def test_part_docstring_states_the_ranges_that_are_checked(group, option):
 
 @every_part
 def test_part_construction_changes_neither_arguments_nor_global_state(group, option):
+    # Imports that parts leave to their construction set variables of torch's compiler.
+    torchvision()
     code, arguments = code_and_arguments(group, option)
     runtime = runtime_of(group, code, arguments)
     example = EXAMPLE_TOKENS if "vocabulary_size" in runtime else EXAMPLE_RUNTIME

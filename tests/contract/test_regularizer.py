@@ -2,12 +2,13 @@
 
 import math
 import re
+import signal
 from dataclasses import dataclass, field, replace
 
 import pytest
 import torch
 from part_files import CONF, choice, code_and_arguments, make, option_names, parts, saved
-from small_runs import CONFIG, best, equal_tensors, first_batch, interrupted_after, metrics, session, train
+from small_runs import CONFIG, best, equal_tensors, first_batch, metrics, session, train
 from suited import LAYOUTS, compatible, conflict, layout_of, layouts, suited_parts
 
 from dlx.config.options import describe_option
@@ -18,7 +19,6 @@ from dlx.core.types import (
     AfterUpdate,
     Ascends,
     Averages,
-    Batch,
     History,
     Moment,
     OnBatch,
@@ -33,6 +33,7 @@ from dlx.core.types import (
 from dlx.engine.build import meta_model
 from dlx.engine.evaluate import measure
 from dlx.engine.fit import batches
+from dlx.engine.signals import StopRequest
 from dlx.engine.start import start
 from dlx.record.checkpoint import load
 
@@ -64,6 +65,20 @@ class Watch:
 
     def on_batch(self, batch, generator):
         self.ids.append(batch.ids.tolist())
+        return batch
+
+
+@dataclass
+class StopAtStep:
+    """A regularizer that changes nothing; at the n-th step a signal arrives."""
+
+    stop: StopRequest
+    steps: int
+
+    def on_batch(self, batch, generator):
+        self.steps -= 1
+        if self.steps == 0:
+            self.stop.receive(signal.SIGINT, None)
         return batch
 
 
@@ -141,7 +156,8 @@ def test_regularizer_trains_alike_whatever_the_global_state(option, tmp_path):
 def test_regularizer_goes_on_after_an_interruption_bit_for_bit(option, tmp_path):
     made = suited_parts(option, overrides=("epochs=4", "optimizer=sgd"))
     whole = train(made, tmp_path / "whole")
-    interrupted, stop = interrupted_after(made, 7)
+    stop = StopRequest()
+    interrupted = replace(made, regularizers={**made.regularizers, "stop": StopAtStep(stop, 7)})
     with pytest.raises(InterruptedRunError):
         train(interrupted, tmp_path / "parts", stop=stop)
     assert len(metrics(tmp_path / "parts")) < len(metrics(whole))
@@ -270,7 +286,7 @@ def test_regularizer_on_gradient_changes_gradients_in_place(option, size):
     places = [param.grad.data_ptr() for param in flat.params]
     moment = Moment(0, [0.1], Draws([0], option, 0))
     with torch.no_grad():
-        make("regularizer", option).on_gradient(flat.params, torch.linalg.vector_norm(flat.gradient, dim=1), moment)
+        make("regularizer", option).on_gradient(flat.params, flat.gradient_norms(), moment)
     assert [param.grad.data_ptr() for param in flat.params] == places
     assert all(tensor.isfinite().all() for param in flat.params for tensor in (param, param.grad))
 

@@ -5,7 +5,8 @@ import copy
 import torch
 from torch import nn
 
-from dlx.engine.flat import ALIGNMENT, flatten
+from dlx.core.rows import ALIGNMENT
+from dlx.engine.flat import flatten
 
 
 def network():
@@ -22,7 +23,7 @@ def test_flatten_keeps_values_names_and_shapes():
     model, before, flat = flattened()
     assert model.state_dict().keys() == before.keys()
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
-    assert flat.values.shape[1] % ALIGNMENT == 0
+    assert flat.blocks[0].values.shape[1] % ALIGNMENT == 0
 
 
 def test_flatten_makes_each_parameter_a_window_of_its_own():
@@ -30,7 +31,7 @@ def test_flatten_makes_each_parameter_a_window_of_its_own():
     for number, param in enumerate(model.parameters(), start=1):
         param.data.fill_(number)
     used = sum(param.numel() for param in model.parameters())
-    counts = torch.bincount(flat.values[0].long())
+    counts = torch.bincount(flat.values.long())
     assert counts.tolist() == [flat.values.numel() - used, *(param.numel() for param in model.parameters())]
     start = flat.values.data_ptr()
     assert all((param.data_ptr() - start) % (4 * ALIGNMENT) == 0 for param in model.parameters())
@@ -75,7 +76,7 @@ def test_flatten_parameters_still_load_and_save():
     assert all(torch.equal(tensor, other.state_dict()[name]) for name, tensor in model.state_dict().items())
     assert flat.values.data_ptr() == next(model.parameters()).data_ptr()
     model.load_state_dict(before)
-    torch.testing.assert_close(flat.values[0, :15], before["0.weight"].flatten())
+    torch.testing.assert_close(flat.values[:15], before["0.weight"].flatten())
 
 
 def test_flatten_keeps_the_dtype():

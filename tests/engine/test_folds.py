@@ -11,6 +11,7 @@ from small_runs import digits
 from dlx.core.errors import ArtefactError
 from dlx.engine.reevaluate import reevaluate
 from dlx.engine.run import Limits
+from dlx.engine.saved_model import SavedModel
 from dlx.record import layout
 from dlx.record.checkpoint import load
 from dlx.record.split_rows import read_split
@@ -76,7 +77,7 @@ def test_evaluate_refuses_rows_that_are_divided_otherwise(tmp_path):
     (path,) = trained([described], tmp_path)
     best, split_path = load(path / layout.CHECKPOINTS / layout.BEST), path / layout.SPLIT
     device = {"kind": "cpu", "precision": "float64", "threads": 1, "compile": False, "processes": 1, "data": "auto"}
-    arguments = (best, "", device, ["val"], 0.95)
-    reevaluate(described[0], *arguments, split_path)
+    arguments = ("", ["val"], 0.95, split_path)
+    reevaluate(SavedModel(described[0], best).on(device), *arguments)
     with pytest.raises(ArtefactError, match=r"split\.npz holds other rows"):
-        reevaluate(grouped(np.arange(141) % 47)[0], *arguments, split_path)
+        reevaluate(SavedModel(grouped(np.arange(141) % 47)[0], best).on(device), *arguments)

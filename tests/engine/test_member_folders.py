@@ -23,6 +23,7 @@ from dlx.config.build import build
 from dlx.core.errors import ArtefactError, InterruptedRunError
 from dlx.engine.reevaluate import reevaluate
 from dlx.engine.run import Limits
+from dlx.engine.saved_model import SavedModel
 from dlx.record.checkpoint import load
 from dlx.record.safe_yaml import read_json
 
@@ -67,7 +68,7 @@ def test_member_checkpoint_evaluates_to_the_numbers_of_its_summary(undisturbed):
         saved, summary = load(path / "checkpoints" / "best.safetensors"), read_json(path / "summary.json")
         parts = replace(build(saved.state["config"], ["*"]), dataset=described[0].dataset)
         device = {"kind": "cpu", "threads": 1, "compile": False, "processes": 1, "data": "auto"}
-        found = reevaluate(parts, saved, "", device, ["train_eval", "val", "test"], summary["level"])
+        found = reevaluate(SavedModel(parts, saved).on(device), "", ["train_eval", "val", "test"], summary["level"])
         assert found["metrics"] == summary["metrics"]
 
 

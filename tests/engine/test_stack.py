@@ -8,6 +8,7 @@ import torch
 from member_runs import assert_close, assert_equals_solo, assert_same_folder, fitted, one, trained
 from part_files import make
 from torch import nn
+from torch.nn.utils.rnn import pack_padded_sequence, pack_sequence, pad_packed_sequence
 
 from dlx.core.errors import ConfigError
 from dlx.core.layers import Dropout
@@ -194,8 +195,39 @@ class OtherNorms(nn.Module):
         return self.body(x)
 
 
+class Recurrent(nn.Module):
+    """Rows of pixels, one after the other."""
+
+    def __init__(self, input_shape, num_outputs):
+        super().__init__()
+        self.lstm = nn.LSTM(8, 6, batch_first=True)
+        self.head = nn.Linear(6, num_outputs)
+
+    def forward(self, x):
+        return self.head(self.lstm(x[:, 0])[0][:, -1])
+
+
+class Packed(nn.Module):
+    """Rows of pixels up to the first that is empty, packed, in both directions, from a first state that is learnt."""
+
+    def __init__(self, input_shape, num_outputs):
+        super().__init__()
+        self.gru = nn.GRU(8, 6, num_layers=2, bidirectional=True)
+        self.start = nn.Linear(8, 24)
+        self.head = nn.Linear(24, num_outputs)
+
+    def forward(self, x):
+        rows = x[:, 0]
+        lengths = (rows.abs().sum(dim=2) > 0).sum(dim=1).clamp(min=1)
+        packed = pack_padded_sequence(rows.transpose(0, 1), lengths.cpu(), enforce_sorted=False)
+        state = self.start(rows[:, 0]).unflatten(1, (4, 6)).transpose(0, 1)
+        outputs, last = self.gru(packed, state.contiguous())
+        mean = pad_packed_sequence(outputs, total_length=8)[0].mean(dim=0)
+        return self.head(torch.cat([mean, last[0], last[3]], dim=1))
+
+
 ALLOWED = [RawParameters, ClassToken, Attention, Tied, Embedded, Frozen, RandomFeatures, RandomLayer, WithOwnNorm,
-           Convolutions, Reflected, OtherNorms]
+           Convolutions, Reflected, OtherNorms, Recurrent, Packed]
 
 
 class TorchDropout(nn.Module):
@@ -205,6 +237,16 @@ class TorchDropout(nn.Module):
 
     def forward(self, x):
         return self.body(x)
+
+
+class RecurrentDropout(nn.Module):
+    def __init__(self, input_shape, num_outputs):
+        super().__init__()
+        self.lstm = nn.LSTM(8, 6, num_layers=2, dropout=0.5, batch_first=True)
+        self.head = nn.Linear(6, num_outputs)
+
+    def forward(self, x):
+        return self.head(self.lstm(x[:, 0])[0][:, -1])
 
 
 class FunctionalDropout(nn.Module):
@@ -261,16 +303,6 @@ class Assigning(nn.Module):
         return self.head(self.gain * (rows - self.average))
 
 
-class Recurrent(nn.Module):
-    def __init__(self, input_shape, num_outputs):
-        super().__init__()
-        self.lstm = nn.LSTM(8, 6, batch_first=True)
-        self.head = nn.Linear(6, num_outputs)
-
-    def forward(self, x):
-        return self.head(self.lstm(x[:, 0])[0][:, -1])
-
-
 class Branching(nn.Module):
     """Control flow that depends on values."""
 
@@ -297,8 +329,9 @@ class Demanding(nn.Module):
 
 REFUSED = {TorchDropout: "Dropout of torch draws from the global generator; dlx.core.layers.Dropout is keyed",
            FunctionalDropout: "does it mix examples", Mixing: "does it mix examples", MixingInTraining: "does it mix",
-           TokensFirst: "TokensFirst", Assigning: "Assigning computes something else", Recurrent: "Recurrent cannot",
-           Branching: "Branching cannot be stacked", Demanding: "Demanding cannot be stacked: at most 7 at once"}
+           TokensFirst: "TokensFirst", Assigning: "Assigning computes something else",
+           RecurrentDropout: "LSTM of torch draws", Branching: "Branching cannot be stacked",
+           Demanding: "Demanding cannot be stacked: at most 7 at once"}
 
 
 def runs_of(model, count=3, *overrides, **changes):
@@ -416,6 +449,43 @@ def test_stack_looks_tokens_up_in_the_table_of_each_member(shape, options):
         assert torch.equal(stacked(tokens).chunk(3)[number], expected)
         (expected * own_scale).sum().backward()
         torch.testing.assert_close(stacked.weight.grad[number], own.weight.grad, rtol=1e-12, atol=1e-12)
+
+
+LAYERS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU, "relu": partial(nn.RNN, nonlinearity="relu"),
+          "projected": partial(nn.LSTM, proj_size=2)}
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("options", [{}, {"bias": False}, {"num_layers": 2, "bidirectional": True}], ids=str)
+@pytest.mark.parametrize("name", LAYERS)
+def test_stack_computes_recurrent_layers_as_alone(name, options, packed):
+    draw = torch.Generator().manual_seed(0)
+    layers = [LAYERS[name](3, 4, **options).double() for _ in range(3)]
+    stacked = stack(layers)
+    rows = [torch.randn(length, 3, dtype=torch.float64, generator=draw) for length in (5, 2, 5, 1, 3, 5)]
+    # A sequence that is one of equals is found again in its place.
+    joined = (lambda some: pack_sequence(some, enforce_sorted=False)) if packed else (
+        lambda some: torch.stack([row[:1] for row in some], dim=1))
+    together, states = stacked(joined(rows))
+    flat = together.data if packed else together
+    flat.square().sum().backward()
+    outputs = pad_packed_sequence(together, total_length=5)[0] if packed else together
+    for number, layer in enumerate(layers):
+        given = joined(rows[2 * number : 2 * number + 2])
+        found, expected_states = layer(given)
+        (found.data if packed else found).square().sum().backward()
+        expected = pad_packed_sequence(found, total_length=5)[0] if packed else found
+        assert torch.equal(outputs.chunk(3, 1)[number], expected)
+        for own, whole in zip(*(values if isinstance(values, tuple) else [values]
+                                for values in (expected_states, states)), strict=True):
+            assert torch.equal(whole.chunk(3, 1)[number], own)
+        for param_name, param in layer.named_parameters():
+            torch.testing.assert_close(getattr(stacked, param_name).grad[number], param.grad, rtol=1e-12, atol=1e-12)
+    if packed:
+        # Whoever goes on with the data of a packed sequence finds each step where it was.
+        inputs = joined(rows)
+        assert torch.equal(together.batch_sizes, inputs.batch_sizes)
+        assert torch.equal(together.sorted_indices, inputs.sorted_indices)
 
 
 @pytest.mark.parametrize("model", [RawParameters, WithOwnNorm])

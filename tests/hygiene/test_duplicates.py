@@ -60,7 +60,7 @@ def test_conflicts_are_what_pandas_groups_with_several_targets(kind):
     draw = np.random.default_rng(1)
     groups = np.unique(draw.integers(0, 150, 300), return_inverse=True)[1]
     targets = draw.integers(0, 3, 300)
-    found = conflicts(groups, targets if kind == "classification" else targets * 0.5, kind)
+    found = conflicts(groups, targets if kind == "classification" else targets * 0.5)
     table = pd.DataFrame({"group": groups, "target": targets})
     differs = table.groupby("group").target.transform("nunique") > 1
     assert found.rows.found == differs.sum()
@@ -70,8 +70,8 @@ def test_conflicts_are_what_pandas_groups_with_several_targets(kind):
 
 
 def test_rows_with_one_target_do_not_conflict():
-    assert conflicts(np.array([0, 0, 1]), np.array([2, 2, 0]), "classification").rows.found == 0
+    assert conflicts(np.array([0, 0, 1]), np.array([2, 2, 0])).rows.found == 0
 
 
-def test_sequences_have_no_conflicts():
-    assert conflicts(np.array([0, 0]), np.array([[1], [2]]), "sequence") is None
+def test_no_rows_have_no_conflicts():
+    assert conflicts(np.array([], np.int64), np.array([], np.int64)) is None

@@ -89,8 +89,8 @@ def test_a_shifted_split_is_told_apart_and_its_property_named():
     draw = np.random.default_rng(5)
     train, test = draw.normal(size=(400, 8)), draw.normal(size=(200, 8))
     test[:, 2] += 1.0
-    found = shift(train, test, numbers(train), numbers(test), draw.integers(0, 2, 400), draw.integers(0, 2, 200),
-                  "classification")
+    labels = label_test(draw.integers(0, 2, 400), draw.integers(0, 2, 200), "classification")
+    found = shift(train, test, numbers(train), numbers(test), labels)
     assert found.classifier.p_value == 1 / (NUM_PERMUTATIONS + 1)
     assert found.classifier.auc > 0.7
     assert [test.name for test in found.properties] == ["x2"]

@@ -7,7 +7,7 @@ from torch import nn
 
 from dlx.core.errors import ConfigError
 from dlx.core.vision import torchvision
-from dlx.model.resnet import Residual
+from dlx.model.resnet import basic_block
 
 
 def resnet(shape=(3, 32, 32), num_outputs=10, **changes):
@@ -30,7 +30,7 @@ def test_resnet_has_the_layers_and_parameters_of_the_paper(depth, num_layers):
 
 @pytest.mark.parametrize(("channels", "out_channels", "stride"), [(6, 6, 1), (6, 12, 2), (6, 8, 1)])
 def test_residual_block_is_torchvisions_basic_block(channels, out_channels, stride):
-    own = Residual(channels, out_channels, stride, "relu").double()
+    own = basic_block(channels, out_channels, stride, "relu", "batch", True, 0.0).double()
     down = None if isinstance(own.shortcut, nn.Identity) else own.shortcut
     twin = torchvision().models.resnet.BasicBlock(channels, out_channels, stride, down).double()
     first, norm1, _, second, norm2 = own.residual

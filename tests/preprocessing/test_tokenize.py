@@ -14,11 +14,10 @@ from part_files import make
 
 from dlx.core.errors import ConfigError
 from dlx.core.ragged import Ragged
-from dlx.core.types import PADDING, TaskSpec
+from dlx.core.types import PADDING, UNKNOWN, TaskSpec
 from dlx.preprocessing.tokenize import restored
 
 NAMES = ["tokenize_char", "tokenize_word", "tokenize_bpe", "tokenize_wordpiece"]
-UNKNOWN = 1
 SPEC = TaskSpec("classification", "text", (), 2, ("a", "b"))
 NEXT = TaskSpec("sequence", "text", (), 0, next_token=True)
 TRAIN = ["the cat sat on the mat, the mat lay still!", "a dog lay on a mat\n(the dog's mat)", "cats and dogs: Ärger"]
@@ -163,3 +162,24 @@ def test_tokenize_without_the_library_says_what_to_install(name, monkeypatch):
 def test_tokenize_refuses_a_statistic_that_is_no_tokenizer(name):
     with pytest.raises(ValueError, match="no tokenizer"):
         make("preprocessing", name).apply(Ragged.of_texts(TRAIN), {"tokenizer": np.frombuffer(b"{}", np.uint8)})
+
+
+@every_part
+def test_tokenize_makes_texts_of_tokens_again_however_long_they_are(name):
+    _, part, statistics = tokens(name, TRAIN, TRAIN, length=3)
+    found = part.tokens_of("a mat on the dog", statistics)
+    assert len(found) >= 5
+    assert UNKNOWN not in found
+    assert part.text_of(found, statistics) == "a mat on the dog"
+    for end in range(len(found)):
+        assert part.text_of(found, statistics).startswith(part.text_of(found[:end], statistics))
+    row = part.apply(Ragged.of_texts(["a mat on the dog"]), statistics)[0]
+    assert row.tolist() == found[:3]
+
+
+@every_part
+def test_tokenize_writes_signs_as_it_reads_them(name):
+    _, part, statistics = tokens(name, TRAIN, TRAIN)
+    text = part.text_of(part.tokens_of("the cat, a dog!", statistics), statistics)
+    keeps_spaces = name in ("tokenize_char", "tokenize_bpe")
+    assert text == ("the cat, a dog!" if keeps_spaces else "the cat , a dog !")

@@ -21,6 +21,15 @@ def test_l2_is_half_the_strength_times_the_sum_of_squared_weights():
     assert penalty.item() == pytest.approx(0.1 / 2 * (1 + 4 + 9 + 16 + 4 * 4))
 
 
+def test_l2_of_a_member_is_the_same_bits_whoever_else_there_is():
+    draw = torch.Generator().manual_seed(0)
+    params = [torch.randn(4, 5, 7, generator=draw) for _ in range(30)]
+    regularizer = make("regularizer", "l2", strength=0.1)
+    together = regularizer.penalty(params)
+    for rows in ([0], [2, 1], [3, 0, 2]):
+        assert torch.equal(regularizer.penalty([param[rows] for param in params]), together[rows])
+
+
 def test_l2_gradient_is_the_strength_times_the_weights_and_nothing_for_biases():
     model = nn.Sequential(nn.Conv2d(2, 3, 3), nn.BatchNorm2d(3), nn.Flatten(), nn.Linear(3, 2))
     params = list(model.parameters())

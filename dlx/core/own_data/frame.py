@@ -13,7 +13,7 @@ import numpy as np
 from dlx.core.errors import ConfigError
 from dlx.core.own_data.column import codes_of, form_of, is_number, numbers, read
 from dlx.core.own_data.own_file import OwnFile, Place, found
-from dlx.core.own_data.target import Target, Task, read_target
+from dlx.core.own_data.target import Target, Task, read_labels, read_target
 from dlx.core.types import Arrays, Column, TaskSpec
 from dlx.core.wording import near
 
@@ -36,14 +36,22 @@ class Table(NamedTuple):
 class Wishes(NamedTuple):
     """What the user said of a table.
 
-    target: name of the column; task: of it; types: by name of a column, what it is; notes: columns that are kept beside
-    the inputs.
+    targets: names of the column, or of several that are labels; task: of it; types: by name of a column, what it is;
+    notes: columns that are kept beside the inputs.
     """
 
-    target: str
+    targets: tuple[str, ...]
     task: Task
     types: Mapping[str, Role]
     notes: Sequence[str]
+
+
+def names_of(target: str | int | Sequence[str]) -> tuple[str, ...]:
+    """Return the names of target columns. Raises ConfigError where a list names none."""
+    names = (str(target),) if isinstance(target, str | int) else tuple(target)
+    if not names:
+        raise ConfigError("dataset.target must name a column or several, got []")
+    return names
 
 
 class TableFile(OwnFile):
@@ -86,7 +94,7 @@ def arrays_of(table: Table, wishes: Wishes) -> Arrays:
         ConfigError: every column that is not what was said, or cannot be an input, together.
     """
     names = input_names(list(map(str, table.frame.columns)), wishes, table.place)
-    target = read_target(table.frame[wishes.target], wishes.target, wishes.task, table.place)
+    target = target_of(table, wishes)
     columns: list[Column] = []
     values: list[np.ndarray] = []
     problems: list[str] = []
@@ -102,9 +110,17 @@ def arrays_of(table: Table, wishes: Wishes) -> Arrays:
     if problems:
         raise ConfigError(*problems)
     spec = TaskSpec(target.kind, "table", (len(columns),), target.num_outputs, target.class_names, tuple(columns))
-    log.info("%s", described(table.place, wishes.target, target, columns))
+    log.info("%s", described(table.place, ", ".join(wishes.targets), target, columns))
     notes = {name: note(table.frame[name]) for name in table.frame.columns if name in noted(wishes)}
     return Arrays(joined(values), target.values, notes=notes, spec=spec)
+
+
+def target_of(table: Table, wishes: Wishes) -> Target:
+    """Return what a table asks for. Raises ConfigError where that cannot be learnt."""
+    if len(wishes.targets) > 1:
+        return read_labels(table.frame[list(wishes.targets)], wishes.task, table.place)
+    (name,) = wishes.targets
+    return read_target(table.frame[name], name, wishes.task, table.place)
 
 
 def inputs_of(table: Table, columns: Sequence[Column]) -> np.ndarray:
@@ -148,7 +164,8 @@ def note(values: pd.Series) -> np.ndarray:
 def described(place: Place, name: str, target: Target, columns: Sequence[Column]) -> str:
     """Say what was told from the values of a table."""
     categories = [f"{column.name} ({len(column.categories)})" for column in columns if column.categories]
-    kind = f"{target.kind} of {target.num_outputs} classes" if target.class_names else target.kind
+    what = "labels" if target.kind == "multilabel" else "classes"
+    kind = f"{target.kind} of {target.num_outputs} {what}" if target.class_names else target.kind
     numeric = len(columns) - len(categories)
     return (f"{place.name}: {len(target.values)} rows; target {name}: {kind}; {numeric} columns of numbers, "
             f"{len(categories)} of categories{': ' if categories else ''}{', '.join(categories)}")
@@ -163,19 +180,21 @@ def input_names(names: Sequence[str], wishes: Wishes, place: Place) -> list[str]
     """Return the columns that are inputs.
 
     Raises:
-        ConfigError: the user named columns that do not exist, or the target twice, or none is left.
+        ConfigError: the user named columns that do not exist, or a target twice, or none is left.
     """
-    said = {"dataset.target": [wishes.target], "dataset.types": list(wishes.types), "dataset.notes": wishes.notes}
+    said = {"dataset.target": list(wishes.targets), "dataset.types": list(wishes.types), "dataset.notes": wishes.notes}
     problems = unknown_columns(said, names, place)
-    problems += [f"{key} names {wishes.target}, which is the target" for key, given in list(said.items())[1:]
-                 if wishes.target in given]
+    problems += [f"{key} names {target}, which is {'the' if len(wishes.targets) == 1 else 'a'} target"
+                 for key, given in list(said.items())[1:] for target in wishes.targets if target in given]
+    problems += [f"dataset.target names {target} twice" for target in dict.fromkeys(wishes.targets)
+                 if wishes.targets.count(target) > 1]
     if problems:
         raise ConfigError(*problems)
-    inputs = [name for name in names if name != wishes.target and wishes.types.get(
+    inputs = [name for name in names if name not in wishes.targets and wishes.types.get(
         name, "note" if name in wishes.notes else "number") not in ("ignore", "note")]
     if not inputs:
-        raise ConfigError(f"{place.name}: no column is left as an input; beside the target {wishes.target} there "
-                          f"are {', '.join(names)}")
+        raise ConfigError(f"{place.name}: no column is left as an input; beside the target "
+                          f"{', '.join(wishes.targets)} there are {', '.join(names)}")
     return inputs
 
 

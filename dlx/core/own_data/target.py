@@ -1,4 +1,4 @@
-"""What is to be learnt of a table: classes or numbers, told by the target's values. N rows, C classes."""
+"""What is to be learnt of a table: classes, numbers or labels, told by the target's values. N rows, C classes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ SAMPLE = 10_000
 
 
 class Target(NamedTuple):
-    """Targets [N], int64 classes or float32 values, and what they are; class names in order."""
+    """Targets, int64 classes [N] or labels [N, C] or float32 values [N], and what they are; class names in order."""
 
     kind: Kind
     values: np.ndarray
@@ -69,6 +69,36 @@ def read_target(values: pd.Series, name: str, task: Task, place: Place) -> Targe
     if task == "regression":
         return _regression(_text_numbers(values, where, place), where)
     return _text_classes(values, where, task, place)
+
+
+def read_labels(values: pd.DataFrame, task: Task, place: Place) -> Target:
+    """Return whether each row has each label, [N, C]: a column of 0 and 1, or of false and true, for each label.
+
+    Raises:
+        ConfigError: a column holds something else, or every row says the same; says why and where.
+    """
+    where, names = f"{place.name}: target columns", list(map(str, values.columns))
+    if task != "auto":
+        raise ConfigError(f"dataset.task={task} is of one target column, and dataset.target names {len(names)}; name "
+                          f"one, or leave task=auto: several make labels")
+    if len(values) < FEWEST_ROWS:
+        raise ConfigError(f"{place.name} has {len(values)} rows: at least {FEWEST_ROWS} are needed")
+    problems, columns = [], []
+    for name, (_, column) in zip(names, values.items(), strict=True):
+        _refuse_missing(column, f"{place.name}: target column {name}", place)
+        found = column.map({"True": 1, "False": 0, True: 1, False: 0}).to_numpy(np.float64)
+        odd = np.flatnonzero(np.isnan(found))
+        if len(odd):
+            problems.append(f"{where} hold 0 and 1 each, whether a row has the label, and {name} holds "
+                            f"{str(column.iloc[odd[0]])!r} in {place.rows(odd[:1].tolist())}; leave it out of "
+                            f"dataset.target, or name it alone")
+        columns.append(found)
+    if problems:
+        raise ConfigError(*problems)
+    labels = np.stack(columns, axis=1).astype(np.int64)
+    if (labels == labels[0]).all():
+        raise ConfigError(f"{where} are the same in all {len(labels)} rows: there is nothing to tell apart")
+    return Target("multilabel", labels, tuple(names))
 
 
 def _no_target(where: str, what: str) -> str:
