@@ -22,7 +22,7 @@ from torch import Tensor
 
 from dlx.config.build import build
 from dlx.config.options import LIST_GROUPS
-from dlx.core.errors import ConfigError, DivergedError
+from dlx.core.errors import DivergedError
 from dlx.core.types import Arrays, TaskSpec
 from dlx.engine import run
 from dlx.engine.fit import Fit, fit
@@ -253,15 +253,6 @@ def assert_same_folder(found: Path, expected: Path, tolerance: float = EXACT) ->
     pd.testing.assert_frame_equal(ours, theirs, rtol=tolerance, atol=tolerance)
     if (expected / layout.SUMMARY).exists():
         assert numbers_alike(read_json(found / layout.SUMMARY), read_json(expected / layout.SUMMARY), tolerance)
-
-
-def valid(overrides: Sequence[str]) -> bool:
-    """Say whether a configuration is one."""
-    try:
-        one(*overrides)
-    except ConfigError:
-        return False
-    return True
 
 
 def with_loss(described: Described, loss: Any) -> Described:

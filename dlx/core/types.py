@@ -5,6 +5,7 @@ together, 1 for a run alone.
 What R members have of one kind lies one after the other, [R·B, ...]: whatever treats examples one by one need not know
 of members. A part that declares MEMBER_VALUES, names of its constructor's arguments, lets members differ in them: in a
 fused run a number among them is, as the attribute of that name, a tensor [R].
+A regularizer that cannot work beside another says so once, on either of the two: CONFLICTS, by the other's name why.
 """
 
 from __future__ import annotations
@@ -584,7 +585,10 @@ class Averages(Protocol):
 
 @runtime_checkable
 class OnHistory(Protocol):
-    """A regularizer that ends training."""
+    """A regularizer that ends training.
+
+    Where it has an attribute `restore` that is true, the run must keep the weights that were best by its columns.
+    """
 
     def should_stop(self, history: History) -> str | None:
         """Return why training ends after the last row of the history, or None to go on."""

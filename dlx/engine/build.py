@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import Any, TypeVar, get_args, get_type_hints
 
@@ -218,6 +218,8 @@ def part_problems(parts: Parts, broken: Collection[str] = ()) -> list[str]:
     columns = {} if "metric" in broken else history.directions(parts.metrics)
     checks: list[tuple[set[str], Callable[[], list[str]]]] = [
         ({"metric"}, lambda: _monitor_problems(parts, columns, broken)),
+        ({"metric", "regularizer"}, lambda: _restored_problems(parts, columns)),
+        ({"regularizer"}, lambda: _conflicts(parts.regularizers)),
         (set(), lambda: _accumulation_problems(parts)),
         ({"model", "optimizer", "regularizer"}, lambda: _search_problems(parts)),
         ({"metric"}, lambda: _said(lambda: history.selected_column(parts.settings.selection, columns))),
@@ -234,6 +236,20 @@ def part_problems(parts: Parts, broken: Collection[str] = ()) -> list[str]:
     except ConfigError as error:
         return [*error.problems, *problems]
     return problems if spec is None else task_problems(parts, spec, broken) + problems
+
+
+def _restored_problems(parts: Parts, columns: Mapping[str, bool]) -> list[str]:
+    rule = parts.settings.selection
+    wanted = [(name, history.SELECTION_PREFIX + column) for name, hook in hooks(parts, OnHistory)
+              if getattr(hook, "restore", False) for column in hook.columns() if column in columns]
+    return [f"regularizer.{name}.restore=true keeps the weights of selection={best}, and the run's are those of "
+            f"selection={rule}; use selection={best} or regularizer.{name}.restore=false"
+            for name, best in wanted if best != rule]
+
+
+def _conflicts(regularizers: Mapping[str, object]) -> list[str]:
+    return [f"regularizer=[{name},{other}]: {reason}; leave one out" for name, part in regularizers.items()
+            for other, reason in getattr(part, "CONFLICTS", {}).items() if other in regularizers]
 
 
 def _comparison_problems(parts: Parts) -> list[str]:

@@ -13,11 +13,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as f
 
+from dlx.core.spectral import SpectralConv1d, SpectralConv2d, SpectralLinear
+
 Lowered = Callable[..., Tensor]
 # Channels that a processor normalizes at once. The rest of a row is rounded differently, so that the channels of each
 # member are filled up to a multiple: its bits then do not depend on how many members there are.
 LANES = 16
-CONVOLUTIONS: dict[type[nn.Module], Callable[..., Tensor]] = {nn.Conv1d: f.conv1d, nn.Conv2d: f.conv2d}
+CONVOLUTIONS: dict[type[nn.Module], Callable[..., Tensor]] = {
+    nn.Conv1d: f.conv1d, nn.Conv2d: f.conv2d, SpectralConv1d: f.conv1d, SpectralConv2d: f.conv2d}
 
 
 class _Affine(torch.autograd.Function):
@@ -41,7 +44,8 @@ class _Affine(torch.autograd.Function):
 
 def linear(layer: nn.Linear, x: Tensor) -> Tensor:
     """Map [R·B, ..., D] to [R·B, ..., C] with batched matrix products."""
-    given = [x.reshape(len(layer.weight), -1, x.shape[-1]), layer.weight, layer.bias]
+    weight = layer.weight
+    given = [x.reshape(len(weight), -1, x.shape[-1]), weight, layer.bias]
     if torch.is_autocast_enabled(x.device.type):
         # Autocast reaches the forward of an autograd function, and not its backward.
         dtype = torch.get_autocast_dtype(x.device.type)
@@ -90,18 +94,19 @@ def group_norm(layer: nn.GroupNorm, x: Tensor) -> Tensor:
 
 def looped(convolve: Callable[..., Tensor], layer: nn.Conv1d | nn.Conv2d, x: Tensor) -> Tensor:
     """Convolve member by member."""
-    biases = [None] * len(layer.weight) if layer.bias is None else layer.bias.unbind()
+    weights = layer.weight.unbind()
+    biases = [None] * len(weights) if layer.bias is None else layer.bias.unbind()
     return torch.cat([convolve(own, weight, bias, layer.stride, layer.padding, layer.dilation, layer.groups)
-                      for own, weight, bias in zip(x.chunk(len(layer.weight)), layer.weight.unbind(), biases,
-                                                   strict=True)])
+                      for own, weight, bias in zip(x.chunk(len(weights)), weights, biases, strict=True)])
 
 
 def grouped(convolve: Callable[..., Tensor], layer: nn.Conv1d | nn.Conv2d, x: Tensor) -> Tensor:
     """Convolve all members at once, each a group of channels."""
-    members = len(layer.weight)
+    weight = layer.weight
+    members = len(weight)
     side = x.view(members, -1, *x.shape[1:]).transpose(0, 1).flatten(1, 2)
     bias = None if layer.bias is None else layer.bias.flatten()
-    out = convolve(side, layer.weight.flatten(0, 1), bias, layer.stride, layer.padding, layer.dilation,
+    out = convolve(side, weight.flatten(0, 1), bias, layer.stride, layer.padding, layer.dilation,
                    layer.groups * members)
     return out.view(len(out), members, -1, *out.shape[2:]).transpose(0, 1).flatten(0, 1)
 
@@ -149,6 +154,7 @@ def _scaled(x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
 # By exact type: a subclass may compute something else.
 LOWERED: dict[type[nn.Module], Lowered] = {
     nn.Linear: linear,
+    SpectralLinear: linear,
     nn.BatchNorm1d: batch_norm,
     nn.BatchNorm2d: batch_norm,
     nn.LayerNorm: layer_norm,

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
+from dlx.core.penalty import weight_sum
 from dlx.core.ranges import NonNegative
 
 if TYPE_CHECKING:
@@ -31,6 +31,4 @@ class L2:
         """Return the penalty [R]; parameters [R, ...] with fewer than two axes of their own are left out."""
         import torch
 
-        squares = [param.flatten(1).square().sum(dim=1) for param in params if param.ndim > 2]
-        # One after the other: the order in which a sum over an axis adds up depends on R.
-        return 0.5 * self.strength * functools.reduce(torch.add, squares)
+        return 0.5 * self.strength * weight_sum(params, torch.square)

@@ -16,6 +16,7 @@ SMALLEST = 1e-12
 
 class SAM:
     """Takes the gradient at w + rho · g / |g|, with the gradient g of the same batch at w and its L2 norm over all.
+    Conflicts with: asam.
 
     Source: Foret, Kleiner, Mobahi and Neyshabur, Sharpness-aware minimization for efficiently improving generalization,
     2021, equation 2. A step costs two passes; the second leaves statistics of batch normalization alone.
@@ -42,6 +43,7 @@ class SAM:
 
 class ASAM:
     """Takes the gradient at w + rho · T² g / |T g| with T = |w| + eta of each weight: larger weights move further.
+    Conflicts with: sam.
 
     Source: Kwon, Kim, Park and Choi, ASAM: adaptive sharpness-aware minimization, 2021, equation 3; T is 1 for biases
     and norm parameters. A step costs two passes; the second leaves statistics of batch normalization alone.
@@ -52,7 +54,6 @@ class ASAM:
     """
 
     MEMBER_VALUES: ClassVar[tuple[str, ...]] = ("rho", "eta")
-    CONFLICTS: ClassVar[dict[str, str]] = {"sam": "each takes the gradient elsewhere"}
 
     def __init__(self, rho: NonNegative, eta: NonNegative) -> None:
         self.rho = rho

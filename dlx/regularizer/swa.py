@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from dlx.core.ranges import Rate
 
 
 class SWA:
-    """The mean of the weights at the ends of the last epochs is measured and kept.
+    """The mean of the weights at the ends of the last epochs is measured and kept. Conflicts with: ema.
 
     Source: Izmailov, Podoprikhin, Garipov, Vetrov and Wilson, Averaging weights leads to wider optima and better
     generalization, 2018, algorithm 1, one model an epoch. Statistics of batch normalization are taken anew for the mean
@@ -19,7 +17,6 @@ class SWA:
         start_fraction: share of the epochs that are left out of the mean, in [0, 1); the last one never is.
     """
 
-    CONFLICTS: ClassVar[dict[str, str]] = {"ema": "each keeps an average of the weights"}
     restarts_statistics = True
 
     def __init__(self, start_fraction: Rate) -> None:

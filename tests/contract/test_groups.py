@@ -35,7 +35,7 @@ SHARING = {
 }
 REGULARIZED = {
     "dropout": "regularizer.dropout.rate", "l2": "regularizer.l2.strength",
-    "gradient_clip": "regularizer.gradient_clip.max_norm"}
+    "gradient_clip": "regularizer.gradient_clip.limit"}
 APART = {
     "widths": each(["model.width=4", "model.width=8"]),
     "depths": each(["model.depth=1", "model.depth=2"]),

@@ -1,15 +1,17 @@
 """What every regularizer of conf/regularizer promises. B batch."""
 
-import itertools
 import math
+import re
 import signal
 from dataclasses import dataclass, field, replace
 
 import pytest
 import torch
-from part_files import choice, code_and_arguments, make, option_names, parts, saved
-from small_runs import best, digits, equal_tensors, first_batch, metrics, session, train
+from part_files import CONF, choice, code_and_arguments, make, option_names, parts, saved
+from small_runs import CONFIG, best, equal_tensors, first_batch, metrics, session, train
+from suited import LAYOUTS, compatible, conflict, layout_of, layouts, suited_parts
 
+from dlx.config.options import describe_option
 from dlx.core.draws import Draws
 from dlx.core.errors import InterruptedRunError
 from dlx.core.random import torch_generator
@@ -17,7 +19,6 @@ from dlx.core.types import (
     AfterUpdate,
     Ascends,
     Averages,
-    Batch,
     History,
     Moment,
     OnBatch,
@@ -30,13 +31,14 @@ from dlx.core.types import (
     Penalty,
 )
 from dlx.engine.build import meta_model
+from dlx.engine.evaluate import measure
+from dlx.engine.fit import batches
 from dlx.engine.signals import StopRequest
+from dlx.engine.start import start
 from dlx.record.checkpoint import load
 
 NAMES = option_names("regularizer")
 HOOKS = (OnModel, OnLoss, OnBatch, OnInputs, OnOutputs, Penalty, Ascends, OnGradient, AfterUpdate, Averages, OnHistory)
-DIGITS = digits(150, own_test=True)
-SMALL = ("epochs=2", "batch_size=32", "model.width=32")
 
 
 def with_hook(hook):
@@ -46,8 +48,13 @@ def with_hook(hook):
 every_regularizer = pytest.mark.parametrize("option", NAMES)
 
 
-def small_parts(*regularizers, overrides=()):
-    return replace(parts(choice("regularizer", *regularizers or ("none",)), *SMALL, *overrides), dataset=DIGITS)
+# What computes something else of the same weights, in evaluation, too.
+REPARAMETRIZES = ("spectral_norm",)
+
+
+def without(parts):
+    """The same run with no regularizer."""
+    return replace(parts, regularizers={})
 
 
 @dataclass(frozen=True)
@@ -86,29 +93,51 @@ def test_regularizer_none_is_nothing():
     assert parts("regularizer=[none]").regularizers == {}
 
 
+def trained(option, num_members):
+    """Runs with other seeds, together where there are many; without the regularizer, and with it after an epoch."""
+    noisy = ("model.dropout_rate=0.3", *(("model.norm=batch",) if layout_of(option) != "tokens" else ()))
+    made = suited_parts(option, overrides=noisy)
+    plain, regularized = (start([(replace(own, settings=replace(own.settings, seed=seed)), CONFIG)
+                                 for seed in range(num_members)], "", [None] * num_members, fused=num_members > 1)
+                          for own in (without(made), made))
+    group = regularized.group
+    for step, batch in enumerate(batches(group.feeds["train"], regularized.bounds, range(num_members), 0, 0)):
+        group.step(batch, step, [0.01] * len(group.optimization.rows))
+    return plain.group, group
+
+
+@pytest.mark.parametrize("num_members", [1, 3])
+@pytest.mark.parametrize("option", [name for name in NAMES if name not in REPARAMETRIZES])
+def test_regularizer_is_never_seen_by_evaluation(option, num_members):
+    plain, regularized = trained(option, num_members)
+    plain.model.load_state_dict(regularized.model.state_dict())
+    for split, feed in plain.feeds.items():
+        assert measure(regularized.evaluator, regularized.feeds[split]) == measure(plain.evaluator, feed)
+
+
 @every_regularizer
-def test_regularizer_is_never_seen_by_evaluation(option):
-    plain, regularized = session(small_parts()), session(small_parts(option))
-    assert plain.model.state_dict().keys() == regularized.model.state_dict().keys()
-    regularized.model.load_state_dict(plain.model.state_dict())
-    for split in plain.data.splits.values():
-        assert regularized.measure(split) == plain.measure(split)
-        ours, theirs = (built.predict(split) for built in (regularized, plain))
-        assert ours.losses.tobytes() == theirs.losses.tobytes()
-        assert ours.outcome.scores.tobytes() == theirs.outcome.scores.tobytes()
+@pytest.mark.parametrize("num_members", [1, 3])
+def test_regularizer_evaluation_leaves_everything_as_it_is(option, num_members):
+    _, group = trained(option, num_members)
+    feed = group.feeds["val"]
+    before = {name: tensor.clone() for name, tensor in group.model.state_dict().items()}
+    assert measure(group.evaluator, feed) == measure(group.evaluator, feed)
+    assert equal_tensors(before, group.model.state_dict())
 
 
 @every_regularizer
 def test_regularizer_changes_neither_initial_weights_nor_order_of_examples(option, tmp_path):
     seen, weights = [], []
-    for name, made in (("plain", small_parts()), ("regularized", small_parts(option))):
+    regularized = suited_parts(option)
+    for name, made in (("plain", without(regularized)), ("regularized", regularized)):
         watch = Watch()
         made = replace(made, regularizers={"watch": watch, **made.regularizers})
         path = train(made, tmp_path / name)
         weights.append(load(path / "checkpoints" / "initial.safetensors").tensors)
         seen.append(watch.ids)
     assert seen[0] == seen[1]
-    assert equal_tensors(*weights)
+    plain, regularized = weights
+    assert equal_tensors(plain, {name: regularized[name] for name in plain})
 
 
 @every_regularizer
@@ -117,7 +146,7 @@ def test_regularizer_trains_alike_whatever_the_global_state(option, tmp_path):
     for global_seed in (1, 2):
         torch.manual_seed(global_seed)
         before = torch.get_rng_state()
-        paths.append(train(small_parts(option), tmp_path / str(global_seed)))
+        paths.append(train(suited_parts(option), tmp_path / str(global_seed)))
         assert torch.equal(torch.get_rng_state(), before)
     assert (paths[0] / "metrics.csv").read_bytes() == (paths[1] / "metrics.csv").read_bytes()
     assert equal_tensors(best(paths[0]).tensors, best(paths[1]).tensors)
@@ -125,7 +154,7 @@ def test_regularizer_trains_alike_whatever_the_global_state(option, tmp_path):
 
 @every_regularizer
 def test_regularizer_goes_on_after_an_interruption_bit_for_bit(option, tmp_path):
-    made = small_parts(option, overrides=("epochs=4", "optimizer=sgd"))
+    made = suited_parts(option, overrides=("epochs=4", "optimizer=sgd"))
     whole = train(made, tmp_path / "whole")
     stop = StopRequest()
     interrupted = replace(made, regularizers={**made.regularizers, "stop": StopAtStep(stop, 7)})
@@ -137,26 +166,57 @@ def test_regularizer_goes_on_after_an_interruption_bit_for_bit(option, tmp_path)
     assert equal_tensors(best(tmp_path / "parts").tensors, best(whole).tensors)
 
 
-@pytest.mark.parametrize("pair", list(itertools.combinations(NAMES, 2)), ids=str)
-def test_regularizer_trains_with_every_other(pair, tmp_path):
-    table = metrics(train(small_parts(*pair), tmp_path / "run"))
-    assert len(table) == 2
-    assert table.notna().all(axis=None)
-    assert all(math.isfinite(value) for value in table.to_numpy().ravel())
-    assert table["train_eval_loss"][1] < table["train_eval_loss"][0]
+@every_regularizer
+def test_regularizer_trains_beside_every_other_that_it_has_no_conflict_with(option):
+    others = [name for name in NAMES if name != option and layout_of(option, name) and not conflict(option, name)]
+    assert others
+    for other in others:
+        built = session(suited_parts(option, other))
+        batch = first_batch(built)
+        losses = [built.step(batch, number, 0.01)[0] for number in range(2)]
+        assert torch.stack(losses).isfinite().all(), other
+        assert built.flat.values.isfinite().all(), other
 
 
-def test_regularizer_all_train_together(tmp_path):
-    table = metrics(train(small_parts(*NAMES), tmp_path / "run"))
+CONFLICTS = [(option, other) for option in NAMES for other in getattr(make("regularizer", option), "CONFLICTS", {})]
+
+
+def test_regularizer_conflicts_are_between_options_and_stated_once():
+    assert {other for _, other in CONFLICTS} <= {*NAMES}
+    assert len({frozenset(pair) for pair in CONFLICTS}) == len(CONFLICTS)
+    assert all(len({*pair}) == 2 for pair in CONFLICTS)
+
+
+@pytest.mark.parametrize("pair", CONFLICTS, ids="+".join)
+def test_regularizer_conflict_is_refused_before_there_is_a_run(pair, dlx, workdir):
+    reason = make("regularizer", pair[0]).CONFLICTS[pair[1]]
+    for order in (pair, pair[::-1]):
+        result = dlx("train", choice("regularizer", *order))
+        assert result.code == 2
+        assert f"regularizer=[{','.join(pair)}]: {reason}; leave one out" in result.err
+        assert not (workdir / "runs").exists()
+
+
+@every_regularizer
+def test_regularizer_says_in_its_description_what_it_conflicts_with(option):
+    said = re.findall(r"Conflicts with: ([\w, ]+)\.", describe_option(CONF / "regularizer" / f"{option}.yaml"))
+    others = [name for name in NAMES if name != option and conflict(option, name)]
+    assert said == ([", ".join(others)] if others else [])
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_regularizer_all_of_a_layout_train_together(layout, tmp_path):
+    names = compatible(name for name in NAMES if layout in layouts(name))
+    table = metrics(train(suited_parts(*names, layout=layout), tmp_path / "run"))
     assert table["train_eval_loss"][1] < table["train_eval_loss"][0]
 
 
 @with_hook(OnModel)
 def test_regularizer_on_model_needs_no_memory_and_keeps_the_names_of_weights(option):
-    made = small_parts(option)
-    meta = meta_model(made, DIGITS.spec())
+    made = suited_parts(option)
+    meta, plain = (meta_model(own, made.dataset.spec()) for own in (made, without(made)))
     assert all(tensor.is_meta for tensor in meta.state_dict().values())
-    assert meta.state_dict().keys() == meta_model(small_parts(), DIGITS.spec()).state_dict().keys()
+    assert dict(meta.named_parameters()).keys() == dict(plain.named_parameters()).keys()
 
 
 def same_batch(one, other):
@@ -169,9 +229,7 @@ def tensors_of(batch):
 
 @with_hook(OnBatch)
 def test_regularizer_on_batch_is_a_function_of_batch_and_generator(option):
-    part = make("regularizer", option)
-    draw = torch.Generator().manual_seed(0)
-    batch = Batch(torch.rand(16, 1, 8, 8, generator=draw), torch.arange(16) % 10, torch.arange(16))
+    part, batch = make("regularizer", option), first_batch(session(suited_parts(option)), 64)
     before = batch.map(torch.clone)
     state = torch.get_rng_state()
     one, same, other = (part.on_batch(batch, torch_generator(0, option, step)) for step in (3, 3, 4))
@@ -202,7 +260,7 @@ def test_regularizer_penalty_is_smooth_and_not_negative_and_one_number_per_membe
 
 @with_hook(Penalty)
 def test_regularizer_penalty_is_part_of_the_minimised_loss_and_of_its_gradient(option):
-    made = small_parts(option)
+    made = suited_parts(option)
     built, batch = session(made), first_batch(session(made))
     named = {name: param.detach().clone().requires_grad_() for name, param in built.model.named_parameters()}
     outputs = torch.func.functional_call(built.model, named, batch.inputs)
@@ -221,7 +279,7 @@ def test_regularizer_penalty_is_part_of_the_minimised_loss_and_of_its_gradient(o
 @pytest.mark.parametrize("size", [1e-4, 1.0, 1e4])
 def test_regularizer_on_gradient_changes_gradients_in_place(option, size):
     # The gradients are views into one matrix: a new tensor in `.grad` would be lost.
-    flat = session(small_parts()).flat
+    flat = session(suited_parts(option)).flat
     draw = torch.Generator().manual_seed(0)
     for param in flat.params:
         param.grad.copy_(size * torch.randn(param.shape, generator=draw))

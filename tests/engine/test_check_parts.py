@@ -1,11 +1,15 @@
 """Combinations of parts that cannot work are refused together, before any data is read."""
 
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
 import pytest
 import torch
-from part_files import parts
+from part_files import make, parts
 from small_runs import digits, metrics, train
 
 from dlx.core.errors import ConfigError
+from dlx.engine.build import part_problems
 
 ABSENT = "mps" if torch.cuda.is_available() else "cuda"
 
@@ -75,9 +79,9 @@ def test_check_parts_codes_of_categories_do_not_reach_a_model(dlx, workdir):
 @pytest.mark.parametrize(("option", "data", "message"), [
     ("augment_flip", "breast_cancer", "regularizer=augment_flip is for images, and the model sees tables; leave it "
                                       "out"),
-    ("augment_noise", "copy", "regularizer=augment_noise is for images and tables, and the model sees tokens; leave it "
+    ("input_noise", "copy", "regularizer=input_noise is for images and tables, and the model sees tokens; leave it "
                               "out"),
-    ("augment_noise", "adding", "regularizer=augment_noise is for images and tables, and the model sees series; leave "
+    ("input_noise", "adding", "regularizer=input_noise is for images and tables, and the model sees series; leave "
                                 "it out"),
 ])
 def test_check_parts_augmentation_of_another_layout_is_refused_before_there_is_a_run(option, data, message, dlx,
@@ -86,3 +90,21 @@ def test_check_parts_augmentation_of_another_layout_is_refused_before_there_is_a
     assert result.code == 2
     assert message in result.err
     assert not (workdir / "runs").exists()
+
+
+@dataclass(frozen=True)
+class Doubling:
+    """A regularizer of a user's that cannot work beside others."""
+
+    CONFLICTS: ClassVar = {"l2": "it has a penalty of its own", "absent": "it is never there"}
+
+
+@pytest.mark.parametrize("order", [("l2", "doubling"), ("doubling", "l2")])
+def test_check_parts_regularizers_in_conflict_are_refused_with_the_reason(order):
+    made = parts("regularizer=[none]")
+    both = {"l2": make("regularizer", "l2"), "doubling": Doubling()}
+    named = {name: both[name] for name in order}
+    assert part_problems(replace(made, regularizers=named)) == [
+        "regularizer=[doubling,l2]: it has a penalty of its own; leave one out"]
+    assert part_problems(replace(made, regularizers={"doubling": Doubling()})) == []
+    assert part_problems(replace(made, regularizers=named), ["regularizer"]) == []

@@ -13,7 +13,7 @@ from dlx.core.errors import ConfigError
 
 # Rounding of a step in float32 is 6e-8, relative; that of 51 steps adds up, and columns are differences of losses.
 TOLERANCE = {"float64": 1e-9, "float32": 2e-5}
-EVERYTHING = ["regularizer=[dropout,l2,gradient_clip]", "regularizer.gradient_clip.max_norm=0.5", "epochs=3"]
+EVERYTHING = ["regularizer=[dropout,l2,gradient_clip]", "regularizer.gradient_clip.limit=0.5", "epochs=3"]
 RUNS = {
     "mlp": [],
     "mlp-layer": ["model.norm=layer", "optimizer=sgd"],

@@ -82,7 +82,8 @@ def test_early_stopping_ends_a_run_where_its_metrics_say(monitor, patience, min_
     free = replace(parts(*common), dataset=digits(100, own_test=True))
     stopped = replace(parts(*common, "regularizer=[early_stopping]", f"regularizer.early_stopping.monitor={monitor}",
                             f"regularizer.early_stopping.patience={patience}",
-                            f"regularizer.early_stopping.min_delta={min_delta}"), dataset=free.dataset)
+                            f"regularizer.early_stopping.min_delta={min_delta}",
+                            "regularizer.early_stopping.restore=false"), dataset=free.dataset)
     whole, path = metrics(train(free, tmp_path / "free")), train(stopped, tmp_path / "stopped")
     expected = first_epoch_without_patience(whole[monitor].tolist(), patience, min_delta, monitor == "val_accuracy")
     assert expected is not None
@@ -92,3 +93,25 @@ def test_early_stopping_ends_a_run_where_its_metrics_say(monitor, patience, min_
     assert summary["epochs_run"] == expected
     assert summary["stop_reason"].startswith(f"early_stopping: {monitor} has not improved")
     assert summary["selection"]["epoch"] == whole["val_loss"][:expected].idxmin() + 1
+
+
+@pytest.mark.parametrize(("monitor", "selection"), [("val_accuracy", "best_val_loss"), ("val_loss", "last")])
+def test_early_stopping_that_restores_wants_the_rule_that_keeps_the_best_epoch(monitor, selection):
+    own = ("regularizer=[early_stopping]", f"regularizer.early_stopping.monitor={monitor}")
+    with pytest.raises(ConfigError) as refused:
+        parts(*own, f"selection={selection}")
+    assert str(refused.value) == (
+        f"regularizer.early_stopping.restore=true keeps the weights of selection=best_{monitor}, and the run's are "
+        f"those of selection={selection}; use selection=best_{monitor} or regularizer.early_stopping.restore=false")
+    assert parts(*own, f"selection=best_{monitor}").settings.selection == f"best_{monitor}"
+    assert parts(*own, f"selection={selection}",
+                 "regularizer.early_stopping.restore=false").settings.selection == selection
+
+
+def test_early_stopping_that_restores_keeps_the_weights_of_the_monitored_epoch(tmp_path):
+    made = parts("epochs=40", "batch_size=8", "optimizer=sgd", "optimizer.lr=0.3", "model.width=16",
+                 "selection=best_val_accuracy", "regularizer=[early_stopping]",
+                 "regularizer.early_stopping.monitor=val_accuracy", "regularizer.early_stopping.patience=3")
+    path = train(made, tmp_path / "run", digits(100, own_test=True))
+    epoch = metrics(path)["val_accuracy"].idxmax() + 1
+    assert read_json(path / "summary.json")["selection"]["epoch"] == epoch == len(metrics(path)) - 3

@@ -1,4 +1,4 @@
-"""Random erasing. B images of C channels, H × W pixels; T tries.
+"""Random erasing and cutout. B images of C channels, H × W pixels; T tries.
 
 Source: Zhong, Zheng, Kang, Li and Yang, Random erasing data augmentation, 2017.
 """
@@ -41,6 +41,18 @@ def draw_boxes(key: Key, ids: Tensor, size: tuple[int, int], rate: float, area: 
     chosen = sides[torch.arange(len(sides), device=ids.device), first]
     chosen = chosen * (fits.any(dim=1) & (drawn[:, 0] < rate))[:, None]
     return torch.cat([whole(drawn[:, 1:3], limits - chosen + 1), chosen], dim=1)
+
+
+def draw_squares(key: Key, ids: Tensor, size: tuple[int, int], side: int) -> Tensor:
+    """Draw a square for each example, its centre at any pixel of images of size (H, W).
+
+    Source: DeVries and Taylor, Improved regularization of convolutional neural networks with cutout, 2017.
+
+    Returns:
+        int64 [B, 4]: top, left, height and width; part of it may lie outside of the image.
+    """
+    centres = whole(uniforms(key, ids, 2), torch.tensor(size, device=ids.device))
+    return torch.cat([centres - side // 2, torch.full_like(centres, side)], dim=1)
 
 
 def erase(images: Tensor, boxes: Tensor, value: float) -> Tensor:

@@ -1,12 +1,15 @@
-"""Token dropout. B texts of L tokens."""
+"""Noise on tokens. B texts of L tokens."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from dlx.core.augment.draws import Key, uniforms
+from dlx.core.augment.draws import Key, uniforms, whole
 from dlx.core.types import PADDING
+
+# What preprocessing makes of words that are not in its vocabulary.
+UNKNOWN = 1
 
 
 def draw_dropped(key: Key, ids: Tensor, length: int, rate: float) -> Tensor:
@@ -25,3 +28,20 @@ def drop_tokens(tokens: Tensor, dropped: Tensor, unknown: int) -> Tensor:
         unknown: the token of what is not in the vocabulary.
     """
     return torch.where(dropped.to(tokens.device) & (tokens != PADDING), unknown, tokens)
+
+
+def replace_tokens(tokens: Tensor, replaced: Tensor, uniform: Tensor) -> Tensor:
+    """Replace some of tokens [B, L] by others of the batch, each as often as it is there; PADDING stays.
+
+    Source: Xie et al., Data noising as smoothing in neural network language models, 2017, "unigram noising".
+
+    Args:
+        tokens: int64 [B, L].
+        replaced: bool [B, L].
+        uniform: [B, L], numbers in [0, 1) that say which token of the batch takes a place; it may be its own.
+    """
+    known = tokens[tokens != PADDING]
+    if not len(known):
+        return tokens
+    others = known[whole(uniform, len(known)).to(tokens.device)]
+    return torch.where(replaced.to(tokens.device) & (tokens != PADDING), others, tokens)

@@ -127,27 +127,26 @@ def test_affine_draws_stay_in_their_ranges_and_fill_them():
 
 
 @pytest.mark.parametrize("shape", [(1, 28, 28), (3, 17, 24)], ids=str)
-def test_jitter_is_torchvisions_adjustments_in_order(shape):
-    batch, changes = images(shape), color.draw_jitter(5, IDS, 0.6, 0.7, 0.8, 0.5)
+def test_jitter_changes_each_image_by_its_own_amounts(shape):
+    batch, changes = images(shape), color.draw_jitter(5, IDS, 0.6)
     expected = []
-    for image, *factors in zip(batch, *(values.double().tolist() for values in changes), strict=True):
-        changed = twin.adjust_contrast(twin.adjust_brightness(image, factors[0]), factors[1])
-        expected.append(twin.adjust_hue(twin.adjust_saturation(changed, factors[2]), factors[3]))
-    assert_rounding(color.jitter(batch, changes), torch.stack(expected))
+    for image, brightness, contrast, saturation in zip(batch.double(), *(values.tolist() for values in changes),
+                                                       strict=True):
+        vivid = image.mean(dim=0) + saturation * (image - image.mean(dim=0))
+        expected.append(vivid.mean() + contrast * (vivid - vivid.mean()) + brightness)
+    assert_rounding(color.jitter(batch, changes), torch.stack(expected).float())
 
 
-def test_hue_turns_of_gray_and_of_pure_colours_are_known():
-    pure = torch.tensor([[1.0, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 0], [0.4, 0.4, 0.4], [0, 0, 0], [1, 1, 1]])
-    third = color.turn_hue(pure[:, :, None, None], torch.full((7, 1, 1, 1), 1 / 3))[:, :, 0, 0]
-    assert_rounding(third, pure.roll(1, dims=1))
-    assert_rounding(color.turn_hue(pure[:, :, None, None], torch.ones(7, 1, 1, 1))[:, :, 0, 0], pure)
+def test_jitter_does_not_care_for_the_scale_of_the_numbers_but_for_brightness():
+    batch, changes = images((3, 17, 24)), color.draw_jitter(5, IDS, 0.6)._replace(brightness=torch.zeros(len(IDS)))
+    assert_rounding(color.jitter(4 * batch - 2, changes) / 4, color.jitter(batch, changes) - 0.5)
 
 
-def test_jitter_draws_as_colorjitter_does():
-    changes = color.draw_jitter(5, MANY, 0.4, 1.5, 0.0, 0.1)
-    for values, low, high in ((changes.brightness, 0.6, 1.4), (changes.contrast, 0.0, 2.5), (changes.hue, -0.1, 0.1)):
+def test_jitter_draws_changes_either_way():
+    changes = color.draw_jitter(5, MANY, 0.4)
+    for values, low, high in ((changes.brightness, -0.4, 0.4), (changes.contrast, 0.6, 1.4),
+                              (changes.saturation, 0.6, 1.4)):
         assert stats.kstest(values.double().numpy(), "uniform", (low, high - low)).pvalue > 1e-4
-    assert torch.equal(changes.saturation, torch.ones(len(MANY)))
 
 
 @every_shape
@@ -175,6 +174,21 @@ def test_erasing_draws_boxes_inside_at_the_rate_area_and_ratio_of_torchvision():
 def described(boxes):
     """Place, share of the image and ratio of boxes [N, 4]."""
     return *boxes.T[:2], boxes[:, 2] * boxes[:, 3], boxes[:, 2] / boxes[:, 3]
+
+
+@pytest.mark.parametrize("side", [1, 4, 7])
+def test_cutout_squares_have_any_pixel_as_centre_and_end_at_the_border(side):
+    height, width = 9, 12
+    boxes = erasing.draw_squares(6, MANY, (height, width), side)
+    centres = (boxes[:, :2] + side // 2).numpy()
+    counts = np.bincount(centres[:, 0] * width + centres[:, 1], minlength=height * width)
+    assert stats.chisquare(counts).pvalue > 1e-4
+    assert (boxes[:, 2:] == side).all()
+    erased = erasing.erase(torch.zeros(500, 2, height, width), boxes[:500], 1.0)
+    for image, (top, left) in zip(erased, boxes[:500, :2].tolist(), strict=True):
+        expected = torch.zeros(height, width)
+        expected[max(0, top):max(0, top + side), max(0, left):max(0, left + side)] = 1.0
+        assert torch.equal(image, expected.expand(2, -1, -1))
 
 
 def test_erasing_that_never_fits_erases_nothing():
@@ -205,7 +219,7 @@ AUGMENTATIONS = {
     "rotate": lambda batch, key, ids: geometry.rotate(batch, geometry.draw_rotation(key, ids, 15.0), "bilinear", 0.0),
     "affine": lambda batch, key, ids: geometry.affine(
         batch, geometry.draw_affine(key, ids, 15.0, (3.0, 3.0), (0.8, 1.2), 5.0), "bilinear", 0.5),
-    "jitter": lambda batch, key, ids: color.jitter(batch, color.draw_jitter(key, ids, 0.4, 0.4, 0.4, 0.1)),
+    "jitter": lambda batch, key, ids: color.jitter(batch, color.draw_jitter(key, ids, 0.4)),
     "erase": lambda batch, key, ids: erasing.erase(
         batch, erasing.draw_boxes(key, ids, (32, 32), 0.5, (0.02, 0.33), (0.3, 3.3)), 0.0),
     "noise": lambda batch, key, ids: noise.add_noise(batch, noise.draw_noise(key, ids, (3, 32, 32)), 0.1, (0.0, 1.0)),

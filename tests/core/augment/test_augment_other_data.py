@@ -5,8 +5,9 @@ import pytest
 import torch
 from scipy import stats
 
-from dlx.core.augment import audio, noise, text
+from dlx.core.augment import audio, noise, table, text
 from dlx.core.types import PADDING
+from dlx.preprocessing.tokenize import SPECIAL
 
 B = 12
 IDS = torch.arange(100, 100 + B)
@@ -91,6 +92,36 @@ def test_token_dropout_happens_at_its_rate_in_every_place(rate):
     expected = rate * len(MANY)
     spread = np.sqrt(len(MANY) * rate * (1 - rate))
     assert ((dropped - expected).abs() <= 4.5 * spread).all()
+
+
+def test_replaced_tokens_are_those_that_the_draws_say_and_never_padding():
+    tokens = padded_texts()[:50]
+    replaced = text.draw_dropped(3, torch.arange(50), 30, 0.3)
+    uniform = torch.rand(50, 30, generator=torch.Generator().manual_seed(2))
+    known = [token for row in tokens.tolist() for token in row if token != PADDING]
+    expected = [[known[int(draw * len(known))] if one and token != PADDING else token
+                 for token, one, draw in zip(*row, strict=True)]
+                for row in zip(tokens.tolist(), replaced.tolist(), uniform.tolist(), strict=True)]
+    assert text.replace_tokens(tokens, replaced, uniform).tolist() == expected
+    nothing = torch.full((3, 4), PADDING)
+    assert torch.equal(text.replace_tokens(nothing, nothing == PADDING, torch.zeros(3, 4)), nothing)
+
+
+def test_the_unknown_token_is_that_of_every_tokenizer():
+    assert SPECIAL.index("[UNK]") == text.UNKNOWN
+    assert SPECIAL.index("[PAD]") == PADDING
+
+
+def test_replaced_values_are_of_the_same_column():
+    rows = torch.arange(40.0).view(8, 5)
+    uniform = torch.rand(8, 5, generator=torch.Generator().manual_seed(3))
+    replaced = torch.rand(8, 5, generator=torch.Generator().manual_seed(4)) < 0.5
+    found = table.replace_values(rows, replaced, uniform)
+    assert (found % 5 == rows % 5).all()
+    for row in range(8):
+        for column in range(5):
+            source = int(uniform[row, column] * 8) if replaced[row, column] else row
+            assert found[row, column] == rows[source, column]
 
 
 def test_feature_noise_is_in_units_of_each_column_and_spares_codes_and_gaps():

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import torch
 
 
-class AugmentNoise:
+class InputNoise:
     """Adds Gaussian noise to each number of the training inputs: pixels, or columns of a table.
 
     Source: Bishop, Training with noise is equivalent to Tikhonov regularization, 1995. After preprocessing=standardize
@@ -34,6 +34,6 @@ class AugmentNoise:
         from dlx.core.errors import ConfigError
 
         if not batch.inputs.is_floating_point():
-            raise ConfigError("regularizer=augment_noise needs numbers, and inputs are tokens; leave it out")
+            raise ConfigError("regularizer=input_noise needs numbers, and inputs are tokens; leave it out")
         noise = draw_noise(*key_and_ids(batch, generator), batch.inputs.shape[1:])
         return batch._replace(inputs=add_noise(batch.inputs, noise, self.scale))
