@@ -36,22 +36,21 @@ from dlx.engine.start import start
 
 # Five epochs of eleven steps.
 STEPS = ("epochs=5", "batch_size=8", "model.width=5")
-MODELS = option_names("model")
+# Models of torchvision take minutes here.
+MODELS = [model for model in option_names("model") if model != "torchvision"]
 OPTIMIZERS = option_names("optimizer")
 REGULARIZERS = option_names("regularizer")
 HAS_WIDTH = [model for model in MODELS if "width" in code_and_arguments("model", model)[1]]
 HAS_NORM = [model for model in MODELS if {"norm", "depth"} <= code_and_arguments("model", model)[1].keys()]
 # Rounding grows with every step, and faster the deeper the model.
-EPOCHS = {"resnet": 2, "resnet9": 1, "torchvision": 1}
-# Of models whose size is no width, one that is small.
-SMALL = {"torchvision": ("model.architecture=shufflenet_v2_x0_5",)}
+EPOCHS = {"resnet": 2, "resnet9": 1}
 # Models that take tokens alone.
 OF_TOKENS = [model for model in MODELS
              if "vocabulary_size" in signature(code_and_arguments("model", model)[0]).parameters]
 
 
 def steps(model):
-    return STEPS if model in HAS_WIDTH else (*STEPS[:2], *SMALL.get(model, ()))
+    return STEPS if model in HAS_WIDTH else STEPS[:2]
 
 
 def texts(num_rows=140):
@@ -96,12 +95,11 @@ def of_values(model, described):
 
 # To optimizers parameters are rows, whatever the model; muon alone knows their shapes.
 OPTIMIZED = [(model, optimizer) for model in MODELS for optimizer in OPTIMIZERS
-             if model == "mlp" or optimizer in ("sgd", "adam", "adamw")[:1 if model in SMALL else 3]]
+             if model == "mlp" or optimizer in ("sgd", "adam", "adamw")]
 # Each regularizer with every model, all of them together with every optimizer, too.
 TOGETHER = [(model, optimizer, names) for model, optimizer in OPTIMIZED for names in ((), suited(model, REGULARIZERS))]
 TOGETHER += [(model, "muon", ()) for model in MODELS if model != "mlp"]
-TOGETHER += [(model, "adam", (name,)) for model in MODELS if model not in SMALL
-             for name in suited(model, REGULARIZERS)]
+TOGETHER += [(model, "adam", (name,)) for model in MODELS for name in suited(model, REGULARIZERS)]
 
 
 @pytest.mark.parametrize(("model", "optimizer", "regularizers"), TOGETHER,
