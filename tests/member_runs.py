@@ -133,8 +133,10 @@ def fitted(runs: Sequence[Described], fused: bool = True, convolution: str | Non
 def untrained(fit: Fit, convolution: str) -> list[Checkpoint]:
     """Return the checkpoint of each run before its first step, with another form of convolutions."""
     form = {"stacked": True, "convolution": convolution}
+    average = fit.group.average
     made = {member.number: training_checkpoint(fit.group.weights(index), {}, member.progress, Position(),
-                                               member.data.statistics, {**member.facts, "form": form})
+                                               member.data.statistics, {**member.facts, "form": form},
+                                               None if average is None else average.state(index))
             for index, member in enumerate(fit.group.members)}
     return [made[number] for number in range(len(made))]
 

@@ -90,12 +90,16 @@ def test_importing_the_command_line_imports_nothing_heavy(module: str) -> None:
     assert done.stdout.strip() == ""
 
 
+# Calls that run nothing if they are made so: tensors alone are unpickled, of a file that the user names.
+SAFE = {"yaml.load": "Loader=_Loader", "torch.load": "weights_only=True"}
+
+
 def test_no_line_of_the_package_runs_what_a_file_says() -> None:
     forbidden = {"torch.load", "pickle.load", "pickle.loads", "yaml.load", "yaml.unsafe_load", "eval", "exec"}
     found = []
     for path in PACKAGE.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and ast.unparse(node.func) in forbidden:
-                safe = ast.unparse(node.func) == "yaml.load" and "Loader=_Loader" in ast.unparse(node)
+                safe = any(ast.unparse(node.func) == call and how in ast.unparse(node) for call, how in SAFE.items())
                 found += [] if safe else [f"{path}:{node.lineno}"]
     assert found == []

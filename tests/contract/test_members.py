@@ -38,7 +38,8 @@ from dlx.engine.start import start
 
 # Five epochs of eleven steps.
 STEPS = ("epochs=5", "batch_size=8", "model.width=5")
-MODELS = option_names("model")
+# Models of torchvision take minutes here.
+MODELS = [model for model in option_names("model") if model != "torchvision"]
 # Those that are for one run alone are refused, see tests/optimizer.
 OPTIMIZERS = [option for option in option_names("optimizer") if not isinstance(make("optimizer", option), SearchesLoss)]
 REGULARIZERS = option_names("regularizer")
@@ -46,9 +47,7 @@ HAS_WIDTH = [model for model in MODELS if "width" in code_and_arguments("model",
 HAS_NORM = [model for model in MODELS if {"norm", "depth"} <= code_and_arguments("model", model)[1].keys()]
 HAS_HEADS = [model for model in MODELS if "num_heads" in code_and_arguments("model", model)[1]]
 # Rounding grows with every step, and faster the deeper the model.
-EPOCHS = {"resnet": 2, "resnet9": 1, "torchvision": 1}
-# Of models whose size is no width, one that is small.
-SMALL = {"torchvision": ("model.architecture=shufflenet_v2_x0_5",)}
+EPOCHS = {"resnet": 2, "resnet9": 1}
 # Models that take tokens alone, or take them too.
 OF_TOKENS = [model for model in MODELS
              if "vocabulary_size" in signature(code_and_arguments("model", model)[0]).parameters]
@@ -58,7 +57,7 @@ def steps(model):
     if model in HAS_HEADS:
         # The width of all heads of attention together is a multiple of their number.
         return (*STEPS[:2], "model.width=8")
-    return STEPS if model in HAS_WIDTH else (*STEPS[:2], *SMALL.get(model, ()))
+    return STEPS if model in HAS_WIDTH else STEPS[:2]
 
 
 TEXTS = texts()
@@ -106,12 +105,12 @@ def of_values(model, described):
 
 # To optimizers parameters are rows, whatever the model; muon alone knows their shapes.
 OPTIMIZED = [(model, optimizer) for model in MODELS for optimizer in OPTIMIZERS
-             if model == "mlp" or optimizer in ("sgd", "adam", "adamw")[:1 if model in SMALL else 3]]
+             if model == "mlp" or optimizer in ("sgd", "adam", "adamw")]
 # Each regularizer with every model, all of them together with every optimizer, too.
 TOGETHER = [(model, optimizer, names) for model, optimizer in OPTIMIZED for names in ((), suited(model))]
 TOGETHER += [(model, "muon", ()) for model in MODELS if model != "mlp"]
-TOGETHER += [(model, "adam", (name,)) for model in MODELS if model not in SMALL
-             for name in REGULARIZERS if layout_of(model, [name])]
+TOGETHER += [pytest.param(model, "adam", (name,), marks=() if model in ("mlp", "cnn", "bag") else pytest.mark.slow)
+             for model in MODELS for name in REGULARIZERS if layout_of(model, [name])]
 
 
 @pytest.mark.parametrize(("model", "optimizer", "regularizers"), TOGETHER,

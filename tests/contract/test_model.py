@@ -27,6 +27,8 @@ from dlx.record.checkpoint import Checkpoint, decode, encode
 NAMES = option_names("model")
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 CLASSES = tuple(map(str, range(10)))
+# Values of arguments that are any text.
+WORDS = {"architecture": ["shufflenet_v2_x0_5"]}
 
 
 def spec_of(shape, num_outputs=10):
@@ -302,7 +304,7 @@ def variants(option, name, spec):
     """Models that differ from the default in one argument: every choice of a list of words, two of numbers."""
     code, arguments = code_and_arguments("model", option)
     found = []
-    for value in dict.fromkeys(alternatives(annotations(code)[name], arguments[name])):
+    for value in dict.fromkeys([*WORDS.get(name, ()), *alternatives(annotations(code)[name], arguments[name])]):
         if isinstance(value, int) and value > 300:
             continue
         # Some values need another argument to change too.
