@@ -83,8 +83,9 @@ def combination(model, optimizer, regularizers, overrides=(), data=None):
     own_data, dataset = of_kind(model, regularizers)
     common = [*dataset, *steps(model), f"model={model}", f"optimizer={optimizer}",
               choice("regularizer", *regularizers or ("none",)), *overrides]
-    names = [("loss", "cross_entropy"), ("model", model), ("optimizer", optimizer),
-             *(("regularizer", name) for name in regularizers)]
+    # Labels are smoothed once.
+    losses = [] if "label_smoothing" in regularizers else [("loss", "cross_entropy")]
+    names = [*losses, ("model", model), ("optimizer", optimizer), *(("regularizer", name) for name in regularizers)]
     return [one(*common, *own, data=data or own_data) for own in unlike(*names)]
 
 
