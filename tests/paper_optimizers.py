@@ -3,6 +3,7 @@
 import torch
 
 from dlx.core.optim.adam_then_sgd import AdamThenSGDOptimizer
+from dlx.core.optim.lbfgs import LBFGSOptimizer
 from dlx.core.optim.lion import LionOptimizer
 from dlx.core.optim.muon import MuonOptimizer
 
@@ -71,4 +72,5 @@ def adam_before_the_switch(params, lr, betas, eps, weight_decay, **_):
     return torch.optim.Adam(params, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, foreach=False)
 
 
-PAPERS = {LionOptimizer: Lion, MuonOptimizer: Muon, AdamThenSGDOptimizer: adam_before_the_switch}
+PAPERS = {LionOptimizer: Lion, MuonOptimizer: Muon, AdamThenSGDOptimizer: adam_before_the_switch,
+          LBFGSOptimizer: torch.optim.LBFGS}

@@ -49,10 +49,11 @@ def try_rates(config: dict[str, Any], saved: dict[str, Any]) -> tuple[Curve, boo
     """Return the loss at each learning rate, and whether it exploded.
 
     Raises:
-        ConfigError: an optimizer without a learning rate, or rates in the wrong order.
+        ConfigError: an optimizer without a learning rate, or that searches for one, or rates in the wrong order.
     """
     from dlx.config.build import ANY_PACKAGE, build
     from dlx.core.errors import ConfigError
+    from dlx.core.types import SearchesLoss
     from dlx.engine.range_test import growth, range_test
     from dlx.run import Surroundings, read_data
 
@@ -61,6 +62,9 @@ def try_rates(config: dict[str, Any], saved: dict[str, Any]) -> tuple[Curve, boo
     schedule = growth(config["start_lr"], config["end_lr"], config["num_steps"])
     tried = {**saved, "optimizer": {**saved["optimizer"], "lr": config["start_lr"]}}
     parts = build(tried, [ANY_PACKAGE])
+    if isinstance(parts.optimizer, SearchesLoss):
+        raise ConfigError(f"dlx find-lr is for optimizers that make one step on each batch, and "
+                          f"optimizer={saved['optimizer']['part']} searches for the length of its steps by itself")
     data_dir = Surroundings.of(config).data_dir
     shelf = read_data(parts, tried, data_dir)
     curve = range_test(parts, tried, schedule, config["num_steps"], data_dir, shelf)

@@ -426,6 +426,16 @@ class OptimizerPart(Protocol):
 
 
 @runtime_checkable
+class SearchesLoss(Protocol):
+    """An optimizer of one run and one parameter group, whose step takes a closure that computes loss and gradient anew.
+
+    ALONE: why it is for one run.
+    """
+
+    ALONE: ClassVar[str]
+
+
+@runtime_checkable
 class DividesParams(Protocol):
     """An optimizer that does not treat all parameters alike."""
 

@@ -17,6 +17,7 @@ from dlx.core.features import PLURALS, category_columns
 from dlx.core.random import keyed_global
 from dlx.core.types import (
     PER_POSITION,
+    Ascends,
     ChangesSpec,
     ChangesWithHistory,
     ComparesExamples,
@@ -24,11 +25,13 @@ from dlx.core.types import (
     KnowsTrain,
     Loss,
     ModelPart,
+    OnGradient,
     OnHistory,
     OnLoss,
     OnModel,
     ReadsOutputs,
     ScalesTarget,
+    SearchesLoss,
     SizesOutputs,
     TaskSpec,
 )
@@ -218,6 +221,7 @@ def part_problems(parts: Parts, broken: Collection[str] = ()) -> list[str]:
         ({"metric", "regularizer"}, lambda: _restored_problems(parts, columns)),
         ({"regularizer"}, lambda: _conflicts(parts.regularizers)),
         (set(), lambda: _accumulation_problems(parts)),
+        ({"model", "optimizer", "regularizer"}, lambda: _search_problems(parts)),
         ({"metric"}, lambda: _said(lambda: history.selected_column(parts.settings.selection, columns))),
         ({"loss", "regularizer"}, lambda: _said(lambda: minimised(parts))),
         ({"device"}, lambda: _said(parts.device.check)),
@@ -295,6 +299,16 @@ def _monitor_problems(parts: Parts, columns: Collection[str], broken: Collection
                 if isinstance(part, FollowsHistory | ChangesWithHistory)]
     return [f"{key}.monitor must be one of {', '.join(columns)}, got {column!r}" for group, key, part in readers
             if group not in broken for column in part.columns() if column not in columns]
+
+
+def _search_problems(parts: Parts) -> list[str]:
+    """Say what changes a gradient that the optimizer wants to be that of the loss in all parameters."""
+    if not isinstance(parts.optimizer, SearchesLoss):
+        return []
+    names = dict.fromkeys([name for name, _ in hooks(parts, OnGradient)] + [name for name, _ in hooks(parts, Ascends)])
+    frozen = [f"model.freeze: {parts.optimizer.ALONE}, all of them; leave it out"] if parts.freeze.patterns else []
+    return frozen + [f"regularizer={name} changes the gradient, and optimizer={_name(parts.optimizer)} needs that of "
+                     f"the loss; leave it out" for name in names]
 
 
 def _accumulation_problems(parts: Parts) -> list[str]:

@@ -24,6 +24,7 @@ from dlx.core.types import (
     Loss,
     OnBatch,
     OnHistory,
+    SearchesLoss,
 )
 from dlx.engine import build, history
 from dlx.engine.average import Average
@@ -183,6 +184,7 @@ def build_step(members: Sequence[Member], model: nn.Module, flat: Flat, optimize
         on_batch=[build.hooks(part, OnBatch) for part in parts],
         hooks=hooks_of(regularizers_of(members, placement, form)),
         accumulation=parts[0].settings.accumulation_steps,
+        searches=isinstance(parts[0].optimizer, SearchesLoss),
         ranks=placement.ranks,
     )
 

@@ -11,7 +11,7 @@ from torch import nn
 
 from dlx.core.errors import ConfigError
 from dlx.core.ranges import NonNegative
-from dlx.core.types import DividesParams, OptimizerPart, ParamInfo
+from dlx.core.types import DividesParams, OptimizerPart, ParamInfo, SearchesLoss
 
 # Names of parameters that an error lists.
 LISTED = 40
@@ -53,6 +53,8 @@ class ParamGroups:
                     for pattern in unmatched]
         if not self.decay_norm_and_bias and not hasattr(optimizer, "weight_decay"):
             problems.append("optimizer.decay_norm_and_bias=false is for optimizers with a weight_decay; leave it out")
+        if self.lr_multipliers and isinstance(optimizer, SearchesLoss):
+            problems.append(f"optimizer.lr_multipliers: {optimizer.ALONE}, which move alike; leave it out")
         if problems:
             raise ConfigError(*problems)
 

@@ -14,6 +14,7 @@ from dlx.core.device import Placement
 from dlx.core.errors import ArtefactError, ConfigError
 from dlx.core.random import torch_generator
 from dlx.core.train_keys import divide_dataset, effective
+from dlx.core.types import SearchesLoss
 from dlx.engine import build
 from dlx.engine.budget import TooManyMembersError, most_members
 from dlx.engine.data import Prepared, Shelf, prepare_arrays
@@ -87,6 +88,8 @@ def start(runs: Sequence[Described], data_dir: str, saved: Sequence[Checkpoint |
     steps = len(batch_bounds(len(data[0].splits["train"].ids), batch_size)) - 1
     resumed = [None if own is None else restore_training(model, own, steps)
                for model, own in zip(models, saved, strict=True)]
+    if fused and isinstance(runs[0][0].optimizer, SearchesLoss):
+        raise ConfigError(f"these runs cannot train together: {runs[0][0].optimizer.ALONE}")
     form = form_of(saved[0], fused, models, data[0], batch_size)
     members = [Member(number, parts, own_data, facts_of(config, own_data, placement, form), dropout_rates(model),
                       Progress() if own is None else own.progress, source)

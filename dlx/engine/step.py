@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import operator
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -39,6 +39,7 @@ class Step:
         on_batch: each member's hooks, by name.
         hooks: those of all members together.
         accumulation: parts in which a batch is computed, one after the other; their gradients add up.
+        searches: the optimizer takes a closure; hooks on the gradient are then not asked.
         ranks: the processes that share each batch; the gradient is that of all of it.
     """
 
@@ -48,12 +49,13 @@ class Step:
     flat: Flat
     loss: Loss
     optimizer: torch.optim.Optimizer
-    update: Callable[[], object]
+    update: Callable[..., object]
     precision: Callable[[], AbstractContextManager[object]]
     noise: Sequence[torch.Generator]
     on_batch: Sequence[Sequence[tuple[str, OnBatch]]]
     hooks: Hooks
     accumulation: int = 1
+    searches: bool = False
     ranks: Ranks = ALONE
 
     def __call__(self, batch: Batch, step: int, lrs: Sequence[float]) -> tuple[Tensor, Tensor]:
@@ -73,14 +75,35 @@ class Step:
             group["lr"] = group["base_lr"] * group["lr_multiplier"]
         if any(self.on_batch):
             batch = self._changed(batch, step)
-        losses, norms = self._descent(batch, step)
+        losses, norms = (self._search if self.searches else self._descend)(batch, step)
         with torch.no_grad():
-            for name, hook in self.hooks.on_gradient:
-                hook.on_gradient(self.flat.params, norms, self._moment(name, step))
-            self.update()
             for bound in self.hooks.after_update:
                 bound.after_update(self._trained())
         return losses, norms
+
+    def _descend(self, batch: Batch, step: int) -> tuple[Tensor, Tensor]:
+        """Update along one gradient; return losses and norms at it."""
+        losses, norms = self._descent(batch, step)
+        trained = self._trained()
+        with torch.no_grad():
+            for name, hook in self.hooks.on_gradient:
+                hook.on_gradient(trained, norms, self._moment(name, step))
+            self.update()
+        return losses, norms
+
+    def _search(self, batch: Batch, step: int) -> tuple[Tensor, Tensor]:
+        """Update by an optimizer that computes loss and gradient as often as it likes; return those of the first."""
+        results: list[tuple[Tensor, Tensor]] = []
+
+        def closure() -> Tensor:
+            with statistics_kept(self.model) if results else nullcontext():
+                losses = self._gradient(batch, step)
+            results.append((losses, self.flat.gradient_norms()))
+            return self.ranks.sum_in_order(losses).sum()
+
+        with torch.no_grad():
+            self.update(torch.enable_grad()(closure))
+        return results[0]
 
     def _descent(self, batch: Batch, step: int) -> tuple[Tensor, Tensor]:
         """Leave in `flat` the gradient to follow; return losses and its norms."""

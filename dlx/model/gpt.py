@@ -75,4 +75,4 @@ class GPT(nn.Module):
         if self.every_token:
             return self.head(found)  # type: ignore[no-any-return]
         last = (x != PADDING).sum(dim=1).clamp(min=1) - 1
-        return self.head(found[torch.arange(len(x), device=x.device), last])  # type: ignore[no-any-return]
+        return self.head(found[torch.arange(x.shape[0], device=x.device), last])  # type: ignore[no-any-return]

@@ -115,7 +115,7 @@ class EachPosition(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map [B, W, L] to the same shape."""
         rows = self.layer(x.transpose(1, 2).flatten(0, 1))
-        return rows.unflatten(0, (len(x), -1)).transpose(1, 2)  # type: ignore[no-any-return]
+        return rows.unflatten(0, (x.shape[0], -1)).transpose(1, 2)  # type: ignore[no-any-return]
 
 
 def _causal(inputs: int, outputs: int, kernel: int, dilation: int, activation: Activation, norm: Norm,

@@ -44,7 +44,7 @@ def make_groups(runs: Sequence[Mapping[str, Any]], workers: int, members: int, t
     alike: dict[str, list[int]] = {}
     plain: dict[int, str] = {}
     for index, saved in enumerate(runs):
-        reason = "members=1" if members == 1 else reason_alone(saved)
+        reason = "members=1" if members == 1 else reason_alone(saved, trust)
         if reason is not None:
             plain[index] = reason
         else:
@@ -60,13 +60,17 @@ def make_groups(runs: Sequence[Mapping[str, Any]], workers: int, members: int, t
     return Grouping(tuple(sorted([*groups, *((index,) for index in plain)])), dict(sorted(plain.items())))
 
 
-def reason_alone(saved: Mapping[str, Any]) -> str | None:
+def reason_alone(saved: Mapping[str, Any], trust: Collection[str]) -> str | None:
     """Say why a run by itself cannot be a member, or None."""
     if saved["device"].get("compile"):
         return "device.compile=true compiles one model"
     if saved["device"].get("channels_last"):
         return "device.channels_last=true is a layout of the images of one model"
-    return None
+    try:
+        return getattr(lookup("optimizer", saved["optimizer"][PART], trust), "ALONE", None)
+    except ConfigError:
+        # Code that cannot be imported: what builds it says so.
+        return None
 
 
 def shape(saved: Mapping[str, Any], trust: tuple[str, ...]) -> str:

@@ -20,6 +20,8 @@ REGULARIZERS, MODELS = (options.options(group, CONF) for group in ("regularizer"
 OF_EVERY_OPTIMIZER = [f"optimizer.{name}=" for name in PARAM_GROUPS]
 OF_EVERY_DATASET = [f"dataset.{name}=" for name in sorted(TRAIN_ROWS)]
 OF_EVERY_MODEL = [f"model.{name}=" for name in sorted(INERT)]
+OF_LINEAR = sorted([*OF_EVERY_MODEL, *(f"model.{name}=" for name in options.read_option(CONF[0] / "model/linear.yaml")
+                                       if name != "_target_")])
 
 
 @pytest.fixture
@@ -134,7 +136,7 @@ def test_complete_offers_options_after_a_group(offered, words, expected):
     (["train", "optimizer=adam", "optimizer."],
      sorted(["optimizer.betas=", "optimizer.eps=", "optimizer.lr=", "optimizer.weight_decay=", *OF_EVERY_OPTIMIZER])),
     (["sweep", "optimizer=sgd,adam", "optimizer.m"], ["optimizer.momentum="]),
-    (["train", "model=linear", "model."], OF_EVERY_MODEL),
+    (["train", "model=linear", "model."], OF_LINEAR),
     (["train", "regularizer=[dropout,l2]", "regularizer."], ["regularizer.dropout.rate=", "regularizer.l2.strength="]),
     (["train", "regularizer=dropout", "regularizer."], ["regularizer.dropout.rate="]),
     (["train", "dataset=diabetes", "dataset."], OF_EVERY_DATASET),

@@ -115,6 +115,18 @@ def test_every_model_is_exported(model, form, dlx, workdir):
     assert said["compared"]["largest_difference"] <= 1e-4
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("model", ["window", "lstm", "tcn", "transformer", "gpt"])
+def test_models_of_sequences_are_exported_with_their_answers_of_every_position(model, form, dlx, workdir):
+    run = trained("dataset=copy", "epochs=1", "metric=[token_accuracy]", "preprocessing=[]", f"model={model}",
+                  "dataset.train_fraction=0.1")
+    _, said = exported(dlx, run, form)
+    assert said["kind"] == "sequence"
+    assert said["outputs"]["meaning"].startswith("logits of each position")
+    assert said["compared"]["largest_difference"] <= 1e-4
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_export_refuses_a_program_that_says_something_else(form, dlx, workdir, monkeypatch):
     # No difference is below it.

@@ -62,6 +62,7 @@ def test_find_lr_gives_the_same_bytes_twice(dlx, workdir):
     (["start_lr=0"], "start_lr must be in (0, inf), got 0"),
     (["num_steps=3"], "num_steps must be a whole number in [10, 100000], got 3"),
     (["start_lr=1", "end_lr=0.1"], "end_lr must be above start_lr=1, got 0.1"),
+    (["optimizer=lbfgs", "batch_size=2000"], "optimizer=lbfgs searches for the length of its steps by itself"),
     (["optimizer=nope"], "optimizer=nope does not exist"),
     (["device.processes=2"], "device.processes=2 is for dlx train, not for dlx find-lr"),
 ])

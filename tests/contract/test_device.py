@@ -130,6 +130,16 @@ def test_device_channels_last_trains_as_the_plain_layout(overrides, tmp_path):
         assert tables["true"][column].tolist() == pytest.approx(tables["false"][column].tolist(), rel=1e-9)
 
 
+@pytest.mark.parametrize(("norm", "tolerance"), [("none", 1e-5), ("group", 1e-5), ("batch", 1e-4)])
+def test_device_channels_last_in_float32_takes_the_first_step_of_the_plain_layout(norm, tolerance):
+    losses = []
+    for flag in ("false", "true"):
+        built = session(parts("model=cnn", "model.width=8", f"model.norm={norm}", f"device.channels_last={flag}"),
+                        digits(120))
+        losses.append([float(built.step(first_batch(built), number, 0.01)[0]) for number in range(2)])
+    assert losses[1] == pytest.approx(losses[0], rel=tolerance)
+
+
 @pytest.mark.parametrize("channels", [1, 3])
 def test_device_channels_last_reaches_the_convolutions(channels):
     images = np.random.default_rng(0).normal(size=(60, channels, 8, 8)).astype(np.float32)

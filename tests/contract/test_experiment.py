@@ -5,8 +5,6 @@ import re
 import pytest
 from part_files import CONF, option_names, parts, saved
 
-from dlx.core.model_keys import INERT
-
 NAMES = option_names("experiment")
 STATED = ("Question", "Command", "Minutes", "Numbers")
 every_preset = pytest.mark.parametrize("option", NAMES)
@@ -50,4 +48,4 @@ def test_preset_composes_and_builds(option):
 def test_preset_gives_way_to_what_is_typed(option):
     changed = saved(f"experiment={option}", "epochs=7", "seed=3", "model=linear", "regularizer=[none]")
     assert (changed["epochs"], changed["seed"], changed["model"], changed["regularizer"]) == (
-        7, 3, {"part": "linear", **INERT}, {})
+        7, 3, saved("model=linear")["model"], {})

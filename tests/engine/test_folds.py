@@ -76,7 +76,8 @@ def test_evaluate_refuses_rows_that_are_divided_otherwise(tmp_path):
     described = grouped(np.arange(141) // 3)
     (path,) = trained([described], tmp_path)
     best, split_path = load(path / layout.CHECKPOINTS / layout.BEST), path / layout.SPLIT
-    device = {"kind": "cpu", "precision": "float64", "threads": 1, "compile": False, "processes": 1, "data": "auto"}
+    device = {"kind": "cpu", "precision": "float64", "threads": 1, "compile": False, "channels_last": False,
+              "processes": 1, "data": "auto"}
     arguments = ("", ["val"], 0.95, split_path)
     reevaluate(SavedModel(described[0], best).on(device), *arguments)
     with pytest.raises(ArtefactError, match=r"split\.npz holds other rows"):

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from member_runs import Keeping, assert_equals_solo, left_by, one, several, trained
+from member_runs import Keeping, assert_equals_solo, left_by, one, several, trained, valid
 from part_files import option_names, parts, saved
 from small_runs import interrupted_after
 from torch import nn
@@ -13,6 +13,7 @@ from torch import nn
 from dlx.core.errors import ConfigError, InterruptedRunError
 from dlx.engine.fit import batches, fit
 from dlx.engine.freeze import Freeze
+from dlx.engine.head import head_tensors
 from dlx.engine.start import start
 
 CNN = ("model=cnn", "model.width=4", "model.depth=2", "epochs=4")
@@ -188,3 +189,16 @@ def test_frozen_layers_train_as_all_others_once_training_is_over():
     fit(begun, Keeping(), 10**6)
     assert all(layer.training for layer in begun.group.model.modules())
     assert all(leaf.requires_grad for leaf in begun.group.flat.leaves)
+
+
+@pytest.mark.parametrize("regularizer", option_names("regularizer"))
+def test_frozen_weights_stay_bit_for_bit_with_every_regularizer(regularizer):
+    overrides = (*CNN, "model.freeze=backbone", "model.norm=none", f"regularizer=[{regularizer}]", "epochs=1")
+    if not valid(overrides):
+        pytest.skip(f"{regularizer} is for other data")
+    begun, witness = start([one(*overrides)], "", [None], fused=False), Keeping()
+    before = {name: param.detach().clone() for name, param in begun.group.model.named_parameters()}
+    fit(begun, witness, 10**6)
+    after = dict(begun.group.model.named_parameters())
+    moved = {name for name in before if not torch.equal(before[name], after[name])}
+    assert moved == head_tensors(begun.group.model)

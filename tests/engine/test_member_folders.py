@@ -67,7 +67,7 @@ def test_member_checkpoint_evaluates_to_the_numbers_of_its_summary(undisturbed):
     for path, described in zip(undisturbed, four(), strict=True):
         saved, summary = load(path / "checkpoints" / "best.safetensors"), read_json(path / "summary.json")
         parts = replace(build(saved.state["config"], ["*"]), dataset=described[0].dataset)
-        device = {"kind": "cpu", "threads": 1, "compile": False, "processes": 1, "data": "auto"}
+        device = {"kind": "cpu", "threads": 1, "compile": False, "channels_last": False, "processes": 1, "data": "auto"}
         found = reevaluate(SavedModel(parts, saved).on(device), "", ["train_eval", "val", "test"], summary["level"])
         assert found["metrics"] == summary["metrics"]
 

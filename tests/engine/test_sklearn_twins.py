@@ -38,16 +38,23 @@ def test_run_of_linear_model_with_l2_converges_to_ridge_regression(tmp_path):
 SEEDS = range(3)
 
 
-def test_run_of_mlp_reaches_the_accuracy_of_scikit_learns(tmp_path):
+@pytest.mark.parametrize(("overrides", "settings"), [
+    ((), {"hidden_layer_sizes": (128,), "learning_rate_init": 0.001}),
+    (("model.width=48", "model.depth=2", "model.activation=tanh", "model.init=xavier", "optimizer=sgd",
+      "optimizer.lr=0.05", "optimizer.momentum=0.9"),
+     {"hidden_layer_sizes": (48, 48), "activation": "tanh", "solver": "sgd", "learning_rate_init": 0.05,
+      "momentum": 0.9, "nesterovs_momentum": False}),
+])
+def test_run_of_mlp_reaches_the_accuracy_of_scikit_learns(tmp_path, overrides, settings):
     ours, theirs = [], []
     for seed in SEEDS:
-        made = parts(f"seed={seed}", "split.seed=0", "epochs=30", "selection=last")
+        made = parts(f"seed={seed}", "split.seed=0", "epochs=30", "selection=last", *overrides)
         built = session(made)
         splits = {name: (split.inputs.flatten(1).numpy(), split.targets.numpy())
                   for name, split in built.data.splits.items()}
         ours.append(metric_of(train(made, tmp_path / str(seed)), "accuracy", "test"))
-        twin = MLPClassifier((128,), alpha=0.0, batch_size=64, learning_rate_init=0.001, max_iter=30, tol=0.0,
-                             n_iter_no_change=1000, random_state=seed)
+        twin = MLPClassifier(alpha=0.0, batch_size=64, max_iter=30, tol=0.0, n_iter_no_change=1000, random_state=seed,
+                             **settings)
         with pytest.warns(match="Maximum iterations"):
             twin.fit(*splits["train"])
         theirs.append(twin.score(*splits["test"]))

@@ -4,7 +4,7 @@ import pytest
 import torch
 from part_files import code_and_arguments, make
 from torch import nn
-from torch.nn.functional import conv2d, max_pool2d, relu
+from torch.nn.functional import avg_pool2d, conv2d, max_pool2d, relu
 
 from dlx.config.build import argument_problems
 from dlx.core.errors import ConfigError
@@ -95,3 +95,42 @@ def test_cnn_of_a_table_says_what_to_use_instead():
         cnn((30,))
     assert str(refused.value) == ("model=cnn needs images (C, H, W), got rows of shape (30,); use model=mlp or "
                                   "model=linear for tables")
+
+
+@pytest.mark.parametrize(("pooling", "pool"), [("max", max_pool2d), ("mean", avg_pool2d), ("none", None),
+                                               ("stride", None)])
+@pytest.mark.parametrize("kernel", [1, 5])
+def test_cnn_pools_as_asked_and_its_dense_head_sees_every_pixel(pooling, pool, kernel):
+    model = cnn((2, 9, 8), 3, width=4, depth=1, norm="none", pooling=pooling, kernel=kernel, head="dense",
+                head_width=6).double()
+    x = torch.randn(5, 2, 9, 8, dtype=torch.float64)
+    (layer,), (first, second) = of_kind(model, nn.Conv2d), of_kind(model, nn.Linear)
+    hidden = relu(conv2d(x, layer.weight, layer.bias, stride=2 if pooling == "stride" else 1, padding=kernel // 2))
+    hidden = relu(first(pool(hidden, 2).flatten(1) if pool else hidden.flatten(1)))
+    assert first.in_features == 4 * {"max": 16, "mean": 16, "none": 72, "stride": 20}[pooling]
+    torch.testing.assert_close(model(x), second(hidden))
+
+
+@pytest.mark.parametrize("shape", [(1, 8, 8), (1, 28, 28), (3, 32, 32), (1, 64, 101)])
+@pytest.mark.parametrize("pooling", ["max", "mean", "none", "stride"])
+@pytest.mark.parametrize("head", ["mean", "dense"])
+def test_cnn_fits_itself_to_images_of_every_size(shape, pooling, head):
+    with torch.device("meta"):
+        assert cnn(shape, pooling=pooling, head=head)(torch.zeros(2, *shape)).shape == (2, 10)
+
+
+@pytest.mark.parametrize(("pooling", "steps"), [("max", 4), ("mean", 4), ("none", 1), ("stride", 4)])
+def test_cnn_of_global_mean_does_not_change_with_a_shift_away_from_the_borders(pooling, steps):
+    # Two halvings: shifts by multiples of 4 pixels move every grid onto itself.
+    model = cnn((1, 40, 40), norm="none", depth=2, pooling=pooling).double().eval()
+    pattern = torch.randn(6, 6, dtype=torch.float64)
+    x = torch.zeros(3, 1, 40, 40, dtype=torch.float64)
+    for row, (top, left) in enumerate([(12, 12), (12 + steps, 12), (12 + 2 * steps, 12 + 3 * steps)]):
+        x[row, 0, top : top + 6, left : left + 6] = pattern
+    outputs = model(x)
+    torch.testing.assert_close(outputs, outputs[:1].expand_as(outputs))
+
+
+def test_cnn_of_a_series_says_what_to_use_instead():
+    with pytest.raises(ConfigError, match="use model=lstm, model=tcn or model=transformer for series"):
+        cnn((7, 3))

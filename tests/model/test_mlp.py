@@ -2,10 +2,12 @@
 
 import pytest
 import torch
-from part_files import make
+from part_files import make, parts
 from torch import nn
 
+from dlx.core.errors import ConfigError
 from dlx.core.layers import ACTIVATIONS, Dropout
+from dlx.engine.build import known_spec, meta_model
 
 
 def mlp(shape=(784,), num_outputs=10, **changes):
@@ -71,3 +73,24 @@ def test_mlp_initialization_reaches_every_layer_and_zeroes_biases():
             gram = module.weight @ module.weight.T if rows <= columns else module.weight.T @ module.weight
             torch.testing.assert_close(gram, torch.eye(min(rows, columns)), atol=1e-5, rtol=0)
             assert not module.bias.any()
+
+
+@pytest.mark.parametrize(("capacity", "expected"), [("low", 7_850), ("medium", 101_770), ("high", 1_863_690)])
+def test_mlp_presets_of_capacity_have_their_parameters_on_mnist(capacity, expected):
+    preset = parts(f"experiment=mnist_{capacity}_capacity")
+    assert num_parameters(meta_model(preset, known_spec(preset))) == expected
+
+
+@pytest.mark.parametrize(("norm", "width"), [("layer", 1), ("group", 8), ("group", 2)])
+def test_mlp_whose_normalization_would_leave_nothing_is_refused(norm, width):
+    with pytest.raises(ConfigError, match=f"model.norm={norm} normalizes each of {width} features by itself"):
+        mlp(norm=norm, width=width)
+
+
+def test_mlp_init_scale_multiplies_every_weight():
+    states = []
+    for scale in (1.0, 0.5):
+        torch.manual_seed(0)
+        states.append(mlp((6,), 3, width=4, depth=2, init="he", init_scale=scale).state_dict())
+    for name, tensor in states[0].items():
+        assert torch.equal(states[1][name], tensor * 0.5)

@@ -6,6 +6,7 @@ from part_files import make
 from torch import nn
 
 from dlx.core.errors import ConfigError
+from dlx.core.layers import StochasticDepth
 from dlx.core.vision import torchvision
 from dlx.model.resnet import basic_block
 
@@ -52,3 +53,54 @@ def test_resnet_halves_images_twice():
 def test_resnet_of_what_it_is_not_for_is_refused(shape, message):
     with pytest.raises(ConfigError, match=message):
         resnet(shape)
+
+
+def test_resnet_of_four_stages_of_two_blocks_is_resnet_18_for_small_images():
+    with torch.device("meta"):
+        model = resnet(width=64, depth=2, stages=4)
+    # Of github.com/kuangliu/pytorch-cifar: torchvision's 11,689,512 with a 3×3 convolution and ten classes.
+    assert sum(param.numel() for param in model.parameters()) == 11_173_962
+    assert 11_173_962 == 11_689_512 - 3 * 64 * (49 - 9) - 990 * 513
+
+
+def test_resnet_without_skip_is_its_convolutions_one_after_the_other():
+    model = resnet((3, 8, 8), width=4, depth=1, skip=False).double().eval()
+    x = torch.randn(2, 3, 8, 8, dtype=torch.float64)
+    hidden = model.blocks[2](model.blocks[1](model.blocks[0](x)))
+    for block in list(model.blocks)[3:]:
+        hidden = torch.relu(block.residual(hidden))
+        assert block.shortcut is None
+    torch.testing.assert_close(model(x), model.head(hidden.mean(dim=(2, 3))))
+
+
+def test_resnet_stochastic_depth_grows_linearly_to_its_rate():
+    model = resnet(depth=2, stochastic_depth_rate=0.6)
+    rates = [module.rate for module in model.modules() if isinstance(module, StochasticDepth)]
+    assert rates == pytest.approx([0.1, 0.2, 0.3, 0.4, 0.5, 0.6])
+
+
+def test_resnet_block_that_is_left_out_is_its_shortcut():
+    block = basic_block(4, 4, 1, "identity", "batch", True, 0.9999).train()
+    block.stochastic_depth.draws = [(0.9999, torch.Generator().manual_seed(0))]
+    x = torch.randn(3, 4, 5, 5)
+    assert torch.equal(block(x), x)
+
+
+@pytest.mark.parametrize(("norm", "kind"), [("batch", nn.BatchNorm2d), ("group", nn.GroupNorm), ("layer", nn.GroupNorm),
+                                            ("none", None)])
+def test_resnet_norm_follows_every_convolution_which_has_a_bias_without_one(norm, kind):
+    model = resnet((1, 8, 8), norm=norm, width=8)
+    convolutions = [layer for layer in model.modules() if isinstance(layer, nn.Conv2d)]
+    norms = [layer for layer in model.modules() if kind is not None and isinstance(layer, kind)]
+    assert len(norms) == (0 if kind is None else len(convolutions))
+    assert {layer.bias is None for layer in convolutions} == {kind is not None}
+
+
+@pytest.mark.parametrize(("changes", "message"), [
+    ({"stochastic_depth_rate": 0.1, "skip": False}, "needs model.skip=true"),
+    ({"stages": 6, "width": 4096, "shape": (3, 64, 64)}, r"\(model.stages - 1\) must be at most 65536"),
+    ({"stages": 4, "shape": (1, 8, 8)}, "3 times and needs at least 16×16 pixels, got 8×8; use model=cnn"),
+])
+def test_resnet_that_cannot_be_is_refused(changes, message):
+    with torch.device("meta"), pytest.raises(ConfigError, match=message):
+        resnet(**changes)
