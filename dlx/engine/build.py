@@ -337,7 +337,7 @@ def _check_model(parts: Parts, broken: Collection[str], seen: TaskSpec | None) -
     if spec is None:
         return
     model = meta_model(parts, spec)
-    parts.freeze.epochs(model)
+    parts.freeze.check(model, None if "optimizer" in broken else parts.optimizer)
     if "optimizer" not in broken:
         parts.param_groups.check(model, parts.optimizer)
     if parts.settings.batch_size == 1 and any(isinstance(layer, nn.BatchNorm1d) for layer in model.modules()):

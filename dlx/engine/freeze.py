@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from dlx.core.errors import ConfigError
 from dlx.core.ranges import Count
+from dlx.core.types import OptimizerPart, SearchesLoss
 from dlx.engine.flat import Flat
 from dlx.engine.head import head_tensors
 
@@ -35,6 +36,13 @@ class Freeze:
             self.patterns: dict[str, float] = dict(freeze)
         else:
             self.patterns = dict.fromkeys([freeze] if isinstance(freeze, str) else freeze or [], math.inf)
+
+    def check(self, model: nn.Module, optimizer: OptimizerPart | None) -> None:
+        """Raise ConfigError as `epochs` does, or where the optimizer moves all parameters alike; None is not known."""
+        self.epochs(model)
+        if self.patterns and isinstance(optimizer, SearchesLoss):
+            raise ConfigError(f"model.freeze: {optimizer.ALONE}, which move alike; leave it out, or choose another "
+                              f"optimizer")
 
     def epochs(self, model: nn.Module) -> dict[str, float]:
         """Return for how many epochs each parameter of a model is frozen, by name; 0 for most, inf for never trained.
