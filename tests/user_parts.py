@@ -129,4 +129,5 @@ def write_late_loss(folder: Path) -> None:
         "        if not Path('late').exists():\n            raise StorageError('late is not here')\n"
         "        return super().__call__(outputs, targets)\n")
     (folder / "late_conf/loss").mkdir(parents=True)
-    (folder / "late_conf/loss/late.yaml").write_text("_target_: late_parts.Late\nlabel_smoothing: 0.0\nclass_weights: null\n")
+    (folder / "late_conf/loss/late.yaml").write_text("_target_: late_parts.Late\nlabel_smoothing: 0.0\n"
+                                                     "class_weights: null\n")

@@ -13,7 +13,7 @@ from dlx.core.ranks import ALONE
 from dlx.core.types import PADDING, UNKNOWN
 from dlx.engine.generate import Sampling, drawn, sampled
 
-CPU = Placement(torch.device("cpu"), 1, torch.float32, False, False, ALONE)
+CPU = Placement(torch.device("cpu"), 1, torch.float32, False, False, False, ALONE)
 LOGITS = torch.tensor([9.0, 9.0, 0.0, math.log(2), math.log(5)], dtype=torch.float64)
 
 
