@@ -119,7 +119,7 @@ def test_param_groups_equal_those_of_torch(option):
 @pytest.mark.parametrize("option", ["sgd", "adam", "adamw"])
 def test_param_groups_of_members_equal_the_runs_alone(option):
     runs = [one(*QUICK, f"optimizer={option}", *UNLIKE, f"seed={seed}", f"optimizer.weight_decay={decay}",
-                "regularizer=[gradient_clip]", "regularizer.gradient_clip.max_norm=0.1")
+                "regularizer=[gradient_clip]", "regularizer.gradient_clip.limit=0.1")
             for seed, decay in enumerate((0.1, 0.1, 0.0, 0.3))]
     kept = assert_equals_solo(runs)
     assert {key.split("/")[0] for key in kept[0].optimizer} == set("0123456")
