@@ -4,16 +4,15 @@ import math
 
 import pytest
 import torch
+from part_files import make
 from torch import nn
 
-from dlx.core.device import Placement
 from dlx.core.errors import ArtefactError
 from dlx.core.random import torch_generator
-from dlx.core.ranks import ALONE
 from dlx.core.types import PADDING, UNKNOWN
 from dlx.engine.generate import Sampling, drawn, sampled
 
-CPU = Placement(torch.device("cpu"), 1, torch.float32, False, False, False, ALONE)
+CPU = make("device", "cpu").place(0.0, threads=1)
 LOGITS = torch.tensor([9.0, 9.0, 0.0, math.log(2), math.log(5)], dtype=torch.float64)
 
 

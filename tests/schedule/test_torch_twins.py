@@ -54,7 +54,7 @@ OF_STEPS = [
 ]
 
 
-@pytest.mark.parametrize(("option", "ours", "scheduler", "theirs"), OF_STEPS, ids=str)
+@pytest.mark.parametrize(("option", "ours", "scheduler", "theirs"), OF_STEPS)
 def test_schedule_of_steps_equals_torch(option, ours, scheduler, theirs):
     values = by_step(option, **ours)
     if scheduler is twins.OneCycleLR:
@@ -77,7 +77,7 @@ OF_EPOCHS = [
 ]
 
 
-@pytest.mark.parametrize(("option", "ours", "scheduler", "theirs"), OF_EPOCHS, ids=str)
+@pytest.mark.parametrize(("option", "ours", "scheduler", "theirs"), OF_EPOCHS)
 def test_schedule_of_epochs_equals_torch(option, ours, scheduler, theirs):
     per = {} if option in ("step", "multistep") else {"per": "epoch"}
     assert by_epoch(option, **ours, **per) == pytest.approx(by_torch(scheduler, EPOCHS, **theirs), rel=1e-9, abs=1e-12)
