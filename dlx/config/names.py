@@ -15,6 +15,7 @@ import yaml
 from dlx.config import options
 from dlx.config.schema import type_problem
 from dlx.core.errors import ConfigError
+from dlx.core.wording import alternatives
 
 _PLAIN = re.compile(r"(?:\+\+)?([A-Za-z_][\w.]*)=([\w.+-]+|\[[\w.,+-]*\])")
 
@@ -50,7 +51,7 @@ def unknown_key(key: str, known: Sequence[str], folders: Sequence[Path]) -> str:
         return f"{key} comes from the data and cannot be set"
     owners = [option for option in options.options(group, folders) if key in dict(option_keys(group, option, folders))]
     if rest and owners:
-        return f"{key} belongs to {' and '.join(f'{group}={option}' for option in owners)}, which is not chosen"
+        return f"{key} belongs to {alternatives([f'{group}={option}' for option in owners])}, which is not chosen"
     return f"unknown key {key}{options.near(key, known)}"
 
 

@@ -17,6 +17,11 @@ def listed(word: str, numbers: Sequence[int]) -> str:
     return f"{word} {shown[0]}" if len(shown) == 1 else f"{word}s {', '.join(shown[:-1])} and {shown[-1]}"
 
 
+def alternatives(words: Sequence[str]) -> str:
+    """Write words of which one counts: "a", "a or b", "a, b or c"."""
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
+
+
 def closest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
     """Return the name most like one that is not known, capitals aside; None where none is.
 

@@ -35,6 +35,7 @@ from dlx.core.types import (
     SizesOutputs,
     TaskSpec,
 )
+from dlx.core.wording import alternatives
 from dlx.engine import history
 from dlx.engine.blank import BlankAfterEnd
 from dlx.engine.modes import eval_mode
@@ -386,7 +387,7 @@ def _regularizer_problems(parts: Parts, seen: TaskSpec | None) -> list[str]:
             problems.append(f"regularizer={name} is for {' and '.join(PLURALS[layout] for layout in layouts)}, and the "
                             f"model sees {PLURALS[spec.layout]}; leave it out")
         if spec.kind not in kinds:
-            problems.append(f"regularizer={name} is for {' and '.join(kinds)}, dataset={_name(parts.dataset)} is a "
+            problems.append(f"regularizer={name} is for {alternatives(kinds)}, dataset={_name(parts.dataset)} is a "
                             f"{spec.kind}; leave it out")
     return problems
 

@@ -112,9 +112,9 @@ def test_complete_offers_every_option_of_a_group(offered, group):
     (["train", "regularizer=["], [f"regularizer=[{name}" for name in REGULARIZERS]),
     (["train", "regularizer=[dropout,"],
      [f"regularizer=[dropout,{name}" for name in REGULARIZERS if name != "dropout"]),
-    (["train", "regularizer=[dropout,l"], ["regularizer=[dropout,l2"]),
-    (["train", "'regularizer=[dropout,l"], ["regularizer=[dropout,l2"]),
-    (["train", "regularizer='[l"], ["regularizer=[l2"]),
+    (["train", "regularizer=[l2,dr"], ["regularizer=[l2,dropout"]),
+    (["train", "'regularizer=[l2,dr"], ["regularizer=[l2,dropout"]),
+    (["train", "regularizer='[dr"], ["regularizer=[dropout"]),
     (["train", "regularizer=[dropout]"], []),
     (["train", "model=["], []),
     (["train", "model=mlp,"], []),
@@ -129,7 +129,7 @@ def test_complete_offers_options_after_a_group(offered, words, expected):
 
 
 @pytest.mark.parametrize(("words", "expected"), [
-    (["train", "optimizer.l"], ["optimizer.lr=", "optimizer.lr_multipliers="]),
+    (["train", "optimizer.be"], ["optimizer.betas="]),
     (["train", "optimizer=sgd", "optimizer."],
      sorted(["optimizer.lr=", "optimizer.momentum=", "optimizer.nesterov=", "optimizer.weight_decay=",
              *OF_EVERY_OPTIMIZER])),

@@ -225,9 +225,11 @@ def test_validation_of_a_scaled_target_on_classes_says_what_to_do(dlx):
 
 
 def test_validation_of_a_key_whose_part_is_not_chosen_says_whose_it_is(dlx):
-    for key, owner in {"regularizer.dropout.rate": "regularizer=dropout", "optimizer.momentum": "optimizer=sgd",
-                       "optimizer.nesterov": "optimizer=sgd", "dataset.turns": "dataset=spirals",
-                       "schedule.final_factor": "schedule=cosine", "metric.top_k.k": None}.items():
+    for key, owner in {"regularizer.dropout.rate": "regularizer=dropout",
+                       "optimizer.nesterov": "optimizer=muon or optimizer=sgd",
+                       "schedule.timescale_epochs": "schedule=inverse_sqrt",
+                       "regularizer.jacobian.num_projections": "regularizer=jacobian",
+                       "dataset.turns": "dataset=spirals", "loss.delta": "loss=huber", "metric.top_k.k": None}.items():
         overrides = [f"{key}=1", *(["metric=[accuracy]"] if owner is None else [])]
         owner = owner or "metric=top_k"
         assert dlx("validate", *overrides).err == said(f"{key} belongs to {owner}, which is not chosen")
