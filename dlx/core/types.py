@@ -151,10 +151,15 @@ class Batch(NamedTuple):
 
 
 class Moment(NamedTuple):
-    """What a hook may know of a step: step, counted from 0; lrs, each member's learning rate; draws, of this hook."""
+    """What a hook may know of a step.
+
+    step, counted from 0; lrs, each member's learning rate, and lr_multipliers, what each trained parameter's is
+    multiplied with; draws, of this hook.
+    """
 
     step: int
     lrs: Sequence[float]
+    lr_multipliers: Sequence[float]
     draws: Draws
 
 

@@ -16,7 +16,7 @@ Normalization = nn.modules.batchnorm._BatchNorm
 
 
 class Average:
-    """An average of all weights and floating-point buffers; integers are the newest.
+    """An average of all weights and of statistics of batch normalization; other buffers are the newest.
 
     Args:
         rule: what share each step has.
@@ -30,6 +30,11 @@ class Average:
         self._num_members = num_members or 1
         self._is_stacked = num_members is not None
         self._values = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
+        averaged = {f"{place}.{name}" for place, layer in model.named_modules() if isinstance(layer, Normalization)
+                    for name, buffer in layer.named_buffers() if buffer.is_floating_point()}
+        # Weights that have two names, too.
+        averaged |= {name for name, _ in model.named_parameters(remove_duplicate=False)}
+        self._averaged = [name for name in self._values if name in averaged]
 
     def update(self, step: int, steps_per_epoch: int, num_steps: int) -> None:
         """Let the weights after a step take part, as `Averages.share` says."""
@@ -37,14 +42,13 @@ class Average:
         if share is None:
             return
         current = self._model.state_dict()
-        names = [name for name, tensor in current.items() if tensor.is_floating_point()]
-        own, new = [self._values[name] for name in names], [current[name] for name in names]
+        own, new = [self._values[name] for name in self._averaged], [current[name] for name in self._averaged]
         if isinstance(share, Tensor):
             shares = [share.to(tensor).view(-1, *[1] * (tensor.ndim - 1)) for tensor in own]
             torch._foreach_lerp_(own, new, shares)
         else:
             torch._foreach_lerp_(own, new, share)
-        for name in current.keys() - set(names):
+        for name in current.keys() - set(self._averaged):
             self._values[name].copy_(current[name])
 
     def state(self, member: int) -> dict[str, Tensor]:

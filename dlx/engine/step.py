@@ -86,8 +86,9 @@ class Step:
         losses, norms = self._descent(batch, step)
         trained = self._trained()
         with torch.no_grad():
-            for name, hook in self.hooks.on_gradient:
-                hook.on_gradient(trained, norms, self._moment(name, step))
+            for number, (name, hook) in enumerate(self.hooks.on_gradient):
+                # As the hook before it left the gradient.
+                hook.on_gradient(trained, self.flat.gradient_norms() if number else norms, self._moment(name, step))
             self.update()
         return losses, norms
 
@@ -182,7 +183,9 @@ class Step:
     def _moment(self, name: str, step: int) -> Moment:
         lrs = [group["base_lr"] for group in self.optimizer.param_groups if group["block"] == 0
                for _ in range(len(group["params"][0]))]
-        return Moment(step, lrs, Draws(self.seeds, name, step, self.ranks))
+        multipliers = [kind.lr_multiplier for leaf, kind in zip(self.flat.leaves, self.flat.kinds, strict=True)
+                       if leaf.requires_grad]
+        return Moment(step, lrs, multipliers, Draws(self.seeds, name, step, self.ranks))
 
     def _trained(self) -> Sequence[nn.Parameter]:
         # Without those that are frozen at this step, see dlx.engine.freeze.

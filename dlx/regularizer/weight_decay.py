@@ -17,8 +17,8 @@ class WeightDecay:
     """w ← w - lr · strength · w before the update, over weights, biases and norm parameters excepted.
 
     Source: Loshchilov and Hutter, Decoupled weight decay regularization, 2019, without their schedule multiplier: lr is
-    that of the step. Decoupled: the update does not rescale it, unlike regularizer=l2. With optimizer=adam it is what
-    AdamW does to weights; where the optimizer has a weight_decay of its own, both act.
+    that of the step and the parameter. Decoupled: the update does not rescale it, unlike regularizer=l2. With
+    optimizer=adam it is what AdamW does to weights; where the optimizer has a weight_decay of its own, both act.
 
     Args:
         strength: in [0, inf).
@@ -33,7 +33,7 @@ class WeightDecay:
         """Shrink the parameters [R, ...] in place that have two axes of their own or more."""
         from dlx.core.members import per_member
 
-        kept = 1 - norm.new_tensor(moment.lrs) * self.strength
-        for param in params:
+        lost = norm.new_tensor(moment.lrs) * self.strength
+        for param, multiplier in zip(params, moment.lr_multipliers, strict=True):
             if param.ndim > 2:
-                param.mul_(per_member(kept, param))
+                param.mul_(per_member(1 - lost * multiplier, param))

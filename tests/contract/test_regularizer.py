@@ -284,7 +284,7 @@ def test_regularizer_on_gradient_changes_gradients_in_place(option, size):
     for param in flat.params:
         param.grad.copy_(size * torch.randn(param.shape, generator=draw))
     places = [param.grad.data_ptr() for param in flat.params]
-    moment = Moment(0, [0.1], Draws([0], option, 0))
+    moment = Moment(0, [0.1], [1.0] * len(flat.params), Draws([0], option, 0))
     with torch.no_grad():
         make("regularizer", option).on_gradient(flat.params, flat.gradient_norms(), moment)
     assert [param.grad.data_ptr() for param in flat.params] == places

@@ -7,8 +7,10 @@ import torch
 from member_runs import assert_equals_solo, several
 from part_files import make, parts
 from small_runs import best, digits, session, train
+from torch import nn
 from torch.optim.swa_utils import update_bn
 
+from dlx.engine.average import Average
 from dlx.engine.fit import batches
 from dlx.record.checkpoint import load
 
@@ -73,6 +75,26 @@ def test_swa_share_is_that_of_a_mean_that_begins_after_the_fraction(epochs, frac
     shares = [part.share(step, 5, 5 * epochs) for step in range(5 * epochs)]
     assert [share for share in shares if share is not None] == pytest.approx(expected)
     assert [step for step, share in enumerate(shares) if share is not None] == list(range(4, 5 * epochs, 5))
+
+
+def test_average_leaves_singular_vectors_of_length_one(tmp_path):
+    made = replace(parts("regularizer=[ema,spectral_norm]", "epochs=2", "model.width=16"), dataset=DIGITS)
+    kept = best(train(made, tmp_path / "run")).tensors
+    lengths = [tensor.norm().item() for name, tensor in kept.items() if name.rpartition(".")[2] in ("u", "v")]
+    assert lengths == pytest.approx([1.0] * 4, abs=1e-5)
+
+
+def test_average_of_weights_with_two_names_is_one():
+    model = nn.Sequential(nn.Linear(3, 3, bias=False), nn.Linear(3, 3, bias=False))
+    model[1].weight = model[0].weight
+    average, first = Average(make("regularizer", "ema"), model), model[0].weight.detach().clone()
+    with torch.no_grad():
+        model[0].weight.add_(1.0)
+    average.update(0, 1, 1)
+    with average.in_place([]):
+        # d is 1 / 10 at the first step.
+        torch.testing.assert_close(model[1].weight.detach(), 0.1 * first + 0.9 * (first + 1.0))
+        assert model[0].weight is model[1].weight
 
 
 @pytest.mark.parametrize("name", ["ema", "swa"])

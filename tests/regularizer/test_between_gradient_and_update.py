@@ -36,12 +36,28 @@ def test_weight_decay_with_adam_is_adamw_on_weights():
         torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-12)
 
 
+def test_weight_decay_follows_the_learning_rate_of_a_parameter():
+    factors = "optimizer.lr_multipliers={layers.0.*:0,layers.3.*:0.5}"
+    built = session(small("regularizer=[weight_decay]", "regularizer.weight_decay.strength=0.3", factors))
+    before = {name: param.detach().clone() for name, param in built.model.named_parameters()}
+    step = built.state.group.step
+    replace(step, update=lambda: None)(first_batch(built), 0, [0.1])
+    for name, kept in (("layers.0.weight", 1.0), ("layers.3.weight", 1 - 0.1 * 0.5 * 0.3), ("layers.3.bias", 1.0)):
+        torch.testing.assert_close(dict(built.model.named_parameters())[name].detach(), before[name] * kept)
+
+
+def test_gradient_is_clipped_as_the_hook_before_left_it():
+    built = session(small("regularizer=[gradient_noise,gradient_clip]", "regularizer.gradient_noise.eta=100"))
+    built.step(first_batch(built), 0, 0.01)
+    assert built.flat.gradient_norms().item() == pytest.approx(1.0)
+
+
 @pytest.mark.parametrize("step", [0, 99])
 def test_gradient_noise_has_the_variance_of_the_paper(step):
     param = nn.Parameter(torch.zeros(1, 300, 300))
     param.grad = torch.zeros_like(param)
     part = make("regularizer", "gradient_noise", eta=0.3, gamma=0.55)
-    part.on_gradient([param], torch.zeros(1), Moment(step, [0.1], Draws([0], "gradient_noise", step)))
+    part.on_gradient([param], torch.zeros(1), Moment(step, [0.1], [1.0], Draws([0], "gradient_noise", step)))
     assert param.grad.var().item() == pytest.approx(0.3 / (1 + step) ** 0.55, rel=5 * (2 / 90_000) ** 0.5)
     assert abs(param.grad.mean().item()) < 5 * param.grad.std().item() / 300
 

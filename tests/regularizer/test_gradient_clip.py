@@ -10,7 +10,7 @@ from dlx.core.errors import ConfigError
 from dlx.core.types import Moment
 from dlx.regularizer.gradient_clip import GradientClip
 
-MOMENT = Moment(0, [0.1], Draws([0], "gradient_clip", 0))
+MOMENT = Moment(0, [0.1], [1.0], Draws([0], "gradient_clip", 0))
 
 
 def clipped(gradients, limit, mode="norm", weights=None):

@@ -15,7 +15,7 @@ IMAGES = replace(parts(*LINEAR), dataset=digits(100, own_test=True))
 
 
 def moment(step=0, seeds=(0,)):
-    return Moment(step, [0.1] * len(seeds), Draws(seeds, "any", step))
+    return Moment(step, [0.1] * len(seeds), [], Draws(seeds, "any", step))
 
 
 def test_confidence_penalty_is_minus_the_entropy():
