@@ -70,12 +70,13 @@ def test_completion_of_another_shell_is_refused(dlx):
     ("dlx tra", ["dlx", "tra"], ["train"]),
     ("dlx train model=", ["dlx", "train", "model", "="], MODELS),
     ("dlx train model=ml", ["dlx", "train", "model", "=", "ml"], ["mlp"]),
-    ("dlx train optimizer.l", ["dlx", "train", "optimizer.l"], ["optimizer.lr="]),
+    ("dlx train optimizer.ep", ["dlx", "train", "optimizer.ep"], ["optimizer.eps="]),
     ("dlx train  optimizer=sgd   optimizer.m", ["dlx", "train", "optimizer", "=", "sgd", "optimizer.m"],
      ["optimizer.momentum="]),
-    ("dlx train regularizer=[dropout,l", ["dlx", "train", "regularizer", "=", "[dropout,l"], ["[dropout,l2"]),
-    ("dlx train 'regularizer=[dropout,l", ["dlx", "train", "'regularizer=[dropout,l"], ["regularizer=[dropout,l2"]),
-    ('dlx train regularizer="[dropout,l', ["dlx", "train", "regularizer", "=", '"[dropout,l'], ["[dropout,l2"]),
+    ("dlx train regularizer=[dropout,max", ["dlx", "train", "regularizer", "=", "[dropout,max"], ["[dropout,max_norm"]),
+    ("dlx train 'regularizer=[dropout,max", ["dlx", "train", "'regularizer=[dropout,max"],
+     ["regularizer=[dropout,max_norm"]),
+    ('dlx train regularizer="[dropout,max', ["dlx", "train", "regularizer", "=", '"[dropout,l'], ["[dropout,max_norm"]),
     ("dlx sweep model=mlp,c", ["dlx", "sweep", "model", "=", "mlp,c"], ["mlp,cnn"]),
     ("dlx evaluate ", ["dlx", "evaluate", ""], ["runs/first", "runs/sweep/runs/"]),
     ("dlx evaluate my\\ runs/", ["dlx", "evaluate", "my\\ runs/"], ["my\\ runs/r1"]),
@@ -99,9 +100,9 @@ def test_bash_completes_up_to_the_cursor(runs):
 
 @pytest.mark.parametrize(("keys", "expected"), [
     ("dlx train mo\t=ml\t", "dlx train model=mlp "),
-    ("dlx train 'regularizer=[dropout,l\t", "dlx train 'regularizer=[dropout,l2'"),
-    ("dlx train regularizer=[dropout,l\t,gr\t]", "dlx train regularizer=[dropout,l2,gradient_clip]"),
-    ("dlx train optimizer.l\t1e-3", "dlx train optimizer.lr=1e-3"),
+    ("dlx train 'regularizer=[dropout,max\t", "dlx train 'regularizer=[dropout,max_norm'"),
+    ("dlx train regularizer=[dropout,max\t,early\t]", "dlx train regularizer=[dropout,max_norm,early_stopping]"),
+    ("dlx train optimizer.ep\t1e-3", "dlx train optimizer.eps=1e-3"),
     ("dlx evaluate my\\ runs/\t", "dlx evaluate my\\ runs/r1 "),
     ("dlx evaluate runs/s\t", "dlx evaluate runs/sweep/runs/"),
     ("dlx train data_dir=ru\t", "dlx train data_dir=runs/"),
@@ -114,8 +115,8 @@ def test_bash_completes_at_the_tab_key(runs, keys, expected):
 
 @pytest.mark.parametrize(("keys", "expected"), [
     ("dlx tra\tmodel=ml\t", "dlx train model=mlp "),
-    ("dlx train 'regularizer=[dropout,l\t", "dlx train 'regularizer=[dropout,l2"),
-    ("dlx train optimizer.l\t1e-3", "dlx train optimizer.lr=1e-3"),
+    ("dlx train 'regularizer=[dropout,max\t", "dlx train 'regularizer=[dropout,max_norm"),
+    ("dlx train optimizer.ep\t1e-3", "dlx train optimizer.eps=1e-3"),
     ("dlx evaluate my\\ runs/\t", "dlx evaluate my\\ runs/r1 "),
     ("dlx train data_dir=ru\t", "dlx train data_dir=runs/"),
 ])
@@ -127,7 +128,7 @@ def test_zsh_completes_at_the_tab_key(runs, keys, expected):
 @pytest.mark.parametrize(("line", "expected"), [
     ("dlx tra", ["train"]),
     ("dlx train model=", [f"model={name}" for name in MODELS]),
-    ("dlx train 'regularizer=[dropout,l", ["regularizer=[dropout,l2"]),
+    ("dlx train 'regularizer=[dropout,max", ["regularizer=[dropout,max_norm"]),
     ("dlx train optimizer=sgd optimizer.m", ["optimizer.momentum="]),
     ("dlx evaluate my\\ runs/", ["my runs/r1"]),
     ("dlx resume ", ["runs/first", "runs/sweep"]),
