@@ -5,6 +5,7 @@ R members, P parameters of one, padded.
 
 from __future__ import annotations
 
+import functools
 import warnings
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -102,4 +103,5 @@ def _views(block: Block) -> Iterator[nn.Parameter]:
 
 def _norms(matrices: Sequence[Tensor]) -> Tensor:
     norms: list[Tensor] = [torch.linalg.vector_norm(matrix, dim=1) for matrix in matrices]
-    return norms[0] if len(norms) == 1 else torch.linalg.vector_norm(torch.stack(norms), dim=0)
+    # One after the other: the order in which a sum over an axis adds up depends on R.
+    return norms[0] if len(norms) == 1 else functools.reduce(torch.add, [norm.square() for norm in norms]).sqrt()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
@@ -70,7 +71,8 @@ class ASAM:
                   for param in moved]
         squares = [(scale * param.grad).flatten(1).square().sum(dim=1)
                    for scale, param in zip(scales, moved, strict=True) if param.grad is not None]
-        length = self.rho / (torch.stack(squares).sum(dim=0).sqrt() + SMALLEST)
+        # One after the other: the order in which a sum over an axis adds up depends on R.
+        length = self.rho / (functools.reduce(torch.add, squares).sqrt() + SMALLEST)
         for param, scale in zip(moved, scales, strict=True):
             assert param.grad is not None
             param.add_(scale.square() * param.grad * per_member(length, param))
