@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,7 +24,7 @@ class Source(NamedTuple):
 
 def is_ensemble(folder: Path) -> bool:
     """Say whether a folder is that of an ensemble."""
-    return (folder / layout.ENSEMBLE).is_file()
+    return os.path.isfile(folder / layout.ENSEMBLE)
 
 
 def member_path(folder: Path, number: int) -> Path:

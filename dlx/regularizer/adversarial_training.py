@@ -28,7 +28,7 @@ class AdversarialTraining:
         epsilon: as the model sees inputs, after preprocessing, in [0, inf).
         num_steps: ascents, in [1, 1000]; each costs a forward and a backward pass.
         step_size: of an ascent, in (0, inf); null is epsilon for one step, else 2.5 · epsilon / num_steps.
-        random_start: begin with d even in [-epsilon, epsilon), instead of 0.
+        random_start: begin with d even between -epsilon and epsilon, instead of 0.
     """
 
     MEMBER_VALUES: ClassVar[tuple[str, ...]] = ("epsilon",)

@@ -43,6 +43,9 @@ MODELS = [model for model in option_names("model") if model != "torchvision"]
 # Those that are for one run alone are refused, see tests/optimizer.
 OPTIMIZERS = [option for option in option_names("optimizer") if not isinstance(make("optimizer", option), SearchesLoss)]
 REGULARIZERS = option_names("regularizer")
+# Every regularizer is tried with these models in the quick tests, and these regularizers with every model.
+QUICK = ("mlp", "cnn", "bag")
+FEW = ("dropout", "l2", "gradient_clip")
 HAS_WIDTH = [model for model in MODELS if "width" in code_and_arguments("model", model)[1]]
 HAS_NORM = [model for model in MODELS if {"norm", "depth"} <= code_and_arguments("model", model)[1].keys()]
 HAS_HEADS = [model for model in MODELS if "num_heads" in code_and_arguments("model", model)[1]]
@@ -107,9 +110,13 @@ def of_values(model, described):
 OPTIMIZED = [(model, optimizer) for model in MODELS for optimizer in OPTIMIZERS
              if model == "mlp" or optimizer in ("sgd", "adam", "adamw")]
 # Each regularizer with every model, all of them together with every optimizer, too.
-TOGETHER = [(model, optimizer, names) for model, optimizer in OPTIMIZED for names in ((), suited(model))]
-TOGETHER += [(model, "muon", ()) for model in MODELS if model != "mlp"]
-TOGETHER += [pytest.param(model, "adam", (name,), marks=() if model in ("mlp", "cnn", "bag") else pytest.mark.slow)
+TOGETHER = [(model, optimizer, ()) for model, optimizer in OPTIMIZED]
+TOGETHER += [("mlp", optimizer, suited("mlp")) for optimizer in OPTIMIZERS]
+TOGETHER += [pytest.param(model, "adam", suited(model), marks=() if model in QUICK else pytest.mark.slow)
+             for model in MODELS if model != "mlp"]
+# The iterations of muon amplify rounding, the more the deeper the model.
+TOGETHER += [(model, "muon", ()) for model in MODELS if model not in ("mlp", "resnet9")]
+TOGETHER += [pytest.param(model, "adam", (name,), marks=() if model in QUICK else pytest.mark.slow)
              for model in MODELS for name in REGULARIZERS if layout_of(model, [name])]
 
 
@@ -131,7 +138,7 @@ LAYERED = list(itertools.product(HAS_NORM, ("none", "batch", "layer", "group"), 
 @pytest.mark.parametrize(("model", "norm", "depth"), LAYERED)
 def test_member_equals_the_run_alone_whatever_the_layers(model, norm, depth, kind):
     # What early stopping may monitor depends on the task, and values have no labels.
-    names = [name for name in suited(model) if kind == "classification" or
+    names = [name for name in (suited(model) if model == "mlp" else FEW) if kind == "classification" or
              name not in ("early_stopping", "label_smoothing")]
     runs = combination(model, "adam", names, (f"model.norm={norm}", f"model.depth={depth}", "epochs=2"))
     assert_equals_solo(runs if kind == "classification" else [of_values(model, described) for described in runs])
@@ -169,7 +176,7 @@ def fitting(regularizer):
     if model is None:
         pytest.skip(f"no model has what {regularizer} acts on")
     data, dataset = of_kind(model, [regularizer])
-    return data, [*dataset, f"model={model}"]
+    return data, [*dataset, f"model={model}", *steps(model)]
 
 
 # What matters after more epochs than two.
@@ -264,7 +271,7 @@ def nonzero(model):
     return ["model.activation=identity"] if allowed else []
 
 
-@pytest.mark.parametrize("model", HAS_WIDTH)
+@pytest.mark.parametrize("model", [model for model in HAS_WIDTH if "depth" in code_and_arguments("model", model)[1]])
 def test_members_draw_the_dropout_masks_of_the_runs_alone(model):
     data, dataset = of_kind(model)
     overrides = (*dataset, f"model={model}", "model.depth=2", "regularizer=[dropout]", *nonzero(model))
@@ -400,7 +407,7 @@ def test_member_bits_do_not_depend_on_who_else_trains(model, norm, form, precisi
     # begin at multiples of 64 bytes. Which form convolves faster is found by trying; here it is stated.
     overrides = (f"device.precision={precision}", *([f"model.norm={norm}", "model.width=16"] if norm else []),
                  "epochs=2")
-    names = suited(model)
+    names = suited(model) if model in QUICK else () if model == "linear" else FEW
     data = EVEN if layout_of(model) == "image" else EVEN_TEXTS
     runs = combination(model, "adam", names, overrides, data)
     common = (*of_kind(model, names)[1], *steps(model), f"model={model}", choice("regularizer", *names), *overrides)
@@ -433,8 +440,8 @@ def distance(found, expected):
 
 
 @pytest.mark.parametrize("overrides", [
-    *([f"model={model}"] for model in MODELS if model not in OF_TOKENS),
-    *([f"model={model}", "model.norm=batch"] for model in HAS_NORM),
+    *([f"model={model}"] for model in MODELS if model not in (*OF_TOKENS, "resnet9")),
+    ["model=mlp", "model.norm=batch"], ["model=cnn", "model.norm=none"],
     ["model=mlp", "model.norm=layer"]], ids=" ".join)
 def test_member_in_bfloat16_has_the_gradient_of_the_run_alone_and_of_float32_within_its_rounding(overrides):
     # Of one layer; it adds up over the eight of a residual network.

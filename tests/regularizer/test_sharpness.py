@@ -56,7 +56,7 @@ def test_sharpness_step_follows_the_gradient_from_the_moved_weights(name):
     statistics = [buffer.clone() for buffer in again.model.buffers()]
     plain = replace(again.state.group.step, hooks=again.state.group.step.hooks._replace(ascends=()))
     plain(batch, 0, [0.0])
-    gradient_norm = again.flat.gradient.norm(dim=1)
+    gradient_norm = again.flat.gradient_norms()
     after = [buffer.clone() for buffer in again.model.buffers()]
     with torch.no_grad():
         made.regularizers[name].ascend(again.flat.params, gradient_norm)
