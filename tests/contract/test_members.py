@@ -192,10 +192,10 @@ def test_member_has_its_own_value_of_everything_declared(group, option, key):
     data = THREES if group == "split" and option != "predefined" else DIGITS
     if group in ("model", "regularizer"):
         data, own = of_kind(option) if group == "model" else fitting(option)
-        common = [*own, *common]
+        common = [*common, *own]
     if group == "loss":
         data, own = of_loss(option)
-        common = [*own, *common]
+        common = [*common, *own]
     if key == "regularizer.early_stopping.monitor":
         common.append("regularizer.early_stopping.restore=false")
     runs = [one(*common, "seed=3", f"{key}={text}", data=data) for text in texts]
