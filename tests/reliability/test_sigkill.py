@@ -51,6 +51,7 @@ CONFIGS = {
         "model.norm=batch",
         "optimizer=adamw",
         "regularizer=[dropout,early_stopping]",
+        "regularizer.early_stopping.restore=false",
         "batch_size=4",
         "epochs=12",
         "selection=last",
