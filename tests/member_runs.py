@@ -36,7 +36,8 @@ from dlx.record.folder import RunFolder
 from dlx.record.safe_yaml import read_json
 
 DIGITS = digits(140, own_test=True)
-QUICK = ("batch_size=16", "epochs=3", "metric=[accuracy,nll]", "device.precision=float64")
+# One thread: more of them, in several processes of tests, wait for each other.
+QUICK = ("batch_size=16", "epochs=3", "metric=[accuracy,nll]", "device.precision=float64", "device.threads=1")
 # Values of arguments that no range describes, or whose range holds some that amplify rounding.
 WORDS = {"monitor": ["val_accuracy", "val_nll"], "switch_epoch": [1, 2], "num_iterations": [4, 3],
          "adamw_lr_factor": [0.02, 0.01], "max_norm": [0.5, 0.2]}
