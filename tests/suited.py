@@ -17,8 +17,9 @@ from small_runs import InMemory, digits, table
 from torch import nn
 
 from dlx.core.errors import ConfigError
+from dlx.core.hooks import OnModel
 from dlx.core.layers import Dropout, StochasticDepth
-from dlx.core.types import PADDING, Arrays, Layout, OnModel, TaskSpec
+from dlx.core.types import PADDING, Arrays, Layout, TaskSpec
 from dlx.engine.build import meta_model
 from dlx.engine.parts import Parts
 

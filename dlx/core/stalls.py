@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dlx.core.types import History
+from dlx.core.hooks import History
 
 
 def epochs_without_improvement(history: History, column: str, min_delta: float) -> list[int]:

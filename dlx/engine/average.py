@@ -8,8 +8,9 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from dlx.core.hooks import Averages
 from dlx.core.ranks import ALONE, Ranks
-from dlx.core.types import Averages, Batch
+from dlx.core.types import Batch
 from dlx.engine.modes import eval_mode
 
 Normalization = nn.modules.batchnorm._BatchNorm

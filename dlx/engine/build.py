@@ -14,21 +14,15 @@ from dlx.core.attention import SelfAttention
 from dlx.core.device import Placement
 from dlx.core.errors import ConfigError
 from dlx.core.features import PLURALS, category_columns
+from dlx.core.hooks import Ascends, ChangesWithHistory, FollowsHistory, OnGradient, OnHistory, OnLoss, OnModel
 from dlx.core.random import keyed_global
 from dlx.core.types import (
     PER_POSITION,
-    Ascends,
     ChangesSpec,
-    ChangesWithHistory,
     ComparesExamples,
-    FollowsHistory,
     KnowsTrain,
     Loss,
     ModelPart,
-    OnGradient,
-    OnHistory,
-    OnLoss,
-    OnModel,
     ReadsOutputs,
     ScalesTarget,
     SearchesLoss,

@@ -15,8 +15,9 @@ import torch
 from torch import Tensor
 
 from dlx.core.errors import DivergedError
+from dlx.core.hooks import History
 from dlx.core.random import torch_generator
-from dlx.core.types import Batch, History
+from dlx.core.types import Batch
 from dlx.engine import history
 from dlx.engine.evaluate import beside_train, dead_units, measure
 from dlx.engine.feed import Feed

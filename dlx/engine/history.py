@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from dlx.core.errors import ConfigError
-from dlx.core.types import History, Metric, OnHistory, StreamedMetric
+from dlx.core.hooks import History, OnHistory
+from dlx.core.types import Metric, StreamedMetric
 
 Row = dict[str, float | int | None]
 SELECTION_PREFIX = "best_"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from dlx.core.types import AfterUpdate, Ascends, OnGradient, OnInputs, OnOutputs, Penalty
+from dlx.core.hooks import AfterUpdate, Ascends, OnGradient, OnInputs, OnOutputs, Penalty
 
 
 class Hooks(NamedTuple):

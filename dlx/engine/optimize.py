@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from dlx.core.hooks import ChangesWithHistory, FollowsHistory, History
 from dlx.core.schedule import Schedule
-from dlx.core.types import ChangesWithHistory, FollowsHistory, History, OptimizerPart
+from dlx.core.types import OptimizerPart
 from dlx.engine.flat import Block, Flat
 
 

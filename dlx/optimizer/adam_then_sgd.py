@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
+from dlx.core.hooks import History
 from dlx.core.ranges import Count, Length, NonNegative, Positive, Rate
 from dlx.core.stalls import epochs_without_improvement
-from dlx.core.types import History
 
 if TYPE_CHECKING:
     import torch

@@ -11,7 +11,7 @@ from dlx.core.types import Layout
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from dlx.core.types import Moment
+    from dlx.core.hooks import Moment
 
 Steps = Annotated[int, Range("[1, 1000]")]
 

@@ -10,7 +10,7 @@ from dlx.core.types import Kind
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from dlx.core.types import Moment
+    from dlx.core.hooks import Moment
 
 
 class ConfidencePenalty:

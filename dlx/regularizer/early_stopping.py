@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from dlx.core.hooks import History
 from dlx.core.ranges import Count, NonNegative
 from dlx.core.stalls import epochs_without_improvement
-from dlx.core.types import History
 
 
 class EarlyStopping:

@@ -11,7 +11,7 @@ from dlx.core.ranges import Positive
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from dlx.core.types import Moment
+    from dlx.core.hooks import Moment
 
 # Weights of a smaller norm count as of this one, so that those that start at 0 can move.
 LEAST_NORM = 1e-3

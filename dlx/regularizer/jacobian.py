@@ -10,7 +10,7 @@ from dlx.core.types import Kind, Layout
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from dlx.core.types import Moment
+    from dlx.core.hooks import Moment
 
 
 Projections = Annotated[int, Range("[1, 1000]")]

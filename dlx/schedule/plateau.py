@@ -5,10 +5,10 @@ from __future__ import annotations
 import copy
 from typing import Annotated
 
+from dlx.core.hooks import History
 from dlx.core.ranges import Count, Fraction, NonNegative, Range
 from dlx.core.schedule import Schedule
 from dlx.core.stalls import epochs_without_improvement
-from dlx.core.types import History
 
 
 class Plateau(Schedule):

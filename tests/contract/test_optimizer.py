@@ -12,9 +12,10 @@ from part_files import annotations, code_and_arguments, make, option_names
 from torch import nn
 
 from dlx.core.errors import ConfigError
+from dlx.core.hooks import ChangesWithHistory, History
 from dlx.core.lean import bare_step
 from dlx.core.schedule import Schedule
-from dlx.core.types import ChangesWithHistory, DividesParams, History, SearchesLoss
+from dlx.core.types import DividesParams, SearchesLoss
 from dlx.engine.flat import flatten
 from dlx.engine.optimize import Setting, optimize
 from dlx.engine.param_groups import ParamGroups, trained_params

@@ -14,8 +14,7 @@ from suited import LAYOUTS, compatible, conflict, layout_of, layouts, suited_par
 from dlx.config.options import describe_option
 from dlx.core.draws import Draws
 from dlx.core.errors import InterruptedRunError
-from dlx.core.random import torch_generator
-from dlx.core.types import (
+from dlx.core.hooks import (
     AfterUpdate,
     Ascends,
     Averages,
@@ -30,6 +29,7 @@ from dlx.core.types import (
     OnOutputs,
     Penalty,
 )
+from dlx.core.random import torch_generator
 from dlx.engine.build import meta_model
 from dlx.engine.evaluate import measure
 from dlx.engine.fit import batches

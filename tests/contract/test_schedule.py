@@ -8,7 +8,7 @@ from argument_values import alternatives
 from member_runs import fitted, one
 from part_files import annotations, code_and_arguments, make, option_names
 
-from dlx.core.types import FollowsHistory, History
+from dlx.core.hooks import FollowsHistory, History
 
 NAMES = option_names("schedule")
 # one_cycle rises by itself.

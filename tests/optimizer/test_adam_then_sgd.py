@@ -8,7 +8,7 @@ from small_runs import metrics, train
 from torch import nn
 
 from dlx.core.errors import ConfigError
-from dlx.core.types import History
+from dlx.core.hooks import History
 
 
 def history(*losses):

@@ -10,7 +10,7 @@ from torch import nn
 
 from dlx.core.draws import Draws
 from dlx.core.errors import ConfigError
-from dlx.core.types import Moment
+from dlx.core.hooks import Moment
 
 DIGITS = digits(100, own_test=True)
 

@@ -7,7 +7,7 @@ from part_files import make, parts
 from small_runs import digits, metrics, train
 
 from dlx.core.errors import ConfigError
-from dlx.core.types import History
+from dlx.core.hooks import History
 from dlx.record.safe_yaml import read_json
 
 COLUMNS = {"val_loss": False, "val_accuracy": True}

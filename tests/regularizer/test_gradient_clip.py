@@ -7,7 +7,7 @@ from torch import nn
 
 from dlx.core.draws import Draws
 from dlx.core.errors import ConfigError
-from dlx.core.types import Moment
+from dlx.core.hooks import Moment
 from dlx.regularizer.gradient_clip import GradientClip
 
 MOMENT = Moment(0, [0.1], [1.0], Draws([0], "gradient_clip", 0))

@@ -8,7 +8,7 @@ from part_files import make, parts
 from small_runs import digits, first_batch, session, table
 
 from dlx.core.draws import Draws
-from dlx.core.types import Moment
+from dlx.core.hooks import Moment
 
 LINEAR = ("model=linear", "device.precision=float64", "optimizer=sgd", "optimizer.momentum=0")
 IMAGES = replace(parts(*LINEAR), dataset=digits(100, own_test=True))

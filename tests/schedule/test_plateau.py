@@ -7,7 +7,7 @@ from part_files import make, parts
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from dlx.core.errors import ConfigError
-from dlx.core.types import History
+from dlx.core.hooks import History
 
 LR = 0.5
 DRAW = torch.Generator().manual_seed(0)
