@@ -18,7 +18,7 @@ from dlx.core.spectral import SpectralConv1d, SpectralConv2d, SpectralLinear
 Lowered = Callable[..., Tensor]
 # Channels that a processor normalizes at once. The rest of a row is rounded differently, so that the channels of each
 # member are filled up to a multiple: its bits then do not depend on how many members there are.
-LANES = 16
+LANES = 32
 CONVOLUTIONS: dict[type[nn.Module], Callable[..., Tensor]] = {
     nn.Conv1d: f.conv1d, nn.Conv2d: f.conv2d, SpectralConv1d: f.conv1d, SpectralConv2d: f.conv2d}
 
