@@ -78,7 +78,9 @@ def gains(metrics: Mapping[str, Metric], said: Mapping[str, Said], level: float)
     rows = []
     for name, metric in metrics.items():
         for split, own in said.items():
-            value = metric.value(own.whole) - float(np.mean([metric.value(member) for member in own.members]))
+            whole = metric.value(own.whole)
+            # The mean of differences, of which equal values leave no rounding.
+            value = float(np.mean([whole - metric.value(member) for member in own.members]))
             interval = gain_interval(metric, own, level) if split in HELD_OUT else None
             rows.append(as_record(Measured(name, split, value, interval, len(own.ids), metric.greater_is_better),
                                   level))
