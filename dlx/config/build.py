@@ -48,11 +48,11 @@ def build(saved: Mapping[str, Any], trust: Collection[str], checkpoint_seconds: 
         ConfigError: every value out of range and every combination that cannot work, together.
         ArtefactError: a part that is neither of dlx nor of a trusted package.
     """
-    from dlx.engine.build import part_problems
     from dlx.engine.classes import Classes
     from dlx.engine.freeze import Freeze
     from dlx.engine.param_groups import ParamGroups
     from dlx.engine.parts import Parts, Settings
+    from dlx.engine.problems import part_problems
     from dlx.engine.source import InitFrom
     from dlx.engine.train_rows import TrainRows
 

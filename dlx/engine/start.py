@@ -23,6 +23,7 @@ from dlx.engine.group import Form, Group, Member, group_of
 from dlx.engine.hygiene import kept
 from dlx.engine.parts import Parts
 from dlx.engine.probe import convolution_form
+from dlx.engine.problems import task_problems
 from dlx.engine.source import Source
 from dlx.engine.stack import problem
 from dlx.engine.state import (
@@ -199,9 +200,9 @@ def prepare_run(shelf: Shelf, run: Described, saved: Checkpoint | None, data_dir
 def check_task(parts: Parts, data: Prepared) -> None:
     """Raise ConfigError where parts are not for data whose spec only reading told; others were checked before."""
     if build.known_spec(parts) is None:
-        problems = build.task_problems(parts, data.given, seen=data.spec)
-        if problems:
-            raise ConfigError(*problems)
+        found = task_problems(parts, data.given, seen=data.spec)
+        if found:
+            raise ConfigError(*found)
 
 
 def check_fingerprint(digest: str, saved: Checkpoint) -> None:

@@ -22,8 +22,8 @@ from small_runs import metrics, thinned, train
 
 from dlx.core.errors import StorageError
 from dlx.core.types import Arrays, TaskSpec
-from dlx.engine.build import task_problems
 from dlx.engine.data import fingerprint, given_spec
+from dlx.engine.problems import task_problems
 
 NAMES = option_names("dataset")
 CODE_SUFFIXES = (".py", ".pyc", ".so", ".pth", ".zip")

@@ -9,7 +9,7 @@ from part_files import make, parts
 from small_runs import digits, metrics, train
 
 from dlx.core.errors import ConfigError
-from dlx.engine.build import part_problems
+from dlx.engine.problems import part_problems
 
 ABSENT = "mps" if torch.cuda.is_available() else "cuda"
 

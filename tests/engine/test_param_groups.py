@@ -9,10 +9,10 @@ from torch import nn
 from dlx.core.errors import ConfigError
 from dlx.core.schedule import Schedule
 from dlx.core.types import ParamInfo
-from dlx.engine.build import task_problems
 from dlx.engine.flat import flatten
 from dlx.engine.optimize import Setting, optimize
 from dlx.engine.param_groups import ParamGroups, ParamKind, trained_params
+from dlx.engine.problems import task_problems
 from dlx.engine.start import start
 
 SGD = make("optimizer", "sgd")
