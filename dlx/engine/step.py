@@ -77,15 +77,16 @@ class Step:
         if any(self.on_batch):
             batch = self._changed(batch, step)
         losses, norms = (self._search if self.searches else self._descend)(batch, step)
-        with torch.no_grad():
-            for bound in self.hooks.after_update:
-                bound.after_update(self._trained())
+        if self.hooks.after_update:
+            with torch.no_grad():
+                for bound in self.hooks.after_update:
+                    bound.after_update(self._trained())
         return losses, norms
 
     def _descend(self, batch: Batch, step: int) -> tuple[Tensor, Tensor]:
         """Update along one gradient; return losses and norms at it."""
         losses, norms = self._descent(batch, step)
-        trained = self._trained()
+        trained = self._trained() if self.hooks.on_gradient else ()
         with torch.no_grad():
             for number, (name, hook) in enumerate(self.hooks.on_gradient):
                 # As the hook before it left the gradient.
