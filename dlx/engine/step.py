@@ -90,7 +90,7 @@ class Step:
         with torch.no_grad():
             for number, (name, hook) in enumerate(self.hooks.on_gradient):
                 # As the hook before it left the gradient.
-                hook.on_gradient(trained, self.flat.gradient_norms() if number else norms, self._moment(name, step))
+                hook.on_gradient(trained, self.flat.gradient_norms() if number else norms, self._moment(step, name))
             self.update()
         return losses, norms
 
@@ -125,9 +125,11 @@ class Step:
         for seed, generator in zip(self.seeds, self.noise, strict=False):
             generator.manual_seed(key(seed, "dropout", step))
         self.flat.gradient.zero_()
+        # Of each hook one, so that no part of a batch is given the draws of another.
+        moment = functools.cache(functools.partial(self._moment, step))
         total: Tensor | None = None
         for part, share in self._parts(batch):
-            losses = self._mean_losses(self.ranks.share(part, len(self.seeds)), step)
+            losses = self._mean_losses(self.ranks.share(part, len(self.seeds)), moment)
             if share < 1:
                 losses = losses * share
             if total is None and self.hooks.penalties and self.ranks.rank == 0:
@@ -152,12 +154,16 @@ class Step:
     def _rows(self, batch: Batch, low: int, high: int) -> Batch:
         return batch.map(lambda tensor: rows_of(tensor, len(self.seeds), low, high))
 
-    def _mean_losses(self, batch: Batch, step: int) -> Tensor:
-        """Return this process's part of each member's mean loss, [R], with the penalties of outputs."""
+    def _mean_losses(self, batch: Batch, moment: Callable[[str], Moment]) -> Tensor:
+        """Return this process's part of each member's mean loss, [R], with the penalties of outputs.
+
+        Args:
+            moment: of a hook, by its name.
+        """
         for name, hook in self.hooks.on_inputs:
             with eval_mode(self.model):
                 losses_of = functools.partial(self._losses_at, batch)
-                moved = hook.on_inputs(batch.inputs, losses_of, self._moment(name, step))
+                moved = hook.on_inputs(batch.inputs, losses_of, moment(name))
             batch = batch._replace(inputs=moved.detach())
         if self.hooks.differentiates_inputs:
             batch = batch._replace(inputs=batch.inputs.detach().requires_grad_())
@@ -165,7 +171,7 @@ class Step:
             outputs = self.forward(batch.inputs)
             losses = self._losses(batch, outputs)
             for name, penalty in self.hooks.on_outputs:
-                losses = losses + penalty.output_penalty(batch.inputs, outputs, self._moment(name, step))
+                losses = losses + penalty.output_penalty(batch.inputs, outputs, moment(name))
             return self.ranks.mean(losses, len(self.seeds))
 
     def _losses_at(self, batch: Batch, inputs: Tensor) -> Tensor:
@@ -182,7 +188,7 @@ class Step:
             losses = losses + share * self.loss(outputs, targets)
         return losses
 
-    def _moment(self, name: str, step: int) -> Moment:
+    def _moment(self, step: int, name: str) -> Moment:
         lrs = [group["base_lr"] for group in self.optimizer.param_groups if group["block"] == 0
                for _ in range(len(group["params"][0]))]
         multipliers = [kind.lr_multiplier for leaf, kind in zip(self.flat.leaves, self.flat.kinds, strict=True)

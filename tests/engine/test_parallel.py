@@ -65,6 +65,23 @@ def test_processes_train_in_float32_what_one_process_trains(name):
     assert_same_bits(several)
 
 
+@pytest.mark.parametrize("names", ["mixup,jacobian,ema", "cutmix,confidence_penalty,asam,max_norm,swa",
+                                   "adversarial_training,sam,gradient_noise,weight_decay,label_smoothing"])
+def test_processes_share_the_hooks_of_regularizers(names):
+    made = parts(f"regularizer=[{names}]", *RUNS["cnn"], "model.norm=layer", "optimizer=sgd", "epochs=2",
+                 "device.precision=float64", "device.threads=1", "batch_size=67")
+    (alone,), several = both(2, made)
+    assert_equal_to_rounding(alone, several, TOLERANCE["float64"])
+    assert_same_bits(several)
+
+
+def test_processes_share_each_part_of_a_batch():
+    made = parts(*EVERYTHING, "accumulation_steps=5", "batch_size=32", "device.precision=float64", "device.threads=1")
+    (alone,), several = both(2, made)
+    assert_equal_to_rounding(alone, several, TOLERANCE["float64"])
+    assert_same_bits(several)
+
+
 def test_processes_change_a_batch_before_they_divide_it():
     made = parts("epochs=1", "device.precision=float64", "device.threads=1")
     (alone,), several = both(2, made, True)

@@ -109,6 +109,27 @@ def test_accumulation_gives_the_gradient_of_the_whole_batch(count):
     torch.testing.assert_close(whole.flat.gradient, divided.flat.gradient, rtol=1e-9, atol=1e-14)
 
 
+class Drawing:
+    """A regularizer that adds nothing, and keeps what it draws for each part of a batch."""
+
+    def __init__(self):
+        self.draws = []
+
+    def output_penalty(self, inputs, outputs, moment):
+        self.draws.append(moment.draws.normal_of_examples(outputs))
+        return outputs.new_zeros(len(outputs))
+
+
+def test_accumulation_gives_each_part_draws_of_its_own_and_each_step_its_own():
+    drawing = Drawing()
+    built = session(replace(small("accumulation_steps=2"), regularizers={"drawing": drawing}))
+    for step in (0, 1, 0):
+        built.step(first_batch(built, 32), step, 0.0)
+    first, second, third = ([*map(torch.clone, drawing.draws[place : place + 2])] for place in (0, 2, 4))
+    assert all(torch.equal(*pair) for pair in zip(first, third, strict=True))
+    assert not any(torch.equal(*pair) for pair in ((first[0], first[1]), (first[0], second[0]), (first[1], second[1])))
+
+
 def test_accumulation_of_members_is_that_of_the_runs_alone():
     from member_runs import assert_equals_solo, several
 
