@@ -75,6 +75,9 @@ def held(model: nn.Module, flat: Flat, optimizer: torch.optim.Optimizer, epoch: 
     as in evaluation, and its statistics stay.
     """
     leaves = [leaf for leaf, kind in zip(flat.leaves, flat.kinds, strict=True) if kind.frozen_epochs > epoch]
+    if not leaves:
+        yield
+        return
     norms = [layer for layer in model.modules() if isinstance(layer, nn.modules.batchnorm._BatchNorm) and layer.training
              and {*map(id, layer.parameters())} <= {*map(id, leaves)} and layer.affine]
     groups = [group for group in optimizer.param_groups if flat.blocks[group["block"]].kind.frozen_epochs > epoch]

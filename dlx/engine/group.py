@@ -84,7 +84,7 @@ class Member:
         values = [self.facts["config"].get(group) for group in ("optimizer", "schedule")]
         # Members with histories of their own are optimized each in its way.
         name = json.dumps([*values, self.number] if own else values, sort_keys=True)
-        return Setting(name, optimizer, schedule)
+        return Setting(name, optimizer, schedule, own)
 
 
 @dataclass(frozen=True)

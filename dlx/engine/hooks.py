@@ -19,6 +19,11 @@ class Hooks(NamedTuple):
     after_update: Sequence[AfterUpdate] = ()
     differentiates_inputs: bool = False
 
+    @property
+    def drawing(self) -> list[str]:
+        """The names of those that act while a part of a batch is computed."""
+        return [name for name, _ in (*self.on_inputs, *self.on_outputs)]
+
 
 def hooks_of(regularizers: Mapping[str, object]) -> Hooks:
     """Sort regularizers by their hooks."""

@@ -19,11 +19,15 @@ from dlx.engine.flat import Block, Flat
 
 
 class Setting(NamedTuple):
-    """How one member is optimized; of two equal names, optimizer and schedule are equal."""
+    """How one member is optimized; of two equal names, optimizer and schedule are equal.
+
+    has_history: whether one of them may follow what the member has measured.
+    """
 
     name: str
     optimizer: OptimizerPart
     schedule: Schedule
+    has_history: bool = True
 
 
 class Optimization(NamedTuple):
@@ -81,8 +85,8 @@ class Optimization(NamedTuple):
                     self.optimizer.state[window] = joined
 
     def _values(self, setting: int, histories: Sequence[History]) -> dict[str, Any]:
-        optimizer = self.settings[setting].optimizer
-        if isinstance(optimizer, ChangesWithHistory):
+        optimizer, has_history = self.settings[setting].optimizer, self.settings[setting].has_history
+        if has_history and isinstance(optimizer, ChangesWithHistory):
             return optimizer.values_after(histories[self.rows[setting][0]])
         return {"lr": self.base_lrs[setting]}
 
@@ -109,7 +113,7 @@ def optimize(settings: Sequence[Setting], flat: Flat) -> Optimization:
 
 def _schedule(setting: Setting, history: History) -> Schedule:
     schedule = setting.schedule
-    return schedule.after(history) if isinstance(schedule, FollowsHistory) else schedule
+    return schedule.after(history) if setting.has_history and isinstance(schedule, FollowsHistory) else schedule
 
 
 def _group(block: Block, number: int, setting: int, rows: tuple[int, int]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import operator
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import pairwise
@@ -126,10 +126,10 @@ class Step:
             generator.manual_seed(key(seed, "dropout", step))
         self.flat.gradient.zero_()
         # Of each hook one, so that no part of a batch is given the draws of another.
-        moment = functools.cache(functools.partial(self._moment, step))
+        moments = {name: self._moment(step, name) for name in self.hooks.drawing}
         total: Tensor | None = None
         for part, share in self._parts(batch):
-            losses = self._mean_losses(self.ranks.share(part, len(self.seeds)), moment)
+            losses = self._mean_losses(self.ranks.share(part, len(self.seeds)), moments)
             if share < 1:
                 losses = losses * share
             if total is None and self.hooks.penalties and self.ranks.rank == 0:
@@ -154,16 +154,16 @@ class Step:
     def _rows(self, batch: Batch, low: int, high: int) -> Batch:
         return batch.map(lambda tensor: rows_of(tensor, len(self.seeds), low, high))
 
-    def _mean_losses(self, batch: Batch, moment: Callable[[str], Moment]) -> Tensor:
+    def _mean_losses(self, batch: Batch, moments: Mapping[str, Moment]) -> Tensor:
         """Return this process's part of each member's mean loss, [R], with the penalties of outputs.
 
         Args:
-            moment: of a hook, by its name.
+            moments: of the hooks on inputs and outputs, by name.
         """
         for name, hook in self.hooks.on_inputs:
             with eval_mode(self.model):
                 losses_of = functools.partial(self._losses_at, batch)
-                moved = hook.on_inputs(batch.inputs, losses_of, moment(name))
+                moved = hook.on_inputs(batch.inputs, losses_of, moments[name])
             batch = batch._replace(inputs=moved.detach())
         if self.hooks.differentiates_inputs:
             batch = batch._replace(inputs=batch.inputs.detach().requires_grad_())
@@ -171,7 +171,7 @@ class Step:
             outputs = self.forward(batch.inputs)
             losses = self._losses(batch, outputs)
             for name, penalty in self.hooks.on_outputs:
-                losses = losses + penalty.output_penalty(batch.inputs, outputs, moment(name))
+                losses = losses + penalty.output_penalty(batch.inputs, outputs, moments[name])
             return self.ranks.mean(losses, len(self.seeds))
 
     def _losses_at(self, batch: Batch, inputs: Tensor) -> Tensor:
