@@ -105,3 +105,15 @@ def test_norm_layers_normalizes_over_its_axes(norm, num_dims, axes):
     centred = x - x.mean(dim=axes, keepdim=True)
     expected = centred / (x.var(dim=axes, keepdim=True, correction=0) + layer.eps).sqrt()
     torch.testing.assert_close(layer(x), expected)
+
+
+@pytest.mark.parametrize(("num_features", "num_groups"), [(6, 2), (9, 1), (16, 8), (24, 8)])
+@pytest.mark.parametrize("num_dims", [1, 2])
+def test_norm_layers_normalizes_the_features_of_a_group_together(num_features, num_groups, num_dims):
+    (layer,) = (own.double() for own in norm_layers("group", num_features, num_dims))
+    draw = torch.Generator().manual_seed(0)
+    x = 5 + 3 * torch.randn(3, num_features, *([4, 5] if num_dims == 2 else []), dtype=torch.float64, generator=draw)
+    for row, found in zip(x, layer(x), strict=True):
+        for group, own in zip(row.chunk(num_groups), found.chunk(num_groups), strict=True):
+            expected = (group - group.mean()) / (group.var(correction=0) + layer.eps).sqrt()
+            torch.testing.assert_close(own, expected)
