@@ -16,6 +16,8 @@ from dlx.core.ranks import ALONE, Ranks
 Activation = Literal["relu", "leaky_relu", "tanh", "sigmoid", "gelu", "silu", "elu", "identity"]
 Norm = Literal["none", "batch", "layer", "group"]
 Init = Literal["torch", "he", "xavier", "lecun", "orthogonal", "normal"]
+# Layers of torch that draw from its global generator, which no key reaches.
+UNKEYED = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout, nn.RReLU)
 # Groups of a group normalization, where that many divide the features.
 GROUPS = 8
 # Standard deviation of init=normal at scale 1, that of GPT-2.

@@ -10,14 +10,13 @@ from torch import Tensor, nn
 
 from dlx.core.errors import ConfigError
 from dlx.core.images import check_images
-from dlx.core.layers import Dropout, StochasticDepth
+from dlx.core.layers import UNKEYED, Dropout, StochasticDepth
 from dlx.core.vision import torchvision
 from dlx.core.wording import reason
 
 COLORS = 3
 # Those that end in further heads in training.
 WITH_AUXILIARY = {"googlenet", "inception_v3"}
-UNKEYED = (nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout, nn.RReLU)
 
 
 def classifier(input_shape: tuple[int, ...], num_outputs: int, architecture: str) -> nn.Module:
