@@ -16,6 +16,8 @@ from dlx.core.ranks import ALONE, Ranks
 Activation = Literal["relu", "leaky_relu", "tanh", "sigmoid", "gelu", "silu", "elu", "identity"]
 Norm = Literal["none", "batch", "layer", "group"]
 Init = Literal["torch", "he", "xavier", "lecun", "orthogonal", "normal"]
+# Layers of torch that draw from its global generator, which no key reaches.
+UNKEYED = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout, nn.RReLU)
 # Groups of a group normalization, where that many divide the features.
 GROUPS = 8
 # Standard deviation of init=normal at scale 1, that of GPT-2.
@@ -95,15 +97,14 @@ def hidden_layers(num_inputs: int, width: int, depth: int, activation: Activatio
     """
     layers: list[nn.Module] = []
     for _ in range(depth):
-        normalize = norm_layer(norm, width, 1)
-        layers += [nn.Linear(num_inputs, width), *([] if normalize is None else [normalize]),
-                   ACTIVATIONS[activation](), Dropout(dropout_rate)]
+        layers += [nn.Linear(num_inputs, width), *norm_layers(norm, width, 1), ACTIVATIONS[activation](),
+                   Dropout(dropout_rate)]
         num_inputs = width
     return layers
 
 
-def norm_layer(norm: Norm, num_features: int, num_dims: Literal[1, 2]) -> nn.Module | None:
-    """Return a normalization layer, or None.
+def norm_layers(norm: Norm, num_features: int, num_dims: Literal[1, 2]) -> list[nn.Module]:
+    """Return a normalization layer, or none.
 
     Args:
         norm: "batch" (Ioffe and Szegedy 2015), "layer" (Ba, Kiros and Hinton 2016), "group" (Wu and He 2018; 8 groups,
@@ -118,12 +119,12 @@ def norm_layer(norm: Norm, num_features: int, num_dims: Literal[1, 2]) -> nn.Mod
         raise ConfigError(f"model.norm={norm} normalizes each of {num_features} features by itself, which leaves "
                           f"nothing of them; use a larger model.width or model.norm=batch")
     if norm == "none":
-        return None
+        return []
     if norm == "batch":
-        return nn.BatchNorm1d(num_features) if num_dims == 1 else nn.BatchNorm2d(num_features)
+        return [nn.BatchNorm1d(num_features) if num_dims == 1 else nn.BatchNorm2d(num_features)]
     if norm == "group":
-        return nn.GroupNorm(math.gcd(num_features, GROUPS), num_features)
-    return nn.LayerNorm(num_features) if num_dims == 1 else nn.GroupNorm(1, num_features)
+        return [nn.GroupNorm(math.gcd(num_features, GROUPS), num_features)]
+    return [nn.LayerNorm(num_features) if num_dims == 1 else nn.GroupNorm(1, num_features)]
 
 
 def initialize(module: nn.Module, init: Init, scale: float = 1.0) -> None:

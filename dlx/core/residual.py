@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from dlx.core.layers import Norm, StochasticDepth, norm_layer
+from dlx.core.layers import Norm, StochasticDepth, norm_layers
 
 
 class Residual(nn.Module):
@@ -36,6 +36,5 @@ class Residual(nn.Module):
 
 def convolution(channels: int, out_channels: int, kernel: int, stride: int, norm: Norm) -> list[nn.Module]:
     """Return a convolution that keeps H and W but for its stride, and its normalization; it has a bias without one."""
-    normalize = norm_layer(norm, out_channels, 2)
-    convolve = nn.Conv2d(channels, out_channels, kernel, stride, padding=kernel // 2, bias=normalize is None)
-    return [convolve] if normalize is None else [convolve, normalize]
+    return [nn.Conv2d(channels, out_channels, kernel, stride, padding=kernel // 2, bias=norm == "none"),
+            *norm_layers(norm, out_channels, 2)]

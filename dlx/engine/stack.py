@@ -18,13 +18,10 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils import _pytree as pytree
 
-from dlx.core.layers import Dropout
+from dlx.core.layers import UNKEYED, Dropout
 from dlx.engine.lowered import LOWERED, lower_convolution, lower_embedding
 from dlx.engine.recurrent import lower_recurrent
 from dlx.engine.step import bind_noise, dropout_rates
-
-# Layers that draw from torch's global generator, which no key reaches.
-UNKEYED = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout, nn.RReLU)
 
 
 def stack(models: Sequence[nn.Module], convolution: str = "loop") -> nn.Module:

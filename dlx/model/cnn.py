@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from dlx.core.errors import ConfigError
 from dlx.core.images import check_images
-from dlx.core.layers import ACTIVATIONS, Activation, Dropout, Init, Norm, hidden_layers, initialize, norm_layer
+from dlx.core.layers import ACTIVATIONS, Activation, Dropout, Init, Norm, hidden_layers, initialize, norm_layers
 from dlx.core.ranges import Positive, Range, Rate, Width
 
 # The least height and width that are halved.
@@ -80,8 +80,7 @@ class CNN(nn.Module):
 def _block(channels: int, out_channels: int, kernel: int, pooling: Pooling, activation: Activation, norm: Norm
            ) -> list[nn.Module]:
     convolve = nn.Conv2d(channels, out_channels, kernel, 2 if pooling == "stride" else 1, padding=kernel // 2)
-    normalize = norm_layer(norm, out_channels, 2)
-    return [convolve, *([] if normalize is None else [normalize]), ACTIVATIONS[activation](),
+    return [convolve, *norm_layers(norm, out_channels, 2), ACTIVATIONS[activation](),
             *([POOLINGS[pooling](2)] if pooling in POOLINGS else [])]
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 from torch import Tensor, nn
 from torch.nn import functional as f
 
-from dlx.core.layers import ACTIVATIONS, Activation, Dropout, Init, Norm, initialize, norm_layer
+from dlx.core.layers import ACTIVATIONS, Activation, Dropout, Init, Norm, initialize, norm_layers
 from dlx.core.ranges import Positive, Range, Rate, Width
 from dlx.core.sequences import Sequences, at
 from dlx.core.types import PER_POSITION, Kind, Layout
@@ -120,8 +120,6 @@ class EachPosition(nn.Module):
 
 def _causal(inputs: int, outputs: int, kernel: int, dilation: int, activation: Activation, norm: Norm,
             dropout_rate: float) -> list[nn.Module]:
-    normalize = norm_layer(norm, outputs, 1)
-    if normalize is not None and norm != "batch":
-        normalize = EachPosition(normalize)
-    return [Before((kernel - 1) * dilation), nn.Conv1d(inputs, outputs, kernel, dilation=dilation),
-            *([] if normalize is None else [normalize]), ACTIVATIONS[activation](), Dropout(dropout_rate)]
+    normalize = [layer if norm == "batch" else EachPosition(layer) for layer in norm_layers(norm, outputs, 1)]
+    return [Before((kernel - 1) * dilation), nn.Conv1d(inputs, outputs, kernel, dilation=dilation), *normalize,
+            ACTIVATIONS[activation](), Dropout(dropout_rate)]

@@ -10,14 +10,13 @@ from torch import Tensor, nn
 
 from dlx.core.errors import ConfigError
 from dlx.core.images import check_images
-from dlx.core.layers import Dropout, StochasticDepth
+from dlx.core.layers import UNKEYED, Dropout, StochasticDepth
 from dlx.core.vision import torchvision
 from dlx.core.wording import reason
 
 COLORS = 3
 # Those that end in further heads in training.
 WITH_AUXILIARY = {"googlenet", "inception_v3"}
-UNKEYED = (nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout, nn.RReLU)
 
 
 def classifier(input_shape: tuple[int, ...], num_outputs: int, architecture: str) -> nn.Module:
@@ -72,7 +71,11 @@ def _check_size(architecture: str, input_shape: tuple[int, ...], num_outputs: in
 
 def _network(architecture: str, input_shape: tuple[int, ...], num_outputs: int, arguments: dict[str, Any]) -> nn.Module:
     models = torchvision().models
-    network: nn.Module = models.get_model(architecture, weights=None, num_classes=num_outputs, **arguments)
+    device = torch.get_default_device()
+    # A regnet computes its widths with tensors, and of those the meta device has no values.
+    with torch.device("cpu" if architecture.startswith("regnet_") else device):
+        network: nn.Module = models.get_model(architecture, weights=None, num_classes=num_outputs, **arguments)
+    network.to(device)
     _key(network)
     if input_shape[0] != COLORS:
         network.register_forward_pre_hook(_in_colors)

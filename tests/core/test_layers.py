@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from dlx.core.layers import ACTIVATIONS, INITIALIZERS, initialize, norm_layer
+from dlx.core.layers import ACTIVATIONS, INITIALIZERS, initialize, norm_layers
 
 X = torch.linspace(-4, 4, 161, dtype=torch.float64)
 FORMULAS = {
@@ -91,17 +91,29 @@ def test_initialize_leaves_normalization_alone_and_works_without_bias(init):
         assert torch.equal(layer.bias, torch.zeros(4))
 
 
-def test_norm_layer_none_is_no_layer():
-    assert norm_layer("none", 3, 1) is None
-    assert norm_layer("none", 3, 2) is None
+def test_norm_layers_none_is_no_layer():
+    assert norm_layers("none", 3, 1) == []
+    assert norm_layers("none", 3, 2) == []
 
 
 @pytest.mark.parametrize(("norm", "num_dims", "axes"), [("batch", 1, (0,)), ("batch", 2, (0, 2, 3)), ("layer", 1, (1,)),
                                                         ("layer", 2, (1, 2, 3))])
-def test_norm_layer_normalizes_over_its_axes(norm, num_dims, axes):
-    layer = norm_layer(norm, 6, num_dims).double()
+def test_norm_layers_normalizes_over_its_axes(norm, num_dims, axes):
+    (layer,) = (own.double() for own in norm_layers(norm, 6, num_dims))
     draw = torch.Generator().manual_seed(0)
     x = 5 + 3 * torch.randn(8, 6, *([4, 5] if num_dims == 2 else []), dtype=torch.float64, generator=draw)
     centred = x - x.mean(dim=axes, keepdim=True)
     expected = centred / (x.var(dim=axes, keepdim=True, correction=0) + layer.eps).sqrt()
     torch.testing.assert_close(layer(x), expected)
+
+
+@pytest.mark.parametrize(("num_features", "num_groups"), [(6, 2), (9, 1), (16, 8), (24, 8)])
+@pytest.mark.parametrize("num_dims", [1, 2])
+def test_norm_layers_normalizes_the_features_of_a_group_together(num_features, num_groups, num_dims):
+    (layer,) = (own.double() for own in norm_layers("group", num_features, num_dims))
+    draw = torch.Generator().manual_seed(0)
+    x = 5 + 3 * torch.randn(3, num_features, *([4, 5] if num_dims == 2 else []), dtype=torch.float64, generator=draw)
+    for row, found in zip(x, layer(x), strict=True):
+        for group, own in zip(row.chunk(num_groups), found.chunk(num_groups), strict=True):
+            expected = (group - group.mean()) / (group.var(correction=0) + layer.eps).sqrt()
+            torch.testing.assert_close(own, expected)

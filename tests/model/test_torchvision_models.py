@@ -1,5 +1,7 @@
 """Models of torchvision beside torchvision's own, with weights of files, keyed draws, and what they refuse."""
 
+import re
+
 import pytest
 import torch
 from part_files import make, parts
@@ -10,6 +12,7 @@ from torch import nn
 from dlx.core.errors import ArtefactError, ConfigError
 from dlx.core.layers import Dropout, StochasticDepth
 from dlx.core.vision import torchvision
+from dlx.engine.head import head_tensors
 from dlx.engine.start import start
 
 SMALL = "shufflenet_v2_x0_5"
@@ -26,12 +29,29 @@ def on_digits(*overrides):
 @pytest.mark.parametrize(("architecture", "num_parameters"), [
     # 512 · 10 + 10 in place of 512 · 1000 + 1000, as for each of them.
     ("resnet18", 11_689_512 - 990 * 513), (SMALL, 1_366_792 - 990 * 1025), ("squeezenet1_1", 1_235_496 - 990 * 513),
-    ("mobilenet_v3_small", 2_542_856 - 990 * 1025),
+    ("mobilenet_v3_small", 2_542_856 - 990 * 1025), ("regnet_y_400mf", 4_344_144 - 990 * 441),
 ])
 def test_torchvision_has_the_parameters_of_the_documentation_but_for_its_head(architecture, num_parameters):
     with torch.device("meta"):
         model = classifier((3, 64, 64), 10, architecture)
     assert sum(param.numel() for param in model.parameters()) == num_parameters
+
+
+def families():
+    """The first architecture of each family that torchvision has."""
+    models = torchvision().models
+    return list({re.split(r"[\d_]", name)[0]: name for name in reversed(models.list_models(module=models))}.values())
+
+
+def test_torchvision_makes_every_family_with_a_head_of_the_outputs():
+    names = families()
+    assert len(names) >= 18
+    for name in names:
+        shape = (3, 299, 299) if name == "inception_v3" else (3, 224, 224)
+        with torch.device("meta"):
+            few, many = (classifier(shape, count, name) for count in (2, 7))
+        shapes = [{key: tensor.shape for key, tensor in model.state_dict().items()} for model in (few, many)]
+        assert {key for key, size in shapes[0].items() if shapes[1][key] != size} == head_tensors(few), name
 
 
 def test_torchvision_computes_what_torchvisions_model_does():
