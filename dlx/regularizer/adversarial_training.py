@@ -55,6 +55,5 @@ class AdversarialTraining:
         for _ in range(self.num_steps):
             moved = (inputs + moves).detach().requires_grad_()
             gradient, = torch.autograd.grad(losses_of(moved).sum(), moved)
-            moves = moves + step_size * gradient.sign()
-            moves = torch.minimum(torch.maximum(moves, moves.new_zeros(()) - bound), moves.new_zeros(()) + bound)
+            moves = (moves + step_size * gradient.sign()).clamp(-bound, bound)  # type: ignore[arg-type]
         return inputs + moves
