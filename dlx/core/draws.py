@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -28,8 +29,10 @@ class Draws:
     step: int
     ranks: Ranks = ALONE
 
-    def __post_init__(self) -> None:
-        self._generators = [torch_generator(seed, self.purpose, self.step) for seed in self.seeds]
+    @functools.cached_property
+    def _generators(self) -> list[torch.Generator]:
+        # Most hooks draw nothing, and generators of 64 members take half a millisecond.
+        return [torch_generator(seed, self.purpose, self.step) for seed in self.seeds]
 
     def normal(self, like: Tensor) -> Tensor:
         """Return standard normal draws of the shape [R, ...], the same whatever the other members."""

@@ -23,7 +23,7 @@ class DivergedError(TrainingError):
 
     def __init__(self, step: int, lr: float) -> None:
         super().__init__(f"training diverged: the loss of step {step} was not finite, at lr {lr:g}; "
-                         f"try a smaller optimizer.lr, schedule.warmup_epochs=1 or regularizer=gradient_clip")
+                         f"try a smaller optimizer.lr, a schedule with a warmup or regularizer=gradient_clip")
         self.step = step
         self.lr = lr
 

@@ -9,8 +9,10 @@ if TYPE_CHECKING:
 
 
 def per_member(values: float | Tensor, like: Tensor) -> float | Tensor:
-    """Give values [R] the axes of a tensor [R, ...]; a number stays one."""
-    return values if isinstance(values, float | int) else values.to(like).view(-1, *[1] * (like.ndim - 1))
+    """Give values [R], or [R, ...] of the first axes, the axes of a tensor [R, ...]; a number stays one."""
+    if isinstance(values, float | int):
+        return values
+    return values.to(like).view(*values.shape, *[1] * (like.ndim - values.ndim))
 
 
 def per_example(values: float | Tensor, like: Tensor) -> float | Tensor:

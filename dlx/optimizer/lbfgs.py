@@ -20,8 +20,9 @@ class LBFGS:
     Source: Liu and Nocedal, On the limited memory BFGS method for large scale optimization, 1989; torch.optim.LBFGS.
 
     Args:
-        lr: the first trial for t, or t itself without a line search, in (0, inf).
-        max_iterations: of a step, in [1, 1000]; the loss is computed at most 1.25 times as often.
+        lr: the first trial for t, or t itself without a line search, in (0, inf); in the first iteration of all it is
+            divided by the sum of |g|, where that is above 1.
+        max_iterations: of a step, in [1, 1000]; there are fewer where the loss was computed 1.25 times as often.
         history_size: steps that H is estimated from, in [1, 1000].
         line_search: none, or strong_wolfe (Nocedal and Wright, Numerical optimization, 2006, algorithms 3.5 and 3.6).
     """

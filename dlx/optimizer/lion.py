@@ -15,7 +15,7 @@ class Lion:
     """w ← (1 - lr · weight_decay) · w - lr · sign(β₁ · m + (1 - β₁) · g), then m ← β₂ · m + (1 - β₂) · g.
 
     Source: Chen, Liang, Huang, Real, Wang, Liu, Pham, Dong, Luong, Hsieh, Lu and Le, Symbolic discovery of optimization
-    algorithms, 2023, algorithm 2; they advise a learning rate 3 to 10 times smaller than Adam's, and a weight decay as
+    algorithms, 2023, algorithm 2; they advise a learning rate 3 to 10 times smaller than AdamW's, and a weight decay as
     many times larger.
 
     Args:

@@ -15,7 +15,7 @@ class RAdam:
     """w ← w - lr · r · m̂ / (√v̂ + eps), r the rectification of v̂'s variance; w - lr · m̂ while that is intractable.
 
     Source: Liu, Jiang, He, Chen, Liu, Gao and Han, On the variance of the adaptive learning rate and beyond, 2020,
-    algorithm 2; torch.optim.RAdam.
+    algorithm 2; torch.optim.RAdam, to which it is tractable at more than 5 degrees of freedom, to the paper at 4.
 
     Args:
         lr: base learning rate, in (0, inf).

@@ -22,7 +22,8 @@ class AdversarialTraining:
     num_steps ascents d ← clip(d + step_size · sign(∂loss/∂x), -epsilon, epsilon) from a random d: projected gradient
     descent of Madry, Makelov, Schmidt, Tsipras and Vladu, Towards deep learning models resistant to adversarial
     attacks, 2018. With num_steps=1 and random_start=false it is the fast gradient sign method of Goodfellow, Shlens and
-    Szegedy, Explaining and harnessing adversarial examples, 2015. The attacked model is in eval mode.
+    Szegedy, Explaining and harnessing adversarial examples, 2015, who train on clean inputs, too. The attacked model is
+    in eval mode.
 
     Args:
         epsilon: as the model sees inputs, after preprocessing, in [0, inf).
@@ -55,6 +56,5 @@ class AdversarialTraining:
         for _ in range(self.num_steps):
             moved = (inputs + moves).detach().requires_grad_()
             gradient, = torch.autograd.grad(losses_of(moved).sum(), moved)
-            moves = moves + step_size * gradient.sign()
-            moves = torch.minimum(torch.maximum(moves, moves.new_zeros(()) - bound), moves.new_zeros(()) + bound)
+            moves = (moves + step_size * gradient.sign()).clamp(-bound, bound)  # type: ignore[arg-type]
         return inputs + moves

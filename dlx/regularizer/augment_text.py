@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from dlx.core.ranges import Rate
-from dlx.core.types import Batch, Layout
+from dlx.core.types import UNKNOWN, Batch, Layout
 
 if TYPE_CHECKING:
     import torch
@@ -34,7 +34,7 @@ class AugmentText:
         """Return the batch with its texts changed."""
         from dlx.core.augment.draws import uniforms
         from dlx.core.augment.images import key_and_ids
-        from dlx.core.augment.text import UNKNOWN, draw_dropped, drop_tokens, replace_tokens
+        from dlx.core.augment.text import draw_dropped, drop_tokens, replace_tokens
         from dlx.core.random import key
 
         tokens = batch.inputs

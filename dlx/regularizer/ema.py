@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
 
 class EMA:
-    """a ← d · a + (1 - d) · w after each step t, with d = min(decay, (1 + t) / (10 + t)); a is measured and kept.
-    Conflicts with: swa.
+    """a ← d · a + (1 - d) · w after each step t, from 0, with d = min(decay, (1 + t) / (10 + t)); a is measured
+    and kept. Conflicts with: swa.
 
     Source: Polyak and Juditsky, Acceleration of stochastic approximation by averaging, 1992; Tarvainen and Valpola,
     Mean teachers, 2017; the warmup of d is that of TensorFlow's ExponentialMovingAverage. Statistics of batch

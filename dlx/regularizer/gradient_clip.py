@@ -44,14 +44,16 @@ class GradientClip:
 
     def on_gradient(self, params: Sequence[Tensor], norm: Tensor, moment: Moment) -> None:
         """Scale `.grad` of the parameters [R, ...] in place; a gradient within the bound keeps its bits."""
+        from dlx.core.members import per_member
+
         for param in params:
             if param.grad is not None:
                 if self.mode == "value":
-                    limit = _beside(self.limit, param.grad)
+                    limit = per_member(self.limit, param.grad)
                     param.grad.clamp_(-limit, limit)  # type: ignore[arg-type]
                 else:
                     factor = self._factor(norm) if self.mode == "norm" else self._unit_factors(param)
-                    param.grad.mul_(_beside(factor, param.grad))
+                    param.grad.mul_(per_member(factor, param.grad))
 
     def _factor(self, norm: Tensor) -> Tensor:
         # As torch divides a number by a tensor; a tensor of members' limits would be divided otherwise.
@@ -59,9 +61,11 @@ class GradientClip:
 
     def _unit_factors(self, param: Tensor) -> Tensor:
         """Return a factor for each unit, [R, units], or for each member's vector, [R]."""
+        from dlx.core.members import per_member
+
         assert param.grad is not None
         largest = _unit_norms(param).clamp(min=LEAST_NORM)
-        largest = largest * _beside(self.limit, largest)
+        largest = largest * per_member(self.limit, largest)
         return (_unit_norms(param.grad).reciprocal() * largest).clamp(max=1.0)
 
 
@@ -71,10 +75,3 @@ def _unit_norms(tensor: Tensor) -> Tensor:
     units = tensor.flatten(2) if tensor.ndim > 2 else tensor.reshape(len(tensor), -1)
     norms: Tensor = torch.linalg.vector_norm(units, dim=-1)
     return norms
-
-
-def _beside(value: float | Tensor, tensor: Tensor) -> float | Tensor:
-    """Return a number of all, or numbers [R, ...] of members, so that it broadcasts against a tensor [R, ...]."""
-    if isinstance(value, int | float):
-        return value
-    return value.view(*value.shape, *[1] * (tensor.ndim - value.ndim))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
@@ -24,7 +23,7 @@ class GradientNoise:
         gamma: how fast it falls, in [0, inf).
     """
 
-    MEMBER_VALUES: ClassVar[tuple[str, ...]] = ("eta",)
+    MEMBER_VALUES: ClassVar[tuple[str, ...]] = ("eta", "gamma")
 
     def __init__(self, eta: NonNegative, gamma: NonNegative) -> None:
         self.eta = eta
@@ -34,7 +33,7 @@ class GradientNoise:
         """Add noise to `.grad` of the parameters [R, ...] in place; each member's is drawn from its own stream."""
         from dlx.core.members import per_member
 
-        scale = self.eta**0.5 * math.sqrt((1 + moment.step) ** -self.gamma)
+        scale = (self.eta * (1 + moment.step) ** -self.gamma) ** 0.5
         for param in params:
             if param.grad is not None:
                 param.grad.add_(moment.draws.normal(param) * per_member(scale, param))

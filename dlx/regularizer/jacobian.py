@@ -25,7 +25,7 @@ class Jacobian:
 
     Args:
         strength: in [0, inf).
-        num_projections: draws of v for each example, at least 1; each costs a backward pass.
+        num_projections: draws of v for each example, in [1, 1000]; each costs a backward pass.
     """
 
     MEMBER_VALUES: ClassVar[tuple[str, ...]] = ("strength",)

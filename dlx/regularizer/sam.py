@@ -46,7 +46,7 @@ class ASAM:
     """Takes the gradient at w + rho · T² g / |T g| with T = |w| + eta of each weight: larger weights move further.
     Conflicts with: sam.
 
-    Source: Kwon, Kim, Park and Choi, ASAM: adaptive sharpness-aware minimization, 2021, equation 3; T is 1 for biases
+    Source: Kwon, Kim, Park and Choi, ASAM: adaptive sharpness-aware minimization, 2021, algorithm 1; T is 1 for biases
     and norm parameters. A step costs two passes; the second leaves statistics of batch normalization alone.
 
     Args:

@@ -17,8 +17,9 @@ class WeightDecay:
     """w ← w - lr · strength · w before the update, over weights, biases and norm parameters excepted.
 
     Source: Loshchilov and Hutter, Decoupled weight decay regularization, 2019, without their schedule multiplier: lr is
-    that of the step and the parameter. Decoupled: the update does not rescale it, unlike regularizer=l2. With
-    optimizer=adam it is what AdamW does to weights; where the optimizer has a weight_decay of its own, both act.
+    optimizer.lr by the schedule and optimizer.lr_multipliers. Decoupled: the update does not rescale it, unlike
+    regularizer=l2. With optimizer=adam it is what AdamW does to weights; where the optimizer has a weight_decay of its
+    own, both act.
 
     Args:
         strength: in [0, inf).

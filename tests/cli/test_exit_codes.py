@@ -12,7 +12,7 @@ from user_parts import LATE, write_late_loss
 
 DIVERGING = ("dataset=diabetes", "optimizer=sgd", "optimizer.lr=1e30", "epochs=3")
 DIVERGED = ("training diverged: the loss of step 1 was not finite, at lr 1e+30; try a smaller optimizer.lr, "
-            "schedule.warmup_epochs=1 or regularizer=gradient_clip")
+            "a schedule with a warmup or regularizer=gradient_clip")
 
 
 def test_diverged_run_exits_with_1_and_says_where(dlx):

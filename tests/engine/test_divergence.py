@@ -61,7 +61,7 @@ def test_divergence_in_the_first_epoch_names_step_and_lr_and_leaves_no_numbers(o
     assert error.lr == lr
     assert 0 < error.step < 4
     assert str(error) == (f"training diverged: the loss of step {error.step} was not finite, at lr {lr:g}; try a "
-                          "smaller optimizer.lr, schedule.warmup_epochs=1 or regularizer=gradient_clip")
+                          "smaller optimizer.lr, a schedule with a warmup or regularizer=gradient_clip")
     status = read_json(tmp_path / "run" / "status.json")
     assert {name: status[name] for name in ("status", "epoch", "step", "lr", "reason")} == {
         "status": "diverged", "epoch": 0, "step": error.step, "lr": lr, "reason": str(error)}

@@ -4,10 +4,10 @@ import pytest
 import torch
 from part_files import make
 
-from dlx.core.augment import audio, color, erasing, geometry, noise, text
+from dlx.core.augment import audio, color, erasing, geometry, noise
 from dlx.core.errors import ConfigError
 from dlx.core.random import key, torch_generator
-from dlx.core.types import PADDING, Batch
+from dlx.core.types import PADDING, UNKNOWN, Batch
 
 IDS = torch.tensor([7, 70_001, 3, 12, 0, 5])
 IMAGES = torch.rand(6, 3, 16, 20, generator=torch.Generator().manual_seed(0))
@@ -118,10 +118,10 @@ def test_augment_text_drops_and_replaces_at_its_rates_and_leaves_padding():
     found = augmented("augment_text", TEXTS, ids, drop_rate=0.3, replace_rate=0.2)
     assert found.dtype == torch.int64
     assert torch.equal(found == PADDING, TEXTS == PADDING)
-    assert set(found.unique().tolist()) <= {text.UNKNOWN, *TEXTS.unique().tolist()}
+    assert set(found.unique().tolist()) <= {UNKNOWN, *TEXTS.unique().tolist()}
     known = TEXTS != PADDING
-    assert (found[known] == text.UNKNOWN).double().mean().item() == pytest.approx(0.3, abs=0.06)
-    kept = known & (found != text.UNKNOWN)
+    assert (found[known] == UNKNOWN).double().mean().item() == pytest.approx(0.3, abs=0.06)
+    kept = known & (found != UNKNOWN)
     same = (TEXTS[known][:, None] == TEXTS[known]).double().mean().item()
     assert (found[kept] != TEXTS[kept]).double().mean().item() == pytest.approx(0.2 * (1 - same), abs=0.06)
     assert torch.equal(augmented("augment_text", TEXTS, ids, drop_rate=0.0, replace_rate=0.0), TEXTS)

@@ -8,9 +8,6 @@ from torch import Tensor
 from dlx.core.augment.draws import Key, uniforms, whole
 from dlx.core.types import PADDING
 
-# What preprocessing makes of words that are not in its vocabulary.
-UNKNOWN = 1
-
 
 def draw_dropped(key: Key, ids: Tensor, length: int, rate: float) -> Tensor:
     """Draw which tokens are dropped, each with probability rate, bool [B, L]."""

@@ -6,7 +6,7 @@ import torch
 from scipy import stats
 
 from dlx.core.augment import audio, noise, table, text
-from dlx.core.types import PADDING
+from dlx.core.types import PADDING, UNKNOWN
 from dlx.preprocessing.tokenize import SPECIAL
 
 B = 12
@@ -108,7 +108,7 @@ def test_replaced_tokens_are_those_that_the_draws_say_and_never_padding():
 
 
 def test_the_unknown_token_is_that_of_every_tokenizer():
-    assert SPECIAL.index("[UNK]") == text.UNKNOWN
+    assert SPECIAL.index("[UNK]") == UNKNOWN
     assert SPECIAL.index("[PAD]") == PADDING
 
 
