@@ -16,18 +16,9 @@ import torch
 from torch import Tensor, nn
 
 from dlx.core.likelihood import token_nats
+from dlx.core.losses import ComparesExamples, Loss, Reading, ReadsOutputs
 from dlx.core.ranks import ALONE, Ranks
-from dlx.core.types import (
-    PER_POSITION,
-    ComparesExamples,
-    Kind,
-    Loss,
-    Outcome,
-    Reading,
-    ReadsOutputs,
-    StreamedMetric,
-    TaskSpec,
-)
+from dlx.core.types import PER_POSITION, Kind, Outcome, StreamedMetric, TaskSpec
 from dlx.engine.feed import Feed
 from dlx.engine.modes import eval_mode
 from dlx.engine.stack import watch_flat

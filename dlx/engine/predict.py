@@ -10,7 +10,8 @@ import torch
 
 from dlx.core.blocks import in_blocks
 from dlx.core.errors import ArtefactError, ConfigError
-from dlx.core.types import Column, ComparesExamples, ReadsMore, ScalesTarget, Split, TaskSpec
+from dlx.core.losses import ComparesExamples
+from dlx.core.types import Column, ReadsMore, ScalesTarget, Split, TaskSpec
 from dlx.engine.data import Prepared, Shelf, target_scale
 from dlx.engine.evaluate import beside_train, read, scored, with_ids
 from dlx.engine.feed import feed
