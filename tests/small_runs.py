@@ -16,7 +16,8 @@ from torch import Tensor, nn
 
 from dlx.core.device import Placement
 from dlx.core.errors import DivergedError
-from dlx.core.types import Arrays, Batch, Loss, Split, TaskSpec
+from dlx.core.losses import Loss
+from dlx.core.types import Arrays, Batch, Split, TaskSpec
 from dlx.dataset.digits import Digits
 from dlx.engine import evaluate, run
 from dlx.engine.data import Prepared

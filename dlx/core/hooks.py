@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from dlx.core.draws import Draws
+    from dlx.core.losses import Loss
     from dlx.core.schedule import Schedule
-    from dlx.core.types import Batch, Loss
+    from dlx.core.types import Batch
 
 
 class Moment(NamedTuple):

@@ -14,15 +14,9 @@ from dlx.core.device import Placement
 from dlx.core.errors import ConfigError
 from dlx.core.features import category_columns
 from dlx.core.hooks import OnLoss, OnModel
+from dlx.core.losses import Loss, SizesOutputs
 from dlx.core.random import keyed_global
-from dlx.core.types import (
-    PER_POSITION,
-    ChangesSpec,
-    Loss,
-    ModelPart,
-    SizesOutputs,
-    TaskSpec,
-)
+from dlx.core.types import PER_POSITION, ChangesSpec, ModelPart, TaskSpec
 from dlx.engine.blank import BlankAfterEnd
 from dlx.engine.modes import eval_mode
 from dlx.engine.parts import Parts

@@ -16,18 +16,9 @@ import torch
 from torch import Tensor, nn
 
 from dlx.core.likelihood import token_nats
+from dlx.core.losses import ComparesExamples, Loss, Reading, ReadsOutputs
 from dlx.core.ranks import ALONE, Ranks
-from dlx.core.types import (
-    PER_POSITION,
-    ComparesExamples,
-    Kind,
-    Loss,
-    Outcome,
-    Reading,
-    ReadsOutputs,
-    StreamedMetric,
-    TaskSpec,
-)
+from dlx.core.types import PER_POSITION, Kind, Outcome, StreamedMetric, TaskSpec
 from dlx.engine.feed import Feed
 from dlx.engine.modes import eval_mode
 from dlx.engine.stack import watch_flat
@@ -45,11 +36,14 @@ MEMBER_CHUNK_ROWS = 64
 TOKEN_ELEMENTS = 64
 
 
-class OneByOne(NamedTuple):
+class OneByOne:
     """Outputs of a loss that treats examples one by one."""
 
-    loss: Loss
-    kind: Kind
+    def __init__(self, loss: Loss, kind: Kind) -> None:
+        self.loss = loss
+        self.kind = kind
+        # Once: whether a protocol holds takes as long to find out as a metric to compute.
+        self._reader = loss if isinstance(loss, ReadsOutputs) else None
 
     def losses(self, outputs: Tensor, targets: Tensor, ids: Tensor) -> Tensor:
         """Map outputs [R·B, ...] and targets [R·B, ...] to losses [R·B]."""
@@ -57,7 +51,7 @@ class OneByOne(NamedTuple):
 
     def logits(self, outputs: Tensor, ids: Tensor) -> Tensor:
         """Map outputs [R·B, ...] to logits [R·B, ..., C]."""
-        return self.loss.logits(outputs, self.kind) if isinstance(self.loss, ReadsOutputs) else outputs
+        return outputs if self._reader is None else self._reader.logits(outputs, self.kind)
 
 
 class Evaluator(NamedTuple):
@@ -111,7 +105,7 @@ def beside_train(evaluator: Evaluator) -> Evaluator:
     assert isinstance(reading, OneByOne)
     assert isinstance(reading.loss, ComparesExamples)
     members = [(outputs.view(len(train.ids), -1, outputs.shape[1]), targets.view(len(train.ids), -1))
-               for outputs, targets in outputs_of(evaluator, train)]
+               for outputs, targets, _ in outputs_of(evaluator, train)]
     outputs, targets = (torch.cat(parts, dim=1) for parts in zip(*members, strict=True))
     return evaluator._replace(reading=reading.loss.reading(outputs, targets, train.ids), train=None)
 
@@ -123,7 +117,7 @@ def measure(evaluator: Evaluator, split: Feed) -> list[dict[str, float]]:
     """
     totals: Tensor | None = None
     num_examples = split.ids.shape[1]
-    for outputs, targets, ids in with_ids(evaluator, split.between(*evaluator.ranks.window(num_examples))):
+    for outputs, targets, ids in outputs_of(evaluator, split.between(*evaluator.ranks.window(num_examples))):
         values = [evaluator.reading.losses(outputs, targets, ids)]
         own, truth = read(evaluator, outputs, targets, ids)
         values += [metric.per_example(own, truth) for metric in evaluator.streamed.values()]
@@ -178,7 +172,7 @@ def predict(evaluator: Evaluator, split: Feed, targets_of: np.ndarray) -> Exampl
         targets_of: the targets of every row of the dataset, as it gave them: scaling one and back changes its digits.
     """
     losses, scores = Chunks(split.ids.shape[1]), Chunks(split.ids.shape[1])
-    for outputs, targets, ids in with_ids(evaluator, split):
+    for outputs, targets, ids in outputs_of(evaluator, split):
         losses.append(evaluator.reading.losses(outputs, targets, ids))
         own, _ = read(evaluator, outputs.double(), targets, ids)
         scores.append(scored(own, targets, evaluator.spec.kind))
@@ -201,20 +195,13 @@ def scored(outputs: Tensor, targets: Tensor, kind: Kind) -> Tensor:
     return torch.stack([outputs.argmax(dim=2).to(outputs.dtype), -token_nats(outputs, targets)], dim=2)
 
 
-def outputs_of(evaluator: Evaluator, split: Feed) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield (outputs [R·n, ...], targets [R·n, ...]) chunk by chunk, of the model in eval mode, without gradients."""
+def outputs_of(evaluator: Evaluator, split: Feed) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Yield (outputs [R·n, ...], targets [R·n, ...], ids [R, n]) chunk by chunk, in eval mode, without gradients."""
     with eval_mode(evaluator.model), torch.inference_mode():
-        for inputs, targets in split.windows(evaluator.rows):
+        for inputs, targets, ids in split.windows(evaluator.rows):
             with evaluator.precision():
                 outputs = evaluator.model(inputs)
-            yield outputs.to(evaluator.dtype), targets
-
-
-def with_ids(evaluator: Evaluator, split: Feed) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Yield (outputs [R·n, ...], targets [R·n, ...], ids [R, n]) chunk by chunk."""
-    chunks = torch.split(split.ids, evaluator.rows, dim=1)
-    for (outputs, targets), ids in zip(outputs_of(evaluator, split), chunks, strict=True):
-        yield outputs, targets, ids
+            yield outputs.to(evaluator.dtype), targets, ids
 
 
 def read(evaluator: Evaluator, outputs: Tensor, targets: Tensor, ids: Tensor) -> tuple[Tensor, Tensor]:

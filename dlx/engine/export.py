@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from dlx.core.errors import ArtefactError, ConfigError
-from dlx.core.types import ComparesExamples, Kind, ReadsOutputs, TaskSpec
+from dlx.core.losses import ComparesExamples, ReadsOutputs
+from dlx.core.types import Kind, TaskSpec
 from dlx.engine.data import Prepared, Shelf
 from dlx.engine.pipeline import Statistics
 from dlx.engine.reevaluate import prepare_saved

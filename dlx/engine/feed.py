@@ -35,20 +35,21 @@ class Feed(NamedTuple):
         targets = self._by_source(self.targets)[:, start:end].flatten(0, 1)
         return self._replace(inputs=inputs, targets=targets, ids=self.ids[:, start:end])
 
-    def windows(self, rows: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield (inputs [R·n, ...], targets [R·n, ...]) of the next n ≤ rows examples of every member."""
+    def windows(self, rows: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """Yield (inputs [R·n, ...], targets [R·n, ...], ids [R, n]) of the next n ≤ rows examples of every member."""
         places = [slice(low, low + rows) for low in range(0, self.ids.shape[1], rows)]
         with read_ahead(isinstance(self.inputs, Stored)) as results:
             yield from results(functools.partial(self._window, place) for place in places)
 
-    def _window(self, place: slice) -> tuple[Tensor, Tensor]:
+    def _window(self, place: slice) -> tuple[Tensor, Tensor, Tensor]:
         if isinstance(self.inputs, Stored):
             within = torch.arange(self.ids.shape[1])[place]
             chosen = torch.tensor(self.sources)[:, None] * self.ids.shape[1] + within
             inputs = self.inputs.index_select(0, chosen.flatten())
         else:
             inputs = self._by_source(self.inputs)[_which(self.sources), place].flatten(0, 1)
-        return inputs, self._by_source(self.targets)[_which(self.target_sources), place].flatten(0, 1)
+        targets = self._by_source(self.targets)[_which(self.target_sources), place].flatten(0, 1)
+        return inputs, targets, self.ids[:, place]
 
     def _by_source(self, values: Tensor) -> Tensor:
         return values.view(-1, self.ids.shape[1], *values.shape[1:])

@@ -15,8 +15,9 @@ from torch import nn
 from dlx.core import lean
 from dlx.core.device import Placement
 from dlx.core.hooks import Averages, ChangesWithHistory, FollowsHistory, OnBatch, OnHistory
+from dlx.core.losses import ComparesExamples, KnowsTrain, Loss
 from dlx.core.ranks import Processes
-from dlx.core.types import ComparesExamples, KnowsTrain, Loss, SearchesLoss
+from dlx.core.types import SearchesLoss
 from dlx.engine import build, history
 from dlx.engine.average import Average
 from dlx.engine.data import Prepared

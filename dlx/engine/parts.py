@@ -10,8 +10,9 @@ from typing import Any
 import torch
 
 from dlx.core.device import Device
+from dlx.core.losses import Loss
 from dlx.core.schedule import Schedule
-from dlx.core.types import Dataset, Loss, Metric, ModelPart, OptimizerPart, Preprocessing, Splitter, TaskSpec
+from dlx.core.types import Dataset, Metric, ModelPart, OptimizerPart, Preprocessing, Splitter, TaskSpec
 from dlx.engine.classes import Classes
 from dlx.engine.freeze import Freeze
 from dlx.engine.param_groups import ParamGroups

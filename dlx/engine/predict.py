@@ -10,9 +10,10 @@ import torch
 
 from dlx.core.blocks import in_blocks
 from dlx.core.errors import ArtefactError, ConfigError
-from dlx.core.types import Column, ComparesExamples, ReadsMore, ScalesTarget, Split, TaskSpec
+from dlx.core.losses import ComparesExamples
+from dlx.core.types import Column, ReadsMore, ScalesTarget, Split, TaskSpec
 from dlx.engine.data import Prepared, Shelf, target_scale
-from dlx.engine.evaluate import beside_train, read, scored, with_ids
+from dlx.engine.evaluate import beside_train, outputs_of, read, scored
 from dlx.engine.feed import feed
 from dlx.engine.group import evaluator_of
 from dlx.engine.learnable import check_finite
@@ -80,7 +81,7 @@ def scores_of(saved: SavedModel, inputs: Any, data_dir: str) -> np.ndarray:
     rows = Split(torch.from_numpy(prepared).to(placement.device, dtype),
                  torch.zeros(len(prepared), dtype=torch.int64, device=placement.device), ids)
     scores = [scored(read(evaluator, outputs.double(), targets, own)[0], targets, given.kind)
-              for outputs, targets, own in with_ids(evaluator, feed([rows]))]
+              for outputs, targets, own in outputs_of(evaluator, feed([rows]))]
     joined: np.ndarray = torch.cat(scores).cpu().numpy()
     return joined
 

@@ -11,14 +11,8 @@ from torch import nn
 from dlx.core.errors import ConfigError
 from dlx.core.features import PLURALS
 from dlx.core.hooks import Ascends, ChangesWithHistory, FollowsHistory, OnGradient, OnHistory
-from dlx.core.types import (
-    ComparesExamples,
-    KnowsTrain,
-    ReadsOutputs,
-    ScalesTarget,
-    SearchesLoss,
-    TaskSpec,
-)
+from dlx.core.losses import ComparesExamples, KnowsTrain, ReadsOutputs
+from dlx.core.types import ScalesTarget, SearchesLoss, TaskSpec
 from dlx.core.wording import alternatives
 from dlx.engine import history
 from dlx.engine.build import hooks, known_spec, meta_model, minimised, option_of

@@ -15,9 +15,10 @@ from torch import Tensor, nn
 from dlx.core.draws import Draws
 from dlx.core.hooks import Moment, OnBatch
 from dlx.core.layers import Dropout
+from dlx.core.losses import Loss
 from dlx.core.random import key, torch_generator
 from dlx.core.ranks import ALONE, Ranks, rows_of
-from dlx.core.types import Batch, Loss
+from dlx.core.types import Batch
 from dlx.engine.flat import Flat
 from dlx.engine.hooks import Hooks
 from dlx.engine.modes import eval_mode, statistics_kept

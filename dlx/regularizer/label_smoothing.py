@@ -9,7 +9,7 @@ from dlx.core.errors import ConfigError
 from dlx.core.ranges import Rate
 
 if TYPE_CHECKING:
-    from dlx.core.types import Loss
+    from dlx.core.losses import Loss
 
 
 class LabelSmoothing:

@@ -8,7 +8,8 @@ from part_files import make, option_names, parts
 
 from dlx.core.ctc import best_path
 from dlx.core.errors import ConfigError
-from dlx.core.types import IGNORED, ComparesExamples, KnowsTrain, ReadsOutputs, SizesOutputs, TaskSpec
+from dlx.core.losses import ComparesExamples, KnowsTrain, ReadsOutputs, SizesOutputs
+from dlx.core.types import IGNORED, TaskSpec
 
 NAMES = option_names("loss")
 NUM_CLASSES = 4

@@ -9,8 +9,9 @@ import torch
 from part_files import code_and_arguments, make, option_names
 
 from dlx.core.errors import ConfigError
+from dlx.core.losses import KnowsTrain, SizesOutputs
 from dlx.core.random import keyed_global
-from dlx.core.types import KnowsTrain, SizesOutputs, TaskSpec
+from dlx.core.types import TaskSpec
 from dlx.engine.build import made_for
 
 ROWS, CLASSES = 8, 4

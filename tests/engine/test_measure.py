@@ -64,7 +64,7 @@ def test_measure_of_several_chunks_and_a_short_last_one_weights_every_example_al
     overrides, data = CASES["large"]
     built = session(parts(*overrides), data)
     split, per_chunk = built.data.splits["train"], CHUNK_ELEMENTS // 300**2
-    chunks = [len(targets) for _, targets in outputs_of(built.evaluator, feed([split]))]
+    chunks = [len(targets) for _, targets, _ in outputs_of(built.evaluator, feed([split]))]
     rest = len(split.targets) % per_chunk
     assert 0 < rest < per_chunk
     assert chunks == [per_chunk] * (len(split.targets) // per_chunk) + [rest]
@@ -75,7 +75,7 @@ def test_measure_of_an_example_larger_than_a_chunk_takes_one_at_a_time():
     data = large_images(10, 1100)
     built = session(parts("model=linear", "metric=[accuracy]", "split.val_fraction=0.4"), data)
     assert CHUNK_ELEMENTS < 1100**2
-    assert [len(targets) for _, targets in outputs_of(built.evaluator, feed([built.data.splits["val"]]))] == [1, 1]
+    assert [len(targets) for _, targets, _ in outputs_of(built.evaluator, feed([built.data.splits["val"]]))] == [1, 1]
 
 
 def test_measure_of_examples_is_the_weighted_mean_of_measures_of_parts(built):
