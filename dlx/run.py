@@ -28,10 +28,10 @@ from dlx.record.provenance import provenance
 from dlx.record.safe_yaml import read_json, read_yaml
 
 if TYPE_CHECKING:
-    from dlx.engine.data import Shelf
+    from dlx.engine.data import Prepared, Shelf
     from dlx.engine.parts import Parts
     from dlx.engine.recorder import Observer
-    from dlx.engine.run import Limits
+    from dlx.engine.run import Limits, Run
 
 MAX_CONFIG_BYTES = 2**18
 CACHE = "~/.cache/dlx"
@@ -40,12 +40,11 @@ CACHE = "~/.cache/dlx"
 class Surroundings(NamedTuple):
     """What surrounds a run without being part of the experiment.
 
-    run_reports: write the report of each run, with checks of its data; checks_data: check that of the first, at least.
+    checks_data: check the data of the first run, whatever its report.
     """
 
     data_dir: str
     checkpoint_seconds: float
-    run_reports: bool = True
     checks_data: bool = False
 
     @classmethod
@@ -54,7 +53,7 @@ class Surroundings(NamedTuple):
         folder = config["data_dir"]
         if folder == "auto":
             folder = os.environ.get("DLX_DATA_DIR") or os.path.expanduser(CACHE)
-        return cls(folder, config["checkpoint_seconds"], config.get("run_reports", True))
+        return cls(folder, config["checkpoint_seconds"])
 
 
 def describe(folder: RunFolder, saved: dict[str, Any], overrides: Sequence[str]) -> None:
@@ -122,6 +121,7 @@ def execute_in_processes(parts: Parts, saved: dict[str, Any], folder: RunFolder,
         is_trained = (folder.path / layout.SUMMARY).is_file()
         count = 1 if is_trained else processes or _recorded_processes(folder, parts)
         if count > 1:
+            from dlx.engine.run import Run
             from dlx.launch import train_in_processes
 
             if shelf is not None:
@@ -129,7 +129,7 @@ def execute_in_processes(parts: Parts, saved: dict[str, Any], folder: RunFolder,
                 shelf.clear()
 
             train_in_processes(count, parts, saved, folder, surroundings.data_dir, observe, log)
-            conclude(folder)
+            conclude(Run(parts, saved, folder, log), surroundings.data_dir)
             _refuse_diverged(folder)
             return
     with observe() as observer:
@@ -172,8 +172,8 @@ def execute_together(runs: Sequence[tuple[Parts, dict[str, Any], RunFolder]], su
     from dlx.engine.run import UNBOUNDED, Run, train
     from dlx.engine.signals import stop_on_signals
 
-    def end(folder: RunFolder) -> None:
-        conclude(folder, surroundings.run_reports)
+    def end(run: Run, data: Prepared | None = None) -> None:
+        conclude(run, surroundings.data_dir, data)
         over()
 
     folders = [folder for *_, folder in runs]
@@ -183,32 +183,34 @@ def execute_together(runs: Sequence[tuple[Parts, dict[str, Any], RunFolder]], su
         stop = stack.enter_context(stop_on_signals())
         waiting: list[Run] = []
         for (parts, saved, folder), own in zip(runs, logs, strict=True):
+            run = Run(parts, saved, folder, own, "data" in parts.report or (surroundings.checks_data and not waiting))
             if (folder.path / layout.SUMMARY).is_file():
-                end(folder)
+                end(run)
             else:
-                checks = surroundings.run_reports or (surroundings.checks_data and not waiting)
-                waiting.append(Run(parts, saved, folder, own, checks))
+                waiting.append(run)
         if waiting:
-            train(waiting, surroundings.data_dir, observer, stop, lambda run: end(run.folder), fused,
-                  limits or UNBOUNDED, shelf)
+            train(waiting, surroundings.data_dir, observer, stop, end, fused, limits or UNBOUNDED, shelf)
 
 
-def conclude(folder: RunFolder, with_report: bool = True) -> None:
-    """Write report and final status of a run whose training is over."""
-    from dlx.record.store import CheckpointStore
-    from dlx.report.render import render
+def conclude(run: Run, data_dir: str, data: Prepared | None = None) -> None:
+    """Write final status and report of a run whose training is over.
 
-    store, path = CheckpointStore(folder.checkpoints), folder.path / layout.SUMMARY
-    store.clean()
-    store.drop_rolling()
+    Args:
+        data: of the run, where somebody has it already.
+    """
+    folder, path = run.folder, run.folder.path / layout.SUMMARY
+    run.store.clean()
+    run.store.drop_rolling()
     status: Status = folder.status()["status"]
     if path.is_file() and status not in FINAL:
         summary = read_json(path)
         status = "diverged" if summary["status"] == "diverged" else "done"
         facts = {"epoch": summary["epochs_run"], **(summary["divergence"] or {}), "reason": summary["stop_reason"]}
         folder.set_status(status, **facts)
-    if with_report:
-        render(folder.path)
+    if run.parts.report:
+        from dlx.reporting import report_on
+
+        report_on(run, data_dir, data)
 
 
 @contextlib.contextmanager

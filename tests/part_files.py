@@ -21,9 +21,13 @@ from dlx.engine.parts import Parts
 CONF = Path(__file__).resolve().parent.parent / "conf"
 
 
+# Options that name no code, or that of others.
+WITHOUT_CODE = ("none", "standard", "full")
+
+
 def option_names(group: str) -> list[str]:
     """List the options of a group that name code, read from the folder."""
-    return [path.stem for path in sorted((CONF / group).glob("*.yaml")) if path.stem != "none"]
+    return [path.stem for path in sorted((CONF / group).glob("*.yaml")) if path.stem not in WITHOUT_CODE]
 
 
 def choice(group: str, *options: str) -> str:
@@ -34,7 +38,8 @@ def choice(group: str, *options: str) -> str:
 @cache
 def _saved(overrides: tuple[str, ...]) -> dict[str, Any]:
     device = () if any(override.startswith("device=") for override in overrides) else ("device=cpu",)
-    return to_saved(compose("train", [*overrides, *device, *stand_ins(overrides)]))
+    report = () if any(override.startswith("report=") for override in overrides) else ("report=[none]",)
+    return to_saved(compose("train", [*overrides, *device, *report, *stand_ins(overrides)]))
 
 
 def stand_ins(overrides: Collection[str]) -> list[str]:
@@ -47,7 +52,7 @@ def stand_ins(overrides: Collection[str]) -> list[str]:
 
 
 def saved(*overrides: str) -> dict[str, Any]:
-    """Compose the configuration of `dlx train` with overrides, in its saved form, on the CPU."""
+    """Compose the configuration of `dlx train` with overrides, in its saved form, on the CPU, without a report."""
     return copy.deepcopy(_saved(overrides))
 
 

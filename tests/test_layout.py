@@ -19,15 +19,17 @@ ALLOWED = {
     "core": set(),
     **{part: {"core"} for part in PARTS},
     "hygiene": {"core"},
+    "measure": {"core"},
     "record": {"core"},
-    "report": {"core", "record"},
+    "report": {"core", "record", "measure"},
     "engine": {"core", "record", "hygiene"},
     "config": {"core", "record", "engine"},
     "launch": {"core", "record", "engine"},
-    "run": {"core", "record", "engine", "config", "report", "launch"},
+    "reporting": {"core", "record", "engine", "report"},
+    "run": {"core", "record", "engine", "config", "reporting", "launch"},
     "sweep": {"core", "record", "engine", "config", "run"},
     "launcher": {"core", "record", "sweep"},
-    "cli": {"core", "record", "engine", "config", "run", "sweep", "report", "hygiene"},
+    "cli": {"core", "record", "engine", "config", "run", "reporting", "sweep", "report", "hygiene"},
     "__main__": {"cli"},
     "__init__": set(),
 }
@@ -73,6 +75,21 @@ def test_every_option_names_code_in_the_file_of_its_group(group: str) -> None:
             continue
         assert target.startswith(f"dlx.{group}."), f"{path} names {target}"
         assert (ROOT / f"{target.rpartition('.')[0].replace('.', '/')}.py").is_file(), f"{path} names {target}"
+
+
+def test_every_section_of_the_report_names_code_in_the_file_of_its_name() -> None:
+    for path in sorted((ROOT / "conf" / "report").glob("*.yaml")):
+        target = (yaml.safe_load(path.read_text()) or {}).get("_target_")
+        assert target is None or target.startswith(f"dlx.report.{path.stem}."), f"{path} names {target}"
+        assert target is not None or path.stem in ("none", "standard", "full")
+
+
+@pytest.mark.parametrize("module", ["render", *(path.stem for path in (PACKAGE / "report/sections").glob("[a-z]*.py"))])
+def test_rendering_imports_no_torch(module: str) -> None:
+    name = f"dlx.report.{module if module == 'render' else f'sections.{module}'}"
+    done = subprocess.run([sys.executable, "-c", f"import sys, {name}; print('torch' in sys.modules)"],
+                          capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
 
 
 @pytest.mark.parametrize("group", PARTS)

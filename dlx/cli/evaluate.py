@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 def parser() -> argparse.ArgumentParser:
     """Return the parser."""
     result = command_parser(
-        "evaluate", "Measure a saved checkpoint, or an ensemble, again. Model and data come from the run; nothing is\n"
-        "typed again.", overrides=False)
+        "evaluate", "Measure a saved checkpoint or an ensemble again, or a run for its report: report=full. Model and\n"
+        "data come from the run; nothing is typed again.", overrides=False)
     result.add_argument("checkpoint", type=Path, help="the folder of a run or an ensemble, or a checkpoint file")
     result.add_argument("overrides", nargs="*", default=[], metavar="key=value",
                         help="splits=[val,test] checkpoint=last device=cpu level=0.9 data_dir=…")
@@ -34,6 +34,8 @@ def run(args: argparse.Namespace) -> int:
 
     config = compose("evaluate", args.overrides)
     refuse_splits(config["splits"], SPLITS)
+    if config["report"]:
+        return report_again(args, config)
     named = read_models(args.checkpoint, config, args.overrides, args.trust)
     result = {"checkpoint": named.name, **measure(named, config)}
     if args.json:
@@ -57,6 +59,56 @@ def measure(named: Named, config: dict[str, Any]) -> dict[str, Any]:
     said = ask_all(named.models, data_dir, splits, named.split_path)
     rows = measure_ensemble(named.models[0].parts.metrics, said, level)
     return {"level": level, "metrics": [as_record(row, level) for row in rows]}
+
+
+def report_again(args: argparse.Namespace, config: dict[str, Any]) -> int:
+    """Measure a run, or every run of a sweep that is over, with sections of the report, and write the report."""
+    from dlx.cli.outcome import print_outcome
+    from dlx.cli.report import report_sweep
+    from dlx.cli.saved_models import refuse_device
+    from dlx.config.build import ANY_PACKAGE, make_report
+    from dlx.config.saved import to_part
+    from dlx.record import layout
+
+    refuse_device(config["device"], args.overrides)
+    sections = {name: to_part("report", value) for name, value in config["report"].items()}
+    make_report(sections, [ANY_PACKAGE])
+    folder = args.checkpoint
+    if (folder / layout.SWEEP).is_file():
+        done = [path.parent for path in sorted((folder / layout.RUNS).glob(f"*/{layout.SUMMARY}"))]
+        for path in done:
+            measure_again(path, sections, config, args.trust)
+        return report_sweep(folder, args.json)
+    measure_again(folder, sections, config, args.trust)
+    print_outcome(folder, args.json)
+    return 0
+
+
+def measure_again(path: Path, sections: dict[str, Any], config: dict[str, Any], trust: list[str]) -> None:
+    """Measure one run with sections of the report, as saved, and write its report."""
+    from dataclasses import replace
+
+    from dlx.config.build import ANY_PACKAGE, make_report
+    from dlx.core.device import Device
+    from dlx.core.errors import ArtefactError
+    from dlx.engine.run import Run
+    from dlx.record import layout
+    from dlx.record.folder import RunFolder
+    from dlx.record.log import logged
+    from dlx.reporting import report_on
+    from dlx.run import Surroundings, build_saved, read_config
+
+    saved = read_config(path)
+    if not (path / layout.SUMMARY).is_file():
+        raise ArtefactError(f"{path} has nothing to report on: its training is not over, or diverged in its first "
+                            f"epoch; if it was interrupted: dlx resume {path}")
+    parts = build_saved(saved, trust)
+    device = {key: value for key, value in config["device"].items() if key != "_target_"}
+    there = Device(**{**device, "precision": parts.device.precision})
+    parts = replace(parts, device=there, report=make_report(sections, [ANY_PACKAGE]))
+    data_dir = Surroundings.of({**config, "checkpoint_seconds": 0.0}).data_dir
+    with RunFolder(path) as folder, logged(folder, 0) as log:
+        report_on(Run(parts, {**saved, "report": sections}, folder, log), data_dir)
 
 
 def refuse_splits(splits: Any, known: tuple[str, ...]) -> None:

@@ -38,5 +38,6 @@ def print_outcome(folder: Path, as_json: bool) -> None:
 
     console, run = Console(), read_run(folder)
     print_short(run.summary, diagnose_run(run), console, () if run.checks is None else run.checks.problems)
-    for label, path in (("Run folder", folder), ("Report", folder / layout.REPORT / layout.REPORT_HTML)):
+    page = folder / layout.REPORT / layout.REPORT_HTML
+    for label, path in (("Run folder", folder), *([("Report", page)] if page.is_file() else [])):
         console.print(f"[bold]{label}[/]  {escape(str(path))}", highlight=False, soft_wrap=True)

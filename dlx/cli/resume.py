@@ -44,20 +44,22 @@ def resume_run(path: Path, config: dict[str, Any], trust: list[str], as_json: bo
     from dlx.cli.outcome import print_outcome, show_outcome
     from dlx.cli.progress import observe
     from dlx.core.errors import ConfigError
+    from dlx.engine.run import Run
     from dlx.record.folder import FINAL, RunFolder
-    from dlx.run import Surroundings, build_saved, conclude, execute_in_processes, read_config
+    from dlx.reporting import report_on
+    from dlx.run import Surroundings, build_saved, execute_in_processes, read_config
 
     saved = read_config(path)
     with RunFolder(path) as folder:
         status = folder.status()
+        surroundings = Surroundings.of(config)
         if status["status"] in FINAL and not (path / layout.REPORT / layout.REPORT_HTML).is_file():
-            conclude(folder)
+            report_on(Run(build_saved(saved, trust), saved, folder), surroundings.data_dir)
         if status["status"] == "diverged":
             raise ConfigError(f"{path} diverged and cannot go on: {status.get('reason')}")
         if status["status"] == "done":
             print_outcome(path, as_json)
             return 0
-        surroundings = Surroundings.of(config)._replace(run_reports=True)
         processes = None if config["processes"] == "auto" else config["processes"]
         parts = build_saved(with_processes(saved, processes), trust, surroundings.checkpoint_seconds)
         shown = functools.partial(observe, saved, path, quiet=as_json)

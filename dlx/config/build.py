@@ -23,6 +23,7 @@ from dlx.core.train_keys import divide_dataset, divide_optimizer
 
 if TYPE_CHECKING:
     from dlx.core.search import Search
+    from dlx.core.subject import Section
     from dlx.core.types import Dataset
     from dlx.engine.parts import Parts
 
@@ -33,7 +34,7 @@ MAX_PARTS = 64
 USES = {"dataset": ("spec", "load"), "split": ("__call__",), "preprocessing": ("fit", "apply"),
         "loss": ("__call__", "kinds"), "metric": ("value", "interval", "kind", "greater_is_better"),
         "optimizer": ("__call__",), "schedule": ("factor",), "device": ("place", "check"),
-        "search": ("ask", "objective", "direction")}
+        "report": ("measure",), "search": ("ask", "objective", "direction")}
 
 
 def build(saved: Mapping[str, Any], trust: Collection[str], checkpoint_seconds: float = 20.0) -> Parts:
@@ -93,7 +94,7 @@ def build(saved: Mapping[str, Any], trust: Collection[str], checkpoint_seconds: 
     settings = Settings(**{key: saved[key] for key in plain_keys}, checkpoint_seconds=checkpoint_seconds)
     parts = Parts(settings, made["dataset"], classes, train_rows, made["split"], made["preprocessing"], made["model"],
                   init_from, freeze, made["loss"], made["metric"], made["optimizer"], param_groups, made["schedule"],
-                  made["regularizer"], made["device"])
+                  made["regularizer"], made["device"], made["report"])
     problems += part_problems(parts, broken)
     if problems:
         raise ConfigError(*problems)
@@ -109,6 +110,23 @@ def make_search(part: Any, trust: Collection[str]) -> Search:
     """
     search: Search = _make_alone("search", part, trust)
     return search
+
+
+def make_report(sections: Mapping[str, Any], trust: Collection[str]) -> dict[str, Section]:
+    """Build the sections of a report.
+
+    Args:
+        sections: by name, as saved.
+
+    Raises:
+        ConfigError: values out of range.
+        ArtefactError: a part that is neither of dlx nor of a trusted package.
+    """
+    problems: list[str] = []
+    made = {name: _make("report", f"report.{name}", values, trust, problems) for name, values in sections.items()}
+    if problems:
+        raise ConfigError(*problems)
+    return made
 
 
 def make_dataset(part: Mapping[str, Any], trust: Collection[str]) -> Dataset:

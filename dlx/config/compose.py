@@ -231,7 +231,7 @@ def _compose_choices(root: str, choices: tuple[str, ...], config_dir: Path | Non
         raise ConfigError(f"the configuration does not compose: {str(error).strip()}") from error
     container: Nested = OmegaConf.to_container(composed)  # type: ignore[assignment]
     for group in options.LIST_GROUPS:
-        if root != "evaluate" and container.get(group) is None:
+        if group in options.read_root(root)[0] and container.get(group) is None:
             container[group] = {}
     typed = tuple(choice for choice in choices if not choice.startswith(f"{options.PRESETS}="))
     if typed and typed != choices:

@@ -17,9 +17,9 @@ from dlx.core.errors import ConfigError
 from dlx.core.wording import closest
 
 # Groups whose choice is a list; their options live in the package <group>.<option>.
-LIST_GROUPS = ("preprocessing", "metric", "regularizer")
+LIST_GROUPS = ("preprocessing", "metric", "regularizer", "report")
 PART_GROUPS = ("dataset", "split", "preprocessing", "model", "loss", "metric", "optimizer", "schedule", "regularizer",
-               "device")
+               "device", "report")
 PRESETS = "experiment"
 # Values that come from the data; a configuration may not name them.
 RUNTIME: dict[str, frozenset[str]] = {"model": frozenset({"input_shape", "num_outputs"})}

@@ -43,7 +43,7 @@ def config_hash(saved: dict[str, Any], digits: int = 8) -> str:
     hashed["model"] = effective_model(hashed["model"])
     hashed["dataset"] = {name: value for name, value in hashed["dataset"].items() if (name, value) != ("classes", None)}
     # The order in which parts apply matters, that of keys does not.
-    for group in options.LIST_GROUPS:
+    for group in [name for name in options.LIST_GROUPS if name in hashed]:
         hashed[group] = list(hashed[group].items()) if isinstance(hashed[group], dict) else hashed[group]
     return hashlib.sha256(json.dumps(hashed, sort_keys=True).encode()).hexdigest()[:digits]
 

@@ -26,7 +26,6 @@ ROOT: dict[str, Any] = {
     "run_limit_seconds": Positive | None,
     "seeds": None | Count,
     "members": Literal["auto"] | Count,
-    "run_reports": bool,
     "processes": Literal["auto"] | NumProcesses,
     "start_lr": Positive,
     "end_lr": Positive,
@@ -34,13 +33,13 @@ ROOT: dict[str, Any] = {
 }
 # Where and how often to write; not part of the experiment, so neither saved with it nor hashed.
 SURROUNDINGS = ("runs_dir", "data_dir", "checkpoint_seconds", "workers", "launcher", "retries", "on_error",
-                "max_failures", "run_limit_seconds", "members", "run_reports")
+                "max_failures", "run_limit_seconds", "members")
 # Which runs a sweep makes; a run of it does not know.
 SWEEPING = ("search", "seeds")
 # Which learning rates a range test tries.
 RANGE_TEST = ("start_lr", "end_lr", "num_steps")
 # Saved, but without effect on the numbers beyond rounding.
-UNHASHED = ("name", "device.kind", "device.threads", "device.compile", "device.channels_last",
+UNHASHED = ("name", "report", "device.kind", "device.threads", "device.compile", "device.channels_last",
             "device.processes", "device.data")
 
 

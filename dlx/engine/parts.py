@@ -12,6 +12,7 @@ import torch
 from dlx.core.device import Device
 from dlx.core.losses import Loss
 from dlx.core.schedule import Schedule
+from dlx.core.subject import Section
 from dlx.core.types import Dataset, Metric, ModelPart, OptimizerPart, Preprocessing, Splitter, TaskSpec
 from dlx.engine.classes import Classes
 from dlx.engine.freeze import Freeze
@@ -40,6 +41,7 @@ class Parts:
 
     Args:
         preprocessing, metrics, regularizers: by name, in the order in which they apply.
+        report: sections that measure something of the trained run, by name.
     """
 
     settings: Settings
@@ -58,6 +60,7 @@ class Parts:
     schedule: Schedule
     regularizers: Mapping[str, object]
     device: Device
+    report: Mapping[str, Section]
 
     def given(self) -> TaskSpec | None:
         """Say what the data looks like before preprocessing; None where only reading tells.

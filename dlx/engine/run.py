@@ -59,6 +59,10 @@ class Run(NamedTuple):
         return CheckpointStore(self.folder.checkpoints)
 
 
+# Is called with a run, and its data, when its training is over.
+Ended = Callable[[Run, Prepared], None]
+
+
 class Limits(NamedTuple):
     """What bounds training from outside.
 
@@ -74,7 +78,7 @@ class Limits(NamedTuple):
 UNBOUNDED = Limits()
 
 
-def train(runs: Sequence[Run], data_dir: str, observer: Observer, stop: StopRequest, ended: Callable[[Run], None],
+def train(runs: Sequence[Run], data_dir: str, observer: Observer, stop: StopRequest, ended: Ended,
           fused: bool = False, limits: Limits = UNBOUNDED, shelf: Shelf | None = None) -> None:
     """Train runs, or go on training them, until each has its summary.json. Several train as members of a fused run.
 
@@ -83,8 +87,8 @@ def train(runs: Sequence[Run], data_dir: str, observer: Observer, stop: StopRequ
 
     Args:
         stop: whether a signal asked to stop.
-        ended: is called for each run as its training is over and summary.json stands; of one that diverged before its
-            first epoch there is none.
+        ended: is called for each run, with its data, as its training is over and summary.json stands; of one that
+            diverged before its first epoch there is none.
         fused: compute a run also as a member if it is alone.
         shelf: data that was read before.
 
@@ -100,9 +104,9 @@ def train(runs: Sequence[Run], data_dir: str, observer: Observer, stop: StopRequ
         run.store.clean()
     over: set[RunFolder] = set()
 
-    def note(run: Run) -> None:
+    def note(run: Run, data: Prepared) -> None:
         over.add(run.folder)
-        ended(run)
+        ended(run, data)
 
     trained = [run for run in runs if len(runs) > 1 and run.store.is_trained()]
     waiting = [*([run] for run in trained), [run for run in runs if run not in trained]]
@@ -134,7 +138,7 @@ def divided(runs: Sequence[Run], most: int) -> list[list[Run]]:
 
 
 def train_together(runs: Sequence[Run], data_dir: str, observer: Observer, stop: StopRequest,
-                   ended: Callable[[Run], None], fused: bool, limits: Limits, shelf: Shelf | None) -> None:
+                   ended: Ended, fused: bool, limits: Limits, shelf: Shelf | None) -> None:
     """Train runs from the newest checkpoint that they have in common."""
     found = newest_common([run.store for run in runs])
     state = start([(run.parts, run.config) for run in runs], data_dir,
@@ -207,7 +211,7 @@ class Scribe(contextlib.ExitStack):
     """
 
     def __init__(self, runs: Sequence[Run], group: Group, observer: Observer, clock: Clock,
-                 ended: Callable[[Run], None]) -> None:
+                 ended: Ended) -> None:
         super().__init__()
         self._runs = runs
         self._clock = clock
@@ -246,7 +250,7 @@ class Scribe(contextlib.ExitStack):
         run = self._runs[member.number]
         self._recorders[member.number].close()
         finish(run, state, number, why)
-        self._ended(run)
+        self._ended(run, member.data)
 
     def pause(self, state: Fit) -> None:
         """Keep checkpoints of the members whose training is not over, and say so."""

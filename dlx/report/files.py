@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from dlx.core.errors import ArtefactError
+from dlx.core.measures import Measures
 from dlx.record import layout
+from dlx.record.measures import read_measures
 from dlx.record.safe_yaml import read_json, read_text, read_yaml
 from dlx.record.table import read_rows
 from dlx.report.checks import Checks, parse_checks
@@ -43,6 +45,7 @@ class RunFiles:
         overrides: what was typed, one override each.
         predictions: of a classification or regression; sequences: of sequences; transcriptions, labels: of those.
         checks: of the data; None where it was not checked.
+        measures: what sections measured, by section.
         missing: one sentence per file that is not there.
     """
 
@@ -58,6 +61,7 @@ class RunFiles:
     labels: Labels | None
     provenance: Mapping[str, Any] | None
     checks: Checks | None
+    measures: Mapping[str, Measures]
     missing: tuple[str, ...]
 
     @property
@@ -99,6 +103,7 @@ def read_run(folder: Path) -> RunFiles:
         labels=predictions if isinstance(predictions, Labels) else None,
         provenance=_json(folder / layout.PROVENANCE),
         checks=None if checks is None else parse_checks(checks),
+        measures=read_measures(folder),
         missing=tuple(f"{name} is missing: {text}." for name, text in CONSEQUENCES.items()
                       if not (folder / name).is_file()),
     )

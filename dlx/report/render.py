@@ -10,14 +10,14 @@ from pathlib import Path
 from dlx.report.diagnosis import diagnose_run
 from dlx.report.files import RunFiles, read_run
 from dlx.report.finding import Diagnosis
-from dlx.report.gaps import verdict
 from dlx.report.section import Document, Section
+from dlx.report.sections.gap import verdict
 from dlx.report.summary import Summary
 from dlx.report.write import write
 
-# In reading order; each is dlx/report/<name>.py with `section(run)`.
-SECTIONS = ("gaps", "diagnosis", "curves", "confusion", "reliability", "residuals", "sequences", "transcriptions",
-            "labels", "hygiene", "facts", "method")
+# In reading order; each is dlx/report/sections/<name>.py with `section(run)`.
+SECTIONS = ("gap", "training", "calibration", "errors", "data", "capacity", "flatness", "representation", "shift",
+            "adversarial", "facts", "method")
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def render(folder: Path, sections: Sequence[str] = SECTIONS) -> Report:
     """
     run = read_run(folder)
     report = compose(run, sections)
-    return Report(write(report, folder), report, diagnose_run(run), run.summary)
+    return Report(write(report, folder, run.measures), report, diagnose_run(run), run.summary)
 
 
 def compose(run: RunFiles, sections: Sequence[str] = SECTIONS) -> Document:
@@ -64,5 +64,5 @@ def compose(run: RunFiles, sections: Sequence[str] = SECTIONS) -> Document:
 
 
 def _section(name: str, run: RunFiles) -> Section | None:
-    section: Section | None = import_module(f"dlx.report.{name}").section(run)
+    section: Section | None = import_module(f"dlx.report.sections.{name}").section(run)
     return section

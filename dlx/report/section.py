@@ -1,7 +1,8 @@
 """What a report is made of. Sections say it, renderers print it; neither knows the other.
 
-A new section is a new file `dlx/report/<name>.py` with `section(run: RunFiles) -> Section | None`, and its name at its
-place in `dlx.report.render.SECTIONS`. None means that the run has nothing to say about it.
+A new section is a new file `dlx/report/sections/<name>.py` with `section(run: RunFiles) -> Section | None`, and its
+name at its place in `dlx.report.render.SECTIONS`. None means that the run has nothing to say about it. What has to be
+measured for it is `dlx/report/<name>.py`, see `dlx.core.subject.Section`.
 """
 
 from __future__ import annotations

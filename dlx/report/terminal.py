@@ -11,8 +11,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from dlx.report import gaps
 from dlx.report.finding import Diagnosis
+from dlx.report.sections import gap as gaps
 from dlx.report.summary import Summary
 
 WIDTH = 100

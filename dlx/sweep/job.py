@@ -44,7 +44,6 @@ class Job(NamedTuple):
         trust: packages of the user whose code may be named.
         fused: they train together, as members of a fused run.
         memory_share: of the machine's memory that is this job's, in (0, 1].
-        run_reports: write the report of each run.
         pause_epoch: train to this epoch, then leave a checkpoint.
         stop_reason: train no further, and finish the runs for this reason.
         checks_data: check the data of the first run, for the sweep's report.
@@ -56,7 +55,6 @@ class Job(NamedTuple):
     trust: tuple[str, ...]
     fused: bool = False
     memory_share: float = 1.0
-    run_reports: bool = False
     pause_epoch: int | None = None
     stop_reason: str | None = None
     checks_data: bool = False
@@ -134,7 +132,7 @@ def _train(job: Job, tasks: Sequence[Task], meter: Meter) -> None:
             meter.over()
         if runs:
             checks = job.checks_data and tasks[0] == job.tasks[0]
-            surroundings = Surroundings(job.data_dir, job.checkpoint_seconds, job.run_reports, checks)
+            surroundings = Surroundings(job.data_dir, job.checkpoint_seconds, checks)
             execute_together(runs, surroundings, meter, meter.over, job.fused,
                              Limits(job.pause_epoch, job.stop_reason, job.memory_share))
 

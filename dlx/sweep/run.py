@@ -63,7 +63,7 @@ def missing_jobs(folder: Path, plan: Plan, surroundings: Surroundings, trust: Se
         if tasks:
             fused = group[0] not in plan.plain
             yield Job(tasks, surroundings.data_dir, surroundings.checkpoint_seconds, tuple(trust), fused,
-                      1 / plan.workers, surroundings.run_reports, stage.pause_epoch, stage.stop_reason, 0 in group)
+                      1 / plan.workers, stage.pause_epoch, stage.stop_reason, 0 in group)
 
 
 def missing(folder: Path, plan: Plan) -> list[PlannedRun]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from dlx.report import words
-from dlx.report.method import METRICS, SPLITS
 from dlx.report.section import Section, Table
+from dlx.report.sections.method import METRICS, SPLITS
 from dlx.report.sweep.axes import Axis, readable
 from dlx.report.sweep.files import metrics
 from dlx.report.sweep.points import Sweep

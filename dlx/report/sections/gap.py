@@ -52,11 +52,11 @@ def _headline(summary: Summary) -> str | None:
 def section(run: RunFiles) -> Section:
     """Write the table, or say why there is none."""
     if run.summary is None:
-        return Section("gaps", "Results and gaps", ("Nothing was measured at a selected checkpoint: this run has no "
+        return Section("gap", "Results and gaps", ("Nothing was measured at a selected checkpoint: this run has no "
                                                     "summary.json.",))
     summary = run.summary
     return Section(
-        key="gaps", title="Results and gaps", sentences=(_where(summary),),
+        key="gap", title="Results and gaps", sentences=(_where(summary),),
         points=(*_made(summary), *READING, *_optimism(summary), *_openings(summary)),
         tables=(Table("Metrics and gaps", COLUMNS, rows(summary)),),
         values={"selected_epoch": summary.selected_epoch, "selection_rule": summary.selection_rule,

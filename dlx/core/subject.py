@@ -1,0 +1,110 @@
+"""A trained model with its data, as the sections of a report measure it.
+
+N examples, C classes, B examples of a batch. Everything is in eval mode, without augmentation or penalty.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor, nn
+
+    from dlx.core.measures import Measures
+    from dlx.core.types import Metric, Outcome, Split, TaskSpec
+
+CheckpointName = Literal["best", "last", "initial"]
+
+
+class Said(NamedTuple):
+    """What a model said of a split, in the order of its ids, in float64.
+
+    losses [N], of each example without penalties; logits [N, C], of a regression predictions [N] in the target's own
+    units, of kinds with an answer for every position None; outcome: scores and targets as metrics take them.
+    """
+
+    losses: np.ndarray
+    logits: np.ndarray | None
+    outcome: Outcome
+
+
+class Subject(Protocol):
+    """A run whose training is over. What is costly is computed once, when it is asked for.
+
+    Attributes:
+        folder: of the run, whose metrics.csv, predictions.csv and summary.json stand.
+        config: as saved. summary: summary.json.
+        given: what the data looks like before preprocessing; spec: as the model sees it.
+        seed: of the run: draws are keyed by it. level: of intervals.
+        splits: train_eval, val and test: inputs [N, ...] as the model takes them (a tensor, or on disk: see Split),
+            targets, ids.
+        metrics: by name.
+    """
+
+    folder: Path
+    config: Mapping[str, Any]
+    summary: Mapping[str, Any]
+    given: TaskSpec
+    spec: TaskSpec
+    seed: int
+    level: float
+    splits: Mapping[str, Split]
+    metrics: Mapping[str, Metric]
+
+    def said(self, split: str, checkpoint: CheckpointName = "best") -> Said:
+        """Return what the model of a checkpoint says of a split."""
+
+    def model(self, checkpoint: CheckpointName = "best") -> nn.Module:
+        """Return the model of a checkpoint, in eval mode: always the same object, not to be changed; copy it first."""
+
+    def losses(self, outputs: Tensor, targets: Tensor, ids: Tensor) -> Tensor:
+        """Map a model's outputs [B, ...], targets [B, ...] and ids [B] to losses [B], differentiably."""
+
+    def logits(self, outputs: Tensor, ids: Tensor) -> Tensor:
+        """Map a model's outputs [B, ...] and ids [B] to logits [B, C]; a regression's outputs stay as they are.
+
+        Of a regression, a prediction in the target's own units is outputs · scale + shift: see `target_scale`.
+        """
+
+    @property
+    def target_scale(self) -> tuple[float, float]:
+        """(shift, scale) of a regression's targets; (0, 1) of others."""
+
+    def rows(self, ids: np.ndarray) -> Any:
+        """Return rows of the data as the dataset gives them, before preprocessing: an array, or Ragged."""
+
+    def notes(self) -> Mapping[str, np.ndarray]:
+        """Return what else is known of each row of the data, by name."""
+
+    def prepared(self, rows: Any) -> Tensor:
+        """Preprocess rows as the dataset gives them with the statistics of train: inputs [B, ...] of the model."""
+
+    def scores(self, inputs: Tensor, checkpoint: CheckpointName = "best") -> np.ndarray:
+        """Ask the model about prepared inputs [B, ...] that are in no split: scores as `Outcome` has them."""
+
+    def check_data(self) -> dict[str, Any]:
+        """Check data and splits, and the model beside simple answers: what hygiene.json holds."""
+
+
+class Section(Protocol):
+    """A section of the report, dlx/report/<name>.py, as it measures a run.
+
+    Its module also has DEFINITIONS, by the names of its numbers. What it found is written, drawn and tabulated by
+    `section(run)` in dlx/report/sections/<name>.py, from the files of the run and without torch.
+    """
+
+    def measure(self, subject: Subject) -> Measures:
+        """Measure a run. Draws are keyed by the run's seed; the order of examples changes no number."""
+
+
+def apart(ids: Sequence[int], count: int) -> list[int]:
+    """Return the indices of at most `count` of the ids, ascending: always the same ones, whatever their order."""
+    from dlx.core.random import key
+
+    if len(ids) <= count:
+        return list(range(len(ids)))
+    order = sorted(range(len(ids)), key=lambda index: key(0, "subset", int(ids[index])))
+    return sorted(order[:count])

@@ -1,0 +1,151 @@
+"""A trained run as the sections of its report see it: `dlx.core.subject.Subject`, from its folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from dlx.core.blocks import in_blocks
+from dlx.core.ragged import Ragged
+from dlx.core.subject import CheckpointName, Said
+from dlx.core.types import Outcome, Split
+from dlx.engine.data import Prepared, Shelf
+from dlx.engine.evaluate import Evaluator, beside_train, outputs_of, predict, read, scored
+from dlx.engine.feed import feed
+from dlx.engine.group import evaluator_of
+from dlx.engine.hygiene import hygiene
+from dlx.engine.parts import Parts
+from dlx.engine.predict import restored_pipeline
+from dlx.engine.reevaluate import prepare_saved
+from dlx.engine.run import split_of
+from dlx.engine.saved_model import SavedModel
+from dlx.engine.summary import HELD_OUT, SPLITS, TRAIN_EVAL
+from dlx.record import checkpoint as files
+from dlx.record import layout
+from dlx.record.safe_yaml import read_json
+from dlx.record.store import checkpoint_path
+
+# Of an input that is in no split.
+OUTSIDE = -1
+
+
+class TrainedRun:
+    """A run whose training is over; see `dlx.core.subject.Subject`.
+
+    Args:
+        folder: of the run.
+        parts: of its configuration, on the device where it is measured.
+        data: prepared, where somebody has it already.
+        data_dir: where it lies.
+    """
+
+    def __init__(self, folder: Path, parts: Parts, data_dir: str, data: Prepared | None = None) -> None:
+        self.folder = folder
+        self._parts = parts
+        self._saved: dict[str, SavedModel] = {}
+        self._evaluators: dict[str, Evaluator] = {}
+        self._said: dict[tuple[str, str], Said] = {}
+        best = self._saved_model("best")
+        if data is None:
+            data = prepare_saved(best, data_dir, folder / layout.SPLIT, Shelf())
+        self._data = data
+        self.config: Mapping[str, Any] = best.checkpoint.state["config"]
+        self.summary: Mapping[str, Any] = read_json(folder / layout.SUMMARY)
+        self.given, self.spec = data.given, data.spec
+        self.seed, self.level = parts.settings.seed, parts.settings.level
+        self.splits: Mapping[str, Split] = {name: data.splits["train" if name == TRAIN_EVAL else name]
+                                            for name in SPLITS}
+        self.metrics = parts.metrics
+
+    def said(self, split: str, checkpoint: CheckpointName = "best") -> Said:
+        """Return what the model of a checkpoint says of a split."""
+        if (split, checkpoint) not in self._said:
+            self._said[split, checkpoint] = self._ask(split, checkpoint)
+        return self._said[split, checkpoint]
+
+    def _ask(self, split: str, checkpoint: CheckpointName) -> Said:
+        evaluator, own = self._evaluator(checkpoint), split_of(self._data, split)
+        if self.spec.kind != "classification":
+            examples = predict(evaluator, own, self._data.targets)
+            logits = examples.outcome.scores if self.spec.kind == "regression" else None
+            return Said(examples.losses, logits, examples.outcome)
+        found = [(evaluator.reading.losses(outputs, targets, ids), read(evaluator, outputs.double(), targets, ids)[0])
+                 for outputs, targets, ids in outputs_of(evaluator, own)]
+        losses, said = (torch.cat(chunks).double().cpu() for chunks in zip(*found, strict=True))
+        outcome = Outcome(said.softmax(dim=1).numpy(), self._data.targets[own.ids[0].numpy()])
+        return Said(losses.numpy(), said.numpy(), outcome)
+
+    def model(self, checkpoint: CheckpointName = "best") -> nn.Module:
+        """Return the model of a checkpoint, in eval mode; not to be changed."""
+        return self._evaluator(checkpoint).model
+
+    def losses(self, outputs: Tensor, targets: Tensor, ids: Tensor) -> Tensor:
+        """Map outputs [B, ...], targets [B, ...] and ids [B] to losses [B], differentiably."""
+        return self._evaluator("best").reading.losses(outputs, targets, ids[None])
+
+    def logits(self, outputs: Tensor, ids: Tensor) -> Tensor:
+        """Map outputs [B, ...] and ids [B] to logits [B, C]; a regression's outputs stay as they are."""
+        return outputs if self.spec.kind == "regression" else self._evaluator("best").reading.logits(outputs, ids[None])
+
+    @property
+    def target_scale(self) -> tuple[float, float]:
+        """(shift, scale) of a regression's targets."""
+        return self._data.target_shift, self._data.target_scale
+
+    def rows(self, ids: np.ndarray) -> Any:
+        """Return rows of the data as the dataset gives them."""
+        assert self._data.arrays is not None, "data of a run can be had again"
+        inputs = self._data.arrays().inputs
+        return inputs[ids] if isinstance(inputs, Ragged) else np.asarray(inputs[ids])
+
+    def notes(self) -> Mapping[str, np.ndarray]:
+        """Return what else is known of each row of the data, by name."""
+        assert self._data.arrays is not None, "data of a run can be had again"
+        return self._data.arrays().notes
+
+    def prepared(self, rows: Any) -> Tensor:
+        """Preprocess rows as the dataset gives them with the statistics of train."""
+        made = in_blocks(self._pipeline, rows)
+        dtype = torch.int64 if self.spec.layout == "tokens" else self._evaluator("best").dtype
+        return torch.from_numpy(made).to(self._device, dtype)
+
+    def scores(self, inputs: Tensor, checkpoint: CheckpointName = "best") -> np.ndarray:
+        """Ask the model about prepared inputs [B, ...] that are in no split."""
+        evaluator = self._evaluator(checkpoint)
+        ids = torch.arange(OUTSIDE, OUTSIDE - len(inputs), -1)
+        rows = Split(inputs, torch.zeros(len(inputs), dtype=torch.int64, device=inputs.device), ids)
+        found = [scored(read(evaluator, outputs.double(), targets, own)[0], targets, self.given.kind)
+                 for outputs, targets, own in outputs_of(evaluator, feed([rows]))]
+        joined: np.ndarray = torch.cat(found).cpu().numpy()
+        return joined
+
+    def check_data(self) -> dict[str, Any]:
+        """Check data and splits, and the model beside simple answers."""
+        return hygiene(self._data, self.config.get("preprocessing"), self.metrics,
+                       {name: self.said(name).outcome for name in HELD_OUT}, self.level)
+
+    @cached_property
+    def _pipeline(self) -> Any:
+        return restored_pipeline(self._parts, self._saved_model("best").checkpoint, self.given)
+
+    @property
+    def _device(self) -> torch.device:
+        return next(iter(self._data.splits.values())).targets.device
+
+    def _saved_model(self, checkpoint: CheckpointName) -> SavedModel:
+        if checkpoint not in self._saved:
+            self._saved[checkpoint] = SavedModel(self._parts, files.load(checkpoint_path(self.folder, checkpoint)))
+        return self._saved[checkpoint]
+
+    def _evaluator(self, checkpoint: CheckpointName) -> Evaluator:
+        if checkpoint not in self._evaluators:
+            model, placement = self._saved_model(checkpoint).placed(self.spec)
+            evaluator = evaluator_of(self._parts, [self._data], model.eval(), placement)
+            self._evaluators[checkpoint] = beside_train(evaluator)
+        return self._evaluators[checkpoint]
