@@ -1,0 +1,107 @@
+"""The first screen of a report: how well, how sure, what happened, can it be trusted, and what next.
+
+A sentence each, of what was measured; what was not has none. The commands come from val and train_eval alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from dlx.report import words
+from dlx.report.files import RunFiles
+from dlx.report.finding import Diagnosis
+from dlx.report.section import Told
+from dlx.report.summary import Measured, Summary
+
+# Below this, probabilities that are what they say differ so much by chance less often.
+SURPRISING = 0.01
+
+
+def lead(run: RunFiles, diagnosis: Diagnosis) -> tuple[Told, ...]:
+    """Compose the sentences, in the order of the questions.
+
+    Args:
+        diagnosis: of the run.
+    """
+    shown = None if run.summary is None else shown_metric(run.summary)
+    sentences = [] if shown is None or run.summary is None else [
+        Told("result", result(run.summary, shown)), Told("certainty", certainty(run, shown))]
+    sentences.append(Told("cause", cause(diagnosis)))
+    sentences += [Told("trust", text) for text in trust(run)]
+    if diagnosis.findings[0].commands:
+        best = diagnosis.findings[0].commands[0]
+        sentences.append(Told("next", best.why, best.text))
+    return tuple(sentences)
+
+
+def shown_metric(summary: Summary) -> Measured | None:
+    """Return the first metric on test, or on val where there is no test; None where neither was measured."""
+    metric = summary.headline()
+    found = [summary.metric(metric, split) for split in ("test", "val")] if metric is not None else []
+    return next((item for item in found if item is not None and item.value is not None), None)
+
+
+def result(summary: Summary, shown: Measured) -> str:
+    """Say how good the model is on examples it has not seen, and how much worse than on those it has."""
+    value = words.interval(shown.metric, shown.value, shown.low, shown.high)
+    text = f"{words.title(shown.split)} {words.label(shown.metric)} is {value}"
+    gap, train = (summary.gap(shown.metric, shown.split), summary.metric(shown.metric, "train_eval"))
+    if gap is None or gap.value is None:
+        return f"{text}."
+    known = "" if train is None else f" ({words.measured(train.metric, train.value)})"
+    return f"{text}; the gap to the training examples{known} is {words.difference(gap.metric, gap.value, gap.low, gap.high)}."
+
+
+def certainty(run: RunFiles, shown: Measured) -> str:
+    """Say what the intervals are of and what they leave out: seeds, and a test split that was opened often."""
+    if shown.low is None:
+        made = f"No interval was made for n = {shown.n:,} examples"
+    else:
+        made = f"Brackets are {words.level_and_method(shown.level, shown.method)} intervals from n = {shown.n:,} examples"
+    seed = "" if run.summary is None or run.summary.seed is None else f" ({run.summary.seed})"
+    text = f"{made}; they speak of this one trained model: one seed{seed} cannot say how much another would differ"
+    return f"{text}{_opened(run)}."
+
+
+def _opened(run: RunFiles) -> str:
+    openings = None if run.summary is None else run.summary.test_openings
+    if openings is None:
+        return ""
+    if openings <= 1:
+        return "; test was opened once"
+    return f"; test was opened {openings:,} times, so that its numbers may flatter the model"
+
+
+def cause(diagnosis: Diagnosis) -> str:
+    """Say how training went, and what else was found beside it."""
+    main = diagnosis.main
+    beside = f" Beside it: {', '.join(item.title.lower() for item in diagnosis.others)}." if diagnosis.others else ""
+    return f"{main.title}: {words.lower(main.verdict)}{beside}"
+
+
+def trust(run: RunFiles) -> Iterator[str]:
+    """Say the worst problem of the data, and whether probabilities are what they say."""
+    parts = [*_data(run), *_probabilities(run)]
+    if parts:
+        yield " ".join(parts)
+
+
+def _data(run: RunFiles) -> Iterator[str]:
+    if run.checks is None:
+        return
+    first, *others = [*run.checks.problems, ""]
+    more = f" ({words.count(len(others) - 1, 'more problem')} below.)" if len(others) > 1 else ""
+    yield f"{first}{more}" if first else "No problem was found in the data."
+
+
+def _probabilities(run: RunFiles) -> Iterator[str]:
+    measured = run.measures.get("calibration")
+    error = None if measured is None else measured.find("ece", "test")
+    chance = None if measured is None else measured.find("ece_p_value", "test")
+    if error is None or error.value is None or chance is None or chance.value is None:
+        return
+    size = f"calibration error {words.percent(error.value)}%, p = {chance.value:.2g}"
+    if chance.value < SURPRISING:
+        yield f"Probabilities are not what they say ({size})."
+    else:
+        yield f"Probabilities are what they say as far as {error.n:,} examples can tell ({size})."
