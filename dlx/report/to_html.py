@@ -19,6 +19,8 @@ POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 WIDE, LONG = 6, 30
 # Tables with at most as many rows are read one below the other on a phone; others are moved aside by hand.
 STACKED = 8
+# Tables with at most as many rows are not divided between sheets of paper.
+SHORT = 15
 # Pixels of a picture for one of the page.
 DENSITY = 1.5
 NUMBER = re.compile(r"[-+–]?\d|–")
@@ -116,7 +118,8 @@ def _open(table: Table) -> str:
     look = "pairs" if len(table.columns) == 2 else "numbers" if len(table.columns) <= WIDE else "numbers wide"
     # What scrolls must be reached with the keyboard, too.
     reach = "" if stacked or look == "pairs" else f' tabindex="0" role="group" aria-label="{escape(table.title)}"'
-    return (f'<div class="scroll"{reach}><table class="{look}{" stack" if stacked else ""}"{_role("table", stacked)}>\n'
+    short = " short" if len(table.rows) <= SHORT else ""
+    return (f'<div class="scroll{short}"{reach}><table class="{look}{" stack" if stacked else ""}"{_role("table", stacked)}>\n'
             f"<caption>{escape(table.title)}</caption>\n"
             f'<thead{_role("rowgroup", stacked)}><tr{_role("row", stacked)}>{head}</tr></thead>\n'
             f'<tbody{_role("rowgroup", stacked)}>\n{rows}\n</tbody>\n</table></div>')

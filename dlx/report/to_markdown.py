@@ -14,7 +14,8 @@ SPECIAL = re.compile(r"([\\`*<>|#~$&!]|(?<!\w)_|_(?!\w)|\](?=[(\[:]))")
 def markdown(document: Document, figures: str) -> str:
     """Write a report; `figures` is the folder of the pictures, relative to the file."""
     lines = [f"# {escape(document.title)}", ""]
-    lines += [line for told in document.lead for line in _told(told)] or [f"**{escape(document.verdict)}**", ""]
+    first, *others = document.lead or (Told("result", document.verdict),)
+    lines += [f"**{escape(first.text)}**", "", *(line for told in others for line in _told(told))]
     for section in document.sections:
         lines += _section(section, figures, 2)
     return "\n".join(lines).rstrip() + "\n"
