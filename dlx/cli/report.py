@@ -48,12 +48,13 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def report_sweep(folder: Path, as_json: bool, extras: Extras) -> int:
+def report_sweep(folder: Path, as_json: bool, extras: Extras | None = None) -> int:
     """Render a sweep's report; print its verdict and where it is, or the report itself."""
     from dlx.record import layout
     from dlx.report.sweep.render import render_sweep
+    from dlx.report.write import NOTHING_MORE
 
-    report = render_sweep(folder, extras)
+    report = render_sweep(folder, extras or NOTHING_MORE)
     if as_json:
         written = json.loads((report.folder / layout.REPORT_JSON).read_text(encoding="utf-8"))
         print(json.dumps({"folder": str(folder), **written}))

@@ -45,11 +45,12 @@ def result(summary: Summary, shown: Measured) -> str:
     """Say how good the model is on examples it has not seen, and how much worse than on those it has."""
     value = words.interval(shown.metric, shown.value, shown.low, shown.high)
     text = f"{words.title(shown.split)} {words.label(shown.metric)} is {value}"
-    gap, train = (summary.gap(shown.metric, shown.split), summary.metric(shown.metric, "train_eval"))
+    gap, train = summary.gap(shown.metric, shown.split), summary.metric(shown.metric, "train_eval")
     if gap is None or gap.value is None:
         return f"{text}."
     known = "" if train is None else f" ({words.measured(train.metric, train.value)})"
-    return f"{text}; the gap to the training examples{known} is {words.difference(gap.metric, gap.value, gap.low, gap.high)}."
+    size = words.difference(gap.metric, gap.value, gap.low, gap.high)
+    return f"{text}; the gap to the training examples{known} is {size}."
 
 
 def certainty(run: RunFiles, shown: Measured) -> str:
@@ -57,7 +58,8 @@ def certainty(run: RunFiles, shown: Measured) -> str:
     if shown.low is None:
         made = f"No interval was made for n = {shown.n:,} examples"
     else:
-        made = f"Brackets are {words.level_and_method(shown.level, shown.method)} intervals from n = {shown.n:,} examples"
+        kind = words.level_and_method(shown.level, shown.method)
+        made = f"Brackets are {kind} intervals from n = {shown.n:,} examples"
     seed = "" if run.summary is None or run.summary.seed is None else f" ({run.summary.seed})"
     text = f"{made}; they speak of this one trained model: one seed{seed} cannot say how much another would differ"
     return f"{text}{_opened(run)}."

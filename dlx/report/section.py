@@ -89,7 +89,10 @@ class Section:
 
 
 class Told(NamedTuple):
-    """A sentence of the first screen. topic: result, certainty, cause, trust or next; command: to do it, if there is one."""
+    """A sentence of the first screen.
+
+    topic: result, certainty, cause, trust or next; command: that does what the sentence says, if there is one.
+    """
 
     topic: str
     text: str

@@ -119,14 +119,15 @@ def _open(table: Table) -> str:
     # What scrolls must be reached with the keyboard, too.
     reach = "" if stacked or look == "pairs" else f' tabindex="0" role="group" aria-label="{escape(table.title)}"'
     short = " short" if len(table.rows) <= SHORT else ""
-    return (f'<div class="scroll{short}"{reach}><table class="{look}{" stack" if stacked else ""}"{_role("table", stacked)}>\n'
+    look += " stack" if stacked else ""
+    return (f'<div class="scroll{short}"{reach}><table class="{look}"{_role("table", stacked)}>\n'
             f"<caption>{escape(table.title)}</caption>\n"
             f'<thead{_role("rowgroup", stacked)}><tr{_role("row", stacked)}>{head}</tr></thead>\n'
             f'<tbody{_role("rowgroup", stacked)}>\n{rows}\n</tbody>\n</table></div>')
 
 
 def _role(name: str, stacked: bool) -> str:
-    """Return the role of a table's element: a stacked one is laid out as blocks, which some browsers no longer read so."""
+    """Return the role of a part of a stacked table: it is laid out as blocks, which some browsers read as no table."""
     return f' role="{name}"' if stacked else ""
 
 

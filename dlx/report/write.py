@@ -1,4 +1,4 @@
-"""A composed report as files: JSON, Markdown, a page that stands alone, its pictures, and more where it is asked for."""
+"""A composed report as files: JSON, Markdown, a page that stands alone, its pictures, and more where asked for."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ from dlx.report.to_tables import numbers_csv, tables
 
 
 class Extras(NamedTuple):
-    """What a report has beside its page. pdf: of every figure; tables: every table as CSV and LaTeX, and all numbers."""
+    """What a report has beside its page.
+
+    pdf: every figure as lines; tables: every table as CSV and LaTeX, and numbers.csv.
+    """
 
     pdf: bool = False
     tables: bool = False

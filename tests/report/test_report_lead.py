@@ -1,0 +1,47 @@
+"""The first screen: a sentence for each question, of what was measured."""
+
+from report_runs import class_predictions, good_curves, make_rows, make_summary, measured, write_digits, write_run
+
+from dlx.report.diagnosis import diagnose_run
+from dlx.report.files import read_run
+from dlx.report.lead import lead
+
+
+def told(folder):
+    run = read_run(folder)
+    return {item.topic: item for item in lead(run, diagnose_run(run))}
+
+
+def test_lead_says_how_well_how_sure_what_happened_and_what_next(tmp_path):
+    said = told(write_digits(tmp_path))
+    assert list(said) == ["result", "certainty", "cause", "next"]
+    assert said["result"].text == ("Test accuracy is 96.9% [95.1, 98.7]; the gap to the training examples (99.8%) is "
+                                   "-2.9 pt [-4.7, -1.1].")
+    assert said["certainty"].text.startswith(
+        "Brackets are 95% Wilson intervals from n = 360 examples; they speak of this one trained model: one seed (0) "
+        "cannot say how much another would differ")
+    assert said["cause"].text.startswith("Overfitting: ")
+    assert said["next"].command == ("dlx train dataset=digits model=mlp optimizer=adam "
+                                    "regularizer=[dropout,early_stopping]")
+
+
+def test_lead_of_a_run_without_test_speaks_of_val(tmp_path):
+    summary = make_summary()
+    for key in ("metrics", "gaps"):
+        summary[key] = [item for item in summary[key] if item["split"] != "test"]
+    said = told(write_run(tmp_path, make_rows(*good_curves()), summary, class_predictions()))
+    assert said["result"].text.startswith("Val accuracy is 97.5% [95.7, 99.3]; the gap")
+
+
+def test_lead_without_an_interval_or_a_gap_says_so(tmp_path):
+    summary = make_summary(metrics=[measured("r2", "test", 0.5, None, 40)], gaps=[], selection_optimism=[])
+    said = told(write_run(tmp_path, make_rows(*good_curves()), summary))
+    assert said["result"].text == "Test R² is 0.500."
+    assert said["certainty"].text.startswith("No interval was made for n = 40 examples; ")
+
+
+def test_lead_of_a_run_that_measured_nothing_says_what_happened(tmp_path):
+    said = told(write_run(tmp_path, status={"status": "diverged", "step": 3, "epoch": 0, "reason": "lr 10"}))
+    assert list(said) == ["cause", "next"]
+    assert said["cause"].text == (
+        "Diverged: the loss stopped being a finite number at step 3, and training ended there.")
