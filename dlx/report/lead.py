@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from dlx.core.measures import Measure, Measures
 from dlx.report import words
 from dlx.report.files import RunFiles
 from dlx.report.finding import Diagnosis
@@ -66,19 +67,22 @@ def certainty(run: RunFiles, shown: Measured) -> str:
 
 
 def _opened(run: RunFiles) -> str:
-    openings = None if run.summary is None else run.summary.test_openings
-    if openings is None:
+    measured = run.measures.get("gap")
+    openings = None if measured is None else measured.find("test_openings", "test", "")
+    if openings is None or openings.value is None:
         return ""
-    if openings <= 1:
-        return "; test was opened once"
-    return f"; test was opened {openings:,} times, so that its numbers may flatter the model"
+    if openings.value <= 1:
+        return "; no other model was measured on this test split"
+    return (f"; {openings.value:,.0f} models were measured on this test split, and whatever was chosen after seeing it "
+            f"is flattered by it")
 
 
 def cause(diagnosis: Diagnosis) -> str:
     """Say how training went, and what else was found beside it."""
     main = diagnosis.main
     beside = f" Beside it: {', '.join(item.title.lower() for item in diagnosis.others)}." if diagnosis.others else ""
-    return f"{main.title}: {words.lower(main.verdict)}{beside}"
+    text = f"{main.title}. {main.verdict}" if ":" in main.title else f"{main.title}: {words.lower(main.verdict)}"
+    return text + beside
 
 
 def trust(run: RunFiles) -> Iterator[str]:
@@ -97,13 +101,21 @@ def _data(run: RunFiles) -> Iterator[str]:
 
 
 def _probabilities(run: RunFiles) -> Iterator[str]:
-    measured = run.measures.get("calibration")
-    error = None if measured is None else measured.find("ece", "test")
-    chance = None if measured is None else measured.find("ece_p_value", "test")
+    measured = run.measures.get("calibration", Measures())
+    error, chance = measured.find("ece", "test"), measured.find("ece_p_value", "test")
     if error is None or error.value is None or chance is None or chance.value is None:
         return
     size = f"calibration error {words.percent(error.value)}%, p = {chance.value:.2g}"
-    if chance.value < SURPRISING:
-        yield f"Probabilities are not what they say ({size})."
-    else:
+    if chance.value >= SURPRISING:
         yield f"Probabilities are what they say as far as {error.n:,} examples can tell ({size})."
+        return
+    over = measured.find("overconfidence", "test")
+    yield f"Probabilities are not what they say{'' if over is None else _direction(over)} ({size})."
+
+
+def _direction(over: Measure) -> str:
+    """Say which way, where the interval of confidence minus accuracy tells."""
+    if over.value is None or over.low is None or over.high is None or over.low <= 0 <= over.high:
+        return ""
+    bounds = words.bounds("accuracy", over.low, over.high)
+    return f": confidence is {words.distance('accuracy', over.value)} accuracy {bounds}"

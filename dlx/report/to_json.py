@@ -18,11 +18,12 @@ differs in seconds alone. Format 3 has these keys:
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import json
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
-from importlib import import_module
 from types import MappingProxyType
 from typing import Any
 
@@ -60,16 +61,18 @@ def to_json(document: Document, figures: str, measures: Mapping[str, Measures] =
 def flat(measures: Mapping[str, Measures]) -> Iterator[dict[str, Any]]:
     """List every number with all that is known of it."""
     for name, own in measures.items():
-        known = definitions_of(name)
+        versions = {number: what.version for number, what in definitions_of(name).items()}
         for item in own.numbers:
             yield {"section": name, **{key: getattr(item, key) for key in KEYS}, "of": dict(item.of),
-                   "definition_version": known[item.name].version, "seconds": own.seconds}
+                   "definition_version": versions.get(item.name), "seconds": own.seconds}
 
 
 def definitions_of(section: str) -> Mapping[str, Definition]:
-    """Return what the numbers of a section are."""
-    definitions: Mapping[str, Definition] = import_module(f"dlx.report.{section}").DEFINITIONS
-    return definitions
+    """Return what the numbers of a section are; nothing of a section that is not of dlx."""
+    if importlib.util.find_spec(f"dlx.report.{section}") is None:
+        return {}
+    known: Mapping[str, Definition] = getattr(importlib.import_module(f"dlx.report.{section}"), "DEFINITIONS", {})
+    return known
 
 
 def _dumped(value: Any) -> str:

@@ -72,6 +72,15 @@ def test_json_differs_in_seconds_alone(measured):
     assert texts[0] != texts[1]
 
 
+def test_json_takes_numbers_of_a_section_that_is_not_of_dlx(tmp_path):
+    folder = write_digits(tmp_path)
+    for name in ("mine", "write"):
+        write_measures(folder, name, Measures((Measure("x", 1.0),)))
+    render(folder)
+    assert [(item["section"], item["definition_version"]) for item in read_json(folder)["numbers"]] == [
+        ("mine", None), ("write", None)]
+
+
 def test_json_has_null_for_what_is_not_finite():
     section = Section("one", "One", values={"bad": [float("nan"), float("inf"), 1.5]})
     report = json.loads(to_json(Document("t", "v", "d", (section,)), "figures"), parse_constant=pytest.fail)

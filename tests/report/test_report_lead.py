@@ -1,7 +1,10 @@
 """The first screen: a sentence for each question, of what was measured."""
 
+import pytest
 from report_runs import class_predictions, good_curves, make_rows, make_summary, measured, write_digits, write_run
 
+from dlx.core.measures import Measure, Measures
+from dlx.record.measures import write_measures
 from dlx.report.diagnosis import diagnose_run
 from dlx.report.files import read_run
 from dlx.report.lead import lead
@@ -23,6 +26,34 @@ def test_lead_says_how_well_how_sure_what_happened_and_what_next(tmp_path):
     assert said["cause"].text.startswith("Overfitting: ")
     assert said["next"].command == ("dlx train dataset=digits model=mlp optimizer=adam "
                                     "regularizer=[dropout,early_stopping]")
+
+
+def with_numbers(parent, **sections):
+    folder = write_digits(parent)
+    for name, numbers in sections.items():
+        write_measures(folder, name, Measures(numbers))
+    return told(folder)
+
+
+@pytest.mark.parametrize(("openings", "said"), [
+    (1, "would differ; no other model was measured on this test split."),
+    (12, "would differ; 12 models were measured on this test split, and whatever was chosen after seeing it is "
+         "flattered by it."), (None, "would differ.")])
+def test_lead_says_how_often_test_was_opened(tmp_path, openings, said):
+    number = Measure("test_openings", openings, "test", "", method=None if openings else "undefined: no file")
+    assert with_numbers(tmp_path, gap=[number])["certainty"].text.endswith(said)
+
+
+@pytest.mark.parametrize(("p_value", "bounds", "said"), [
+    (0.4, (0.01, 0.03), "Probabilities are what they say as far as 360 examples can tell (calibration error 2.5%, "
+                        "p = 0.4)."),
+    (0.001, (0.01, 0.03), "Probabilities are not what they say: confidence is 2.0 points above accuracy [1.0, 3.0] "
+                          "(calibration error 2.5%, p = 0.001)."),
+    (0.001, (-0.01, 0.03), "Probabilities are not what they say (calibration error 2.5%, p = 0.001).")])
+def test_lead_says_whether_probabilities_can_be_trusted(tmp_path, p_value, bounds, said):
+    numbers = [Measure("ece", 0.025, "test", n=360), Measure("ece_p_value", p_value, "test"),
+               Measure("overconfidence", 0.02, "test", low=bounds[0], high=bounds[1], method="t", level=0.95)]
+    assert with_numbers(tmp_path, calibration=numbers)["trust"].text == said
 
 
 def test_lead_of_a_run_without_test_speaks_of_val(tmp_path):
