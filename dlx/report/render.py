@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 
+from dlx.report import draw
 from dlx.report.diagnosis import diagnose_run
 from dlx.report.files import RunFiles, read_run
 from dlx.report.finding import Diagnosis
@@ -53,8 +54,9 @@ def render(folder: Path, sections: Sequence[str] = SECTIONS, extras: Extras = NO
         StorageError: the report cannot be written.
     """
     run = read_run(folder)
-    report = compose(run, sections)
-    return Report(write(report, folder, run.measures, extras), report, diagnose_run(run), run.summary)
+    with draw.uncollected():
+        report = compose(run, sections)
+        return Report(write(report, folder, run.measures, extras), report, diagnose_run(run), run.summary)
 
 
 def compose(run: RunFiles, sections: Sequence[str] = SECTIONS) -> Document:

@@ -24,6 +24,7 @@ SHORT = 15
 # Pixels of a picture for one of the page.
 DENSITY = 1.5
 NUMBER = re.compile(r"[-+–]?\d|–")
+LONGEST_NUMBER = 50
 DEEPEST = 6
 
 
@@ -132,8 +133,9 @@ def _role(name: str, stacked: bool) -> str:
 
 
 def _kind(cells: list[str]) -> str:
-    """Return the attribute of a column of words; numbers have none."""
-    return ' class="text"' if cells and not any(NUMBER.match(cell) for cell in cells) else ""
+    """Return the attribute of a column of words; numbers have none, and are short."""
+    numbers = any(map(NUMBER.match, cells)) and max(map(len, cells)) <= LONGEST_NUMBER
+    return "" if numbers or not cells else ' class="text"'
 
 
 def _row(columns: tuple[str, ...], row: tuple[str, ...], kinds: list[str], stacked: bool) -> str:

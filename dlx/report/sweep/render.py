@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from dlx.report import draw
 from dlx.report.section import Document, Section
 from dlx.report.sweep import (
     cross_validation,
@@ -54,8 +55,9 @@ def render_sweep(folder: Path, extras: Extras = NOTHING_MORE) -> SweepReport:
         ArtefactError: the folder is no sweep folder, or one of its files is damaged.
         StorageError: the report cannot be written.
     """
-    document = compose_sweep(make_sweep(read_sweep(folder)))
-    return SweepReport(write(document, folder, extras=extras), document)
+    with draw.uncollected():
+        document = compose_sweep(make_sweep(read_sweep(folder)))
+        return SweepReport(write(document, folder, extras=extras), document)
 
 
 def compose_sweep(sweep: Sweep) -> Document:
