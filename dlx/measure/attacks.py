@@ -5,16 +5,16 @@ N examples, C classes. Inputs are in the space where the attacker acts, such as 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-# Maps inputs [N, ...] and targets [N] to what the attacker maximises, [N].
-Goal = Callable[[Tensor, Tensor], Tensor]
-# Maps inputs [N, ...] and targets [N] to whether the model fails, [N]; for a regression to losses [N].
-Harm = Callable[[Tensor, Tensor], Tensor]
+# Maps inputs [N, ...] and targets [N] to what the attacker maximises, [N], and to the harm that is done, [N]: 1 where a
+# classifier is wrong, else 0; of a regression its loss.
+Judge = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 # Of PGD's steps, so that they can reach any point of the box from any other: Madry et al. 2018.
 REACH = 2.5
 ROWS = 512
@@ -46,27 +46,37 @@ def noise(inputs: Tensor, box: Box, generator: torch.Generator) -> Tensor:
     return box.around(inputs, inputs + box.epsilon * signs)
 
 
-def fgsm(goal: Goal, inputs: Tensor, targets: Tensor, box: Box) -> Tensor:
+def fgsm(judge: Judge, inputs: Tensor, targets: Tensor, box: Box) -> Tensor:
     """Return x + ε sign(∂goal/∂x), clipped to the box (Goodfellow, Shlens and Szegedy 2015)."""
-    return box.around(inputs, inputs + box.epsilon * gradient(goal, inputs, targets).sign())
+    slope, _ = ascent(judge, inputs, targets)
+    return box.around(inputs, inputs + box.epsilon * slope.sign())
 
 
-def pgd(goal: Goal, harm: Harm, inputs: Tensor, targets: Tensor, box: Box, num_steps: int, start: Tensor
-        ) -> Iterator[Tensor]:
-    """Yield after each step the largest harm so far, [N], of x ← clip(x + α sign(∂goal/∂x)) (Madry et al. 2018).
+def pgd(judge: Judge, inputs: Tensor, targets: Tensor, box: Box, num_steps: int, start: Tensor,
+        taken: int | None = None, enough: float = math.inf) -> Tensor:
+    """Return the largest harm, [N], at the points of x ← clip(x + α sign(∂goal/∂x)) (Madry et al. 2018).
 
     α is 2.5 ε / num_steps. Of every example the worst point on the way counts, so that a further step never helps the
     model.
 
     Args:
         start: where to begin, in the box around the inputs.
+        taken: how many of the steps are made; None for all.
+        enough: an example whose harm reaches it is left alone.
     """
-    moved, worst = start, harm(start, targets)
-    for _ in range(num_steps):
-        step = REACH * box.epsilon / num_steps * gradient(goal, moved, targets).sign()
-        moved = box.around(inputs, moved + step)
-        worst = torch.maximum(worst, harm(moved, targets))
-        yield worst
+    moved, worst = start.clone(), torch.full_like(inputs.flatten(1)[:, 0], -math.inf)
+    active = torch.arange(len(inputs), device=inputs.device)
+    for _ in range(num_steps if taken is None else taken):
+        slope, harm = ascent(judge, moved[active], targets[active])
+        worst[active] = worst[active].maximum(harm)
+        left = harm < enough
+        active, slope = active[left], slope[left]
+        if not len(active):
+            return worst
+        step = REACH * box.epsilon / num_steps * slope.sign()
+        moved[active] = box.around(inputs[active], moved[active] + step)
+    worst[active] = worst[active].maximum(harm_at(judge, moved[active], targets[active]))
+    return worst
 
 
 def random_start(inputs: Tensor, box: Box, generator: torch.Generator) -> Tensor:
@@ -75,22 +85,19 @@ def random_start(inputs: Tensor, box: Box, generator: torch.Generator) -> Tensor
     return box.around(inputs, inputs + box.epsilon * (2 * draws - 1))
 
 
-def gradient(goal: Goal, inputs: Tensor, targets: Tensor) -> Tensor:
-    """Return ∂goal/∂x [N, ...] of each example by itself."""
-    chunks = []
+def ascent(judge: Judge, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    """Return ∂goal/∂x [N, ...] of each example by itself, and the harm at x, [N]."""
+    slopes, harms = [], []
     for low in range(0, len(inputs), ROWS):
         own = inputs[low : low + ROWS].detach().requires_grad_()
-        total = goal(own, targets[low : low + ROWS]).sum()
-        chunks.append(torch.autograd.grad(total, own)[0])
-    return torch.cat(chunks)
+        goal, harm = judge(own, targets[low : low + ROWS])
+        slopes.append(torch.autograd.grad(goal.sum(), own)[0])
+        harms.append(harm.detach())
+    return torch.cat(slopes), torch.cat(harms)
 
 
-def in_chunks(harm: Harm) -> Harm:
-    """Return the same without gradients, a few examples at a time."""
-
-    def chunked(inputs: Tensor, targets: Tensor) -> Tensor:
-        with torch.no_grad():
-            return torch.cat([harm(inputs[low : low + ROWS], targets[low : low + ROWS])
-                              for low in range(0, len(inputs), ROWS)])
-
-    return chunked
+def harm_at(judge: Judge, inputs: Tensor, targets: Tensor) -> Tensor:
+    """Return the harm at inputs [N, ...], [N], without gradients."""
+    with torch.no_grad():
+        return torch.cat([judge(inputs[low : low + ROWS], targets[low : low + ROWS])[1]
+                          for low in range(0, len(inputs), ROWS)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
     from dlx.measure.affine import Affine
     from dlx.measure.attacks import Box
 
-INSIDE = ("Inputs x are changed before preprocessing, each value by at most epsilon: of images in [0, 1], and they stay "
-          "in it; of tables and series in standard deviations of train. ")
+INSIDE = ("Inputs x are changed before preprocessing, each value by at most epsilon: of images in [0, 1], and they "
+          "stay in it; of tables and series in standard deviations of train. ")
 FAILS = "Share of test examples that are classified rightly as they are and at every point that the attack visits. "
 DEFINITIONS: dict[str, Definition] = {
     "clean_accuracy": Definition("Accuracy on the test examples that are attacked, unchanged."),
@@ -33,16 +34,16 @@ DEFINITIONS: dict[str, Definition] = {
         f"random points each, and FGSM.",
         "Madry, Makelov, Schmidt, Tsipras and Vladu, Towards deep learning models resistant to adversarial attacks, "
         "2018; Carlini and Wagner 2017 for the margin"),
-    "clean_mse": Definition("Mean squared error, in squared units of the target, on the test examples that are attacked, "
-                            "unchanged."),
+    "clean_mse": Definition("Mean squared error, in squared units of the target, on the test examples that are "
+                            "attacked, unchanged."),
     "noise_mse": Definition(f"{INSIDE}Mean squared error where each value is moved by ± epsilon at random: no attack."),
     "fgsm_mse": Definition(f"{INSIDE}Mean of the larger of the squared errors at x and at x + epsilon · sign of the "
                            f"gradient.", "Goodfellow, Shlens and Szegedy 2015"),
     "pgd_mse": Definition(f"{INSIDE}Mean of the largest squared error at any point that the attack visits.",
                           "Madry et al. 2018"),
     "unbounded_accuracy": Definition("pgd_accuracy with an epsilon that allows any input: a working attack leaves 0."),
-    "pgd_half_steps_accuracy": Definition("pgd_accuracy at the largest epsilon after half of the steps: it is not below "
-                                          "that after all of them."),
+    "pgd_half_steps_accuracy": Definition("pgd_accuracy at the largest epsilon after half of the steps: it is not "
+                                          "below that after all of them."),
     "zero_gradients": Definition("Share of attacked examples whose gradient of the cross-entropy is 0 everywhere: "
                                  "a masked gradient tells the attack nothing."),
 }
@@ -81,33 +82,33 @@ class Target:
         # They are none of the dataset's rows.
         return self.subject.logits(outputs, -1 - torch.arange(len(moved)))
 
-    def loss(self, moved: Tensor, targets: Tensor) -> Tensor:
-        """Return cross-entropies, or squared errors, [B]."""
+    def by_loss(self, moved: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """Return cross-entropies, or squared errors, [B], and the harm, [B]: see `dlx.measure.attacks.Judge`."""
         from torch.nn.functional import cross_entropy, mse_loss
 
+        logits = self.logits(moved)
         if self.classified:
-            return cross_entropy(self.logits(moved), targets, reduction="none")
-        return mse_loss(self.logits(moved)[:, 0], targets, reduction="none")
+            return cross_entropy(logits, targets, reduction="none"), _is_wrong(logits, targets)
+        errors = mse_loss(logits[:, 0], targets, reduction="none")
+        return errors, errors * self.subject.target_scale[1] ** 2
 
-    def margin(self, moved: Tensor, targets: Tensor) -> Tensor:
-        """Return max_{j ≠ y} z_j − z_y, [B]."""
+    def by_margin(self, moved: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """Return max_{j ≠ y} z_j − z_y, [B], and whether the model is wrong, [B]."""
         from dlx.measure.attacks import margin
 
-        return margin(self.logits(moved), targets)
-
-    def harm(self, moved: Tensor, targets: Tensor) -> Tensor:
-        """Return 1 where the model is wrong, else 0; of a regression squared errors in the target's own units, [B]."""
-        if not self.classified:
-            return self.loss(moved, targets) * self.subject.target_scale[1] ** 2
         logits = self.logits(moved)
-        return (logits.argmax(dim=1) != targets).to(logits.dtype)
+        return margin(logits, targets), _is_wrong(logits, targets)
+
+
+def _is_wrong(logits: Tensor, targets: Tensor) -> Tensor:
+    return (logits.argmax(dim=1) != targets).to(logits.dtype)
 
 
 class Adversarial:
     """The model against inputs changed to fool it, with checks that the attack works.
 
-    Source: Goodfellow, Shlens and Szegedy 2015; Madry et al. 2018; the checks are those of Carlini et al., On evaluating
-    adversarial robustness, 2019.
+    Source: Goodfellow, Shlens and Szegedy 2015; Madry et al. 2018; the checks are those of Carlini et al., On
+    evaluating adversarial robustness, 2019.
 
     Args:
         num_examples: of test, in [1, 100000].
@@ -118,7 +119,8 @@ class Adversarial:
 
     def __init__(self, num_examples: Annotated[int, Range("[1, 100000]")],
                  epsilons: Literal["auto"] | list[Annotated[float, Range("(0, inf)")]],
-                 num_steps: Annotated[int, Range("[2, 1000]")], num_restarts: Annotated[int, Range("[0, 100]")]) -> None:
+                 num_steps: Annotated[int, Range("[2, 1000]")], num_restarts: Annotated[int, Range("[0, 100]")]
+                 ) -> None:
         self.num_examples = num_examples
         self.epsilons = epsilons
         self.num_steps = num_steps
@@ -136,43 +138,48 @@ class Adversarial:
         return Measures([self._clean(target), *numbers, *checks], {"epsilons": epsilons, "unit": unit})
 
     def _clean(self, target: Target) -> Measure:
-        from dlx.measure.attacks import in_chunks
+        from dlx.measure.attacks import harm_at
 
-        return _number("clean", in_chunks(target.harm)(target.inputs, target.targets), target)
+        return _number("clean", harm_at(target.by_loss, target.inputs, target.targets), target)
 
     def _attacked(self, target: Target, epsilon: float) -> Iterator[Measure]:
         from dlx.core.random import torch_generator
-        from dlx.measure.attacks import Box, fgsm, in_chunks, noise
+        from dlx.measure.attacks import Box, fgsm, harm_at, noise
 
-        box, harm, inputs, targets = Box(epsilon, *target.bounds), in_chunks(target.harm), target.inputs, target.targets
+        box, judge, inputs, targets = Box(epsilon, *target.bounds), target.by_loss, target.inputs, target.targets
         moved = noise(inputs, box, torch_generator(target.subject.seed, "adversarial noise"))
-        yield _number("noise", harm(moved, targets), target, epsilon=epsilon)
-        quick = harm(inputs, targets).maximum(harm(fgsm(target.loss, inputs, targets, box), targets))
+        yield _number("noise", harm_at(judge, moved, targets), target, epsilon=epsilon)
+        quick = harm_at(judge, inputs, targets).maximum(harm_at(judge, fgsm(judge, inputs, targets, box), targets))
         yield _number("fgsm", quick, target, epsilon=epsilon)
-        yield _number("pgd", quick.maximum(self._pgd(target, box)[1]), target, epsilon=epsilon)
+        yield _number("pgd", quick.maximum(self._pgd(target, box, self.num_steps)), target, epsilon=epsilon)
 
-    def _pgd(self, target: Target, box: Box) -> tuple[Tensor, Tensor]:
-        """Return the harm [N] done by half of the steps, and by all, of every goal from every start."""
+    def _pgd(self, target: Target, box: Box, taken: int) -> Tensor:
+        """Return the harm [N] done by steps for every goal from every start; who is fooled is attacked no further."""
+        import torch
+
         from dlx.core.random import torch_generator
-        from dlx.measure.attacks import in_chunks, pgd, random_start
+        from dlx.measure.attacks import pgd, random_start
 
-        generator, harm = torch_generator(target.subject.seed, "adversarial start"), in_chunks(target.harm)
-        starts = [target.inputs, *(random_start(target.inputs, box, generator) for _ in range(self.num_restarts))]
-        half = whole = harm(target.inputs, target.targets)
-        for goal in (target.loss, target.margin) if target.classified else (target.loss,):
+        inputs, targets = target.inputs, target.targets
+        generator = torch_generator(target.subject.seed, "adversarial start")
+        starts = [inputs, *(random_start(inputs, box, generator) for _ in range(self.num_restarts))]
+        worst, enough = torch.full_like(inputs.flatten(1)[:, 0], -math.inf), 1.0 if target.classified else math.inf
+        for judge in (target.by_loss, target.by_margin) if target.classified else (target.by_loss,):
             for start in starts:
-                worst = list(pgd(goal, harm, target.inputs, target.targets, box, self.num_steps, start))
-                half, whole = half.maximum(worst[self.num_steps // 2 - 1]), whole.maximum(worst[-1])
-        return half, whole
+                left = torch.nonzero(worst < enough)[:, 0]
+                if len(left):
+                    found = pgd(judge, inputs[left], targets[left], box, self.num_steps, start[left], taken, enough)
+                    worst[left] = worst[left].maximum(found)
+        return worst
 
     def _checks(self, target: Target, epsilon: float) -> Iterator[Measure]:
-        from dlx.measure.attacks import Box, gradient
+        from dlx.measure.attacks import Box, ascent
 
-        half, _ = self._pgd(target, Box(epsilon, *target.bounds))
+        half = self._pgd(target, Box(epsilon, *target.bounds), self.num_steps // 2)
         yield _number("pgd_half_steps", half, target, epsilon=epsilon)
         anywhere = Box(UNBOUNDED if target.bounds[0] is None else 1.0, *target.bounds)
-        yield _number("unbounded", self._pgd(target, anywhere)[1], target)
-        slopes = gradient(target.loss, target.inputs, target.targets).flatten(1)
+        yield _number("unbounded", self._pgd(target, anywhere, self.num_steps), target)
+        slopes = ascent(target.by_loss, target.inputs, target.targets)[0].flatten(1)
         yield Measure("zero_gradients", float((slopes == 0).all(dim=1).double().mean()), "test", n=len(slopes))
 
 

@@ -29,7 +29,7 @@ def orthogonal(n, values, seed=0):
     return basis * np.sqrt(n * np.array(values))
 
 
-@pytest.mark.parametrize("n, d", [(50, 7), (7, 50), (20, 20)])
+@pytest.mark.parametrize(("n", "d"), [(50, 7), (7, 50), (20, 20)])
 def test_spectrum_is_that_of_the_covariance(n, d):
     features = draw(n, d) + 3
     expected = np.linalg.eigvalsh(np.cov(features.T, bias=True))[::-1][: min(n, d)]

@@ -12,8 +12,8 @@ MARKS = {"noise": ("^", ":", draw.GREY), "fgsm": ("s", "--", draw.ORANGE), "pgd"
 BOX = (0.75, 0.6, 0.3, 0.5)
 # Above this share of zero gradients an attack that follows them proves little.
 MASKED = 0.05
-NOTE = ("An upper bound: a stronger attack may find more. Where a check fails, the model may only look robust (Athalye, "
-        "Carlini and Wagner, Obfuscated gradients give a false sense of security, 2018).")
+NOTE = ("An upper bound: a stronger attack may find more. Where a check fails, the model may only look robust "
+        "(Athalye, Carlini and Wagner, Obfuscated gradients give a false sense of security, 2018).")
 
 
 def section(run: RunFiles) -> Section | None:
@@ -37,8 +37,9 @@ def _sentences(found: Measures, kind: str) -> list[str]:
         return []
     weakest, unit = attacked[0], found.details["unit"]
     name = "accuracy" if kind == "accuracy" else "mean squared error"
-    return [f"On {clean.n:,} test examples {name} is {_written(clean, kind)} as they are, and {_written(weakest, kind)} "
-            f"where every value may be changed by {words.number(_epsilon(weakest))} {unit} to fool the model (PGD)."]
+    return [f"On {clean.n:,} test examples {name} is {_written(clean, kind)} as they are, and "
+            f"{_written(weakest, kind)} where every value may be changed by {words.number(_epsilon(weakest))} {unit} "
+            f"to fool the model (PGD)."]
 
 
 def _table(found: Measures, kind: str) -> Table:
@@ -63,8 +64,8 @@ def _checks(found: Measures) -> list[str]:
     checks = [
         (values["noise"] >= values["fgsm"] >= values["pgd"],
          f"At epsilon {words.number(largest)} random signs leave {words.percent(values['noise'])}%, FGSM "
-         f"{words.percent(values['fgsm'])}% and PGD {words.percent(values['pgd'])}%: each attack is stronger than the one "
-         f"before."),
+         f"{words.percent(values['fgsm'])}% and PGD {words.percent(values['pgd'])}%: each attack is stronger than the "
+         f"one before."),
         (half >= values["pgd"], f"Half of the steps leave {words.percent(half)}%, all of them "
                                 f"{words.percent(values['pgd'])}%: more steps are not weaker."),
         (anywhere == 0, f"Without a bound {words.percent(anywhere)}% are left: an attack that works leaves 0."),
@@ -75,7 +76,7 @@ def _checks(found: Measures) -> list[str]:
 
 
 def _value(found: Measures, name: str, epsilon: float | None = None) -> float:
-    item = found.find(name, "test", **({} if epsilon is None else {"epsilon": epsilon}))
+    item = found.find(name, "test") if epsilon is None else found.find(name, "test", epsilon=epsilon)
     return float("nan") if item is None or item.value is None else item.value
 
 
