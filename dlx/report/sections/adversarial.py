@@ -38,7 +38,7 @@ def _sentences(found: Measures, kind: str) -> list[str]:
     weakest, unit = attacked[0], found.details["unit"]
     name = "accuracy" if kind == "accuracy" else "mean squared error"
     return [f"On {clean.n:,} test examples {name} is {_written(clean, kind)} as they are, and "
-            f"{_written(weakest, kind)} where every value may be changed by {words.number(_epsilon(weakest))} {unit} "
+            f"{_written(weakest, kind)} where every value may be changed by {_epsilon(weakest):.3g} {unit} "
             f"to fool the model (PGD)."]
 
 
@@ -48,7 +48,7 @@ def _table(found: Measures, kind: str) -> Table:
     rows = [("0", *[first] * len(ATTACKS))]
     for epsilon in found.details["epsilons"]:
         own = [found.find(f"{attack}_{kind}", "test", epsilon=epsilon) for attack in ATTACKS]
-        rows.append((words.number(epsilon), *("–" if item is None else _written(item, kind) for item in own)))
+        rows.append((f"{epsilon:.3g}", *("–" if item is None else _written(item, kind) for item in own)))
     name = "Accuracy" if kind == "accuracy" else "Mean squared error"
     return Table(f"{name} on test; epsilon in {found.details['unit'].removeprefix('of ')}",
                  ("epsilon", *ATTACKS.values()), tuple(rows))
@@ -63,7 +63,7 @@ def _checks(found: Measures) -> list[str]:
     half, anywhere = _value(found, "pgd_half_steps_accuracy", largest), _value(found, "unbounded_accuracy")
     checks = [
         (values["noise"] >= values["fgsm"] >= values["pgd"],
-         f"At epsilon {words.number(largest)} random signs leave {words.percent(values['noise'])}%, FGSM "
+         f"At epsilon {largest:.3g} random signs leave {words.percent(values['noise'])}%, FGSM "
          f"{words.percent(values['fgsm'])}% and PGD {words.percent(values['pgd'])}%: each attack is stronger than the "
          f"one before."),
         (half >= values["pgd"], f"Half of the steps leave {words.percent(half)}%, all of them "
@@ -104,7 +104,7 @@ def _figure(found: Measures, kind: str) -> Figure:
                     [scale * (item.high or 0.0) for item in bounded], color=color, linewidth=1.2)
     area.set_ylim(0, 105 if share else None)
     area.legend(loc="best")
-    told = ", ".join(f"{_written(item, kind)} at {words.number(_epsilon(item))}" for item in found.every(f"pgd_{kind}"))
+    told = ", ".join(f"{_written(item, kind)} at {_epsilon(item):.3g}" for item in found.every(f"pgd_{kind}"))
     return Figure("adversarial", draw.png(canvas),
                   f"{'Accuracy' if share else 'Mean squared error'} under PGD by epsilon: {told}.",
                   f"How much every input value may be changed, {found.details['unit']}, against what is left. Bars are "
