@@ -53,7 +53,7 @@ def style() -> AbstractContextManager[None]:
 
 @contextlib.contextmanager
 def uncollected() -> Iterator[None]:
-    """Hold off the collector of cycles: it takes a quarter of the time of drawing, and finds nothing while that goes on.
+    """Hold off the collector of cycles, which takes a quarter of the time of drawing and finds next to nothing.
 
     matplotlib makes so many objects that all that is alive is searched again and again.
     """

@@ -24,6 +24,7 @@ SHORT = 15
 # Pixels of a picture for one of the page.
 DENSITY = 1.5
 NUMBER = re.compile(r"[-+–]?\d|–")
+INTERVAL = re.compile(r"([-+]?\d[^\[]*) (\[[^\]]*\])")
 LONGEST_NUMBER = 50
 DEEPEST = 6
 
@@ -145,8 +146,8 @@ def _row(columns: tuple[str, ...], row: tuple[str, ...], kinds: list[str], stack
 
 
 def _cell(column: str, cell: str, kind: str, stacked: bool) -> str:
-    value, bracket, interval = cell.partition(" [")
-    inside = f'{escape(value)} <span class="interval">[{escape(interval)}</span>' if bracket else escape(cell)
+    parts = INTERVAL.fullmatch(cell)
+    inside = escape(cell) if parts is None else f'{escape(parts[1])} <span class="interval">{escape(parts[2])}</span>'
     return f'<td{_role("cell", stacked)}{kind} data-label="{escape(column)}">{inside}</td>'
 
 
