@@ -79,7 +79,7 @@ def _dumped(value: Any) -> str:
     """Write a value; of a list an item per line, which makes two reports easy to compare."""
     if isinstance(value, list) and value:
         return "[\n " + ",\n ".join(map(_dumped, value)) + "\n]"
-    return json.dumps(_finite(value), allow_nan=False, ensure_ascii=False)
+    return json.dumps(finite(value), allow_nan=False, ensure_ascii=False)
 
 
 def _section(section: Section, figures: str) -> dict[str, Any]:
@@ -98,9 +98,10 @@ def _section(section: Section, figures: str) -> dict[str, Any]:
     }
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
+    """Return plain data in which numbers that are not finite are None."""
     if isinstance(value, Mapping):
-        return {str(name): _finite(item) for name, item in value.items()}
+        return {str(name): finite(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
+        return [finite(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
