@@ -16,6 +16,8 @@ from dlx.report.summary import Measured, Summary
 
 # Below this, probabilities that are what they say differ so much by chance less often.
 SURPRISING = 0.01
+# A calibration error that is certain, yet changes few decisions.
+SLIGHT = 0.02
 
 
 def lead(run: RunFiles, diagnosis: Diagnosis) -> tuple[Told, ...]:
@@ -108,6 +110,9 @@ def _probabilities(run: RunFiles) -> Iterator[str]:
     size = f"calibration error {words.percent(error.value)}%, p = {chance.value:.2g}"
     if chance.value >= SURPRISING:
         yield f"Probabilities are what they say as far as {error.n:,} examples can tell ({size})."
+        return
+    if error.value < SLIGHT:
+        yield f"Probabilities are close to what they say, though off by more than chance explains ({size})."
         return
     over = measured.find("overconfidence", "test")
     yield f"Probabilities are not what they say{'' if over is None else _direction(over)} ({size})."

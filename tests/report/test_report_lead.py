@@ -44,6 +44,13 @@ def test_lead_says_how_often_test_was_opened(tmp_path, openings, said):
     assert with_numbers(tmp_path, gap=[number])["certainty"].text.endswith(said)
 
 
+def test_lead_does_not_cry_over_a_slight_error_that_is_certain(tmp_path):
+    numbers = [Measure("ece", 0.007, "test", n=10_000), Measure("ece_p_value", 0.003, "test")]
+    assert with_numbers(tmp_path, calibration=numbers)["trust"].text == (
+        "Probabilities are close to what they say, though off by more than chance explains (calibration error 0.7%, "
+        "p = 0.003).")
+
+
 @pytest.mark.parametrize(("p_value", "bounds", "said"), [
     (0.4, (0.01, 0.03), "Probabilities are what they say as far as 360 examples can tell (calibration error 2.5%, "
                         "p = 0.4)."),
