@@ -83,7 +83,8 @@ def _chance(own: Measures) -> str:
     ece, mean, high, p = (_value(own, name) for name in ("ece", "ece_null_mean", "ece_null_q975", "ece_p_value"))
     verdict = "more than chance explains" if p < ALPHA else "no more than chance explains"
     return (f"Bin by bin, its ECE is {words.number(ece)}; if its probabilities were true, that would be "
-            f"{words.number(mean)} on average and above {words.number(high)} in 2.5% of cases ({p_text(p)}): {verdict}.")
+            f"{words.number(mean)} on average and above {words.number(high)} in 2.5% of cases ({p_text(p)}): "
+            f"{verdict}.")
 
 
 def _temperature(own: Measures) -> str:
@@ -217,5 +218,5 @@ def _risk(own: Measures) -> Figure:
         of = dict(item.of)
         if item.value and (risk := _at(own, "threshold_risk", **of).value) is not None:
             points.append((f"from {item.value:.10g} on", _value(own, "threshold_coverage", **of), risk))
-    return figures.risk_coverage(own.details["curves"], points,
+    return figures.risk_coverage(own.details["curves"], tuple(dict.fromkeys(points)),
                                  f"On test {told} predictions are wrong, and {words.percent(error)}% of all.")
