@@ -1,12 +1,11 @@
 """Calibration errors of class probabilities, and how large they are by chance where the probabilities are true.
 
-Shape letters: N examples, C classes, K bins, R draws, r those of a block. Rows are in the order of the examples' ids:
+Shape letters: N examples, C classes, K bins, R draws, r sets of targets. Rows are in the order of the examples' ids:
 draws and ties then depend on no other order.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -124,8 +123,8 @@ def observed_hits(said: Forecasts, targets: Ints) -> Hits:
     return Hits(*(np.bincount(index, minlength=size)[None] for index, size in zip(found, sizes, strict=True)))
 
 
-def redrawn_hits(said: Forecasts, num_draws: int, generator: np.random.Generator) -> Iterator[Hits]:
-    """Draw targets from the probabilities themselves R times, and count them in blocks.
+def redrawn_hits(said: Forecasts, num_draws: int, generator: np.random.Generator) -> Hits:
+    """Draw targets from the probabilities themselves R times, and count them; r is R.
 
     Each set of targets is independent over examples, P(target = c) = p_c, so that the predicted class is right with
     the probability of its confidence (Bröcker & Smith 2007, consistency resampling; Vaicenavicius 2019).
@@ -135,32 +134,32 @@ def redrawn_hits(said: Forecasts, num_draws: int, generator: np.random.Generator
                        kind="stable")
     # The predicted class is first, so that little is left to look up where the model is sure.
     steps = np.take_along_axis(said.probs, order, axis=1).cumsum(axis=1)
-    as_predicted = observed_hits(said, said.predicted)
-    block = max(1, _BLOCK_ELEMENTS // n)
-    for start in range(0, num_draws, block):
-        uniform = generator.random((min(block, num_draws - start), n))
-        wrong = np.flatnonzero(uniform >= steps[:, 0])
-        draw, row = np.divmod(wrong, n)
-        targets = order[row, _ranks(uniform.ravel()[wrong], row, steps)]
-        lost = [_count(draw, index, len(uniform), cells.shape[1]) for index, cells in zip(
-            (said.by_width.cell[row], said.by_mass.cell[row], said.by_class.cell[row, said.predicted[row]]),
-            as_predicted, strict=True)]
-        won = _count(draw, said.by_class.cell[row, targets], len(uniform), as_predicted.by_class.shape[1])
-        yield Hits(as_predicted.by_width - lost[0], as_predicted.by_mass - lost[1],
-                   as_predicted.by_class - lost[2] + won)
+    hits = [np.repeat(own, num_draws, axis=0) for own in observed_hits(said, said.predicted)]
+    block = max(1, _BLOCK_ELEMENTS // num_draws)
+    for start in range(0, n, block):
+        uniform = generator.random((min(block, n - start), num_draws))
+        row, draw = np.nonzero(uniform >= steps[start : start + block, :1])
+        ranks = _ranks(uniform[row, draw], row, steps[start : start + block])
+        row += start
+        for own, cell in zip(hits, (said.by_width.cell[row], said.by_mass.cell[row],
+                                    said.by_class.cell[row, said.predicted[row]]), strict=True):
+            own -= _count(draw, cell, own.shape)
+        hits[2] += _count(draw, said.by_class.cell[row, order[row, ranks]], hits[2].shape)
+    return Hits(*hits)
 
 
 def _ranks(uniform: Floats, row: Ints, steps: Floats) -> Ints:
-    """Return the place of the first of a row's steps that lies above a draw, which is at least the second."""
-    ranks, pending = np.ones(len(row), dtype=np.int64), np.arange(len(row))
-    for rank in range(1, steps.shape[1] - 1):
-        pending = pending[uniform[pending] >= steps[row[pending], rank]]
-        ranks[pending] = rank + 1
+    """Return the place of the first of a row's steps that lies above a draw; the last one is above all."""
+    ranks = np.empty(len(row), dtype=np.int64)
+    ends = np.searchsorted(row, np.arange(len(steps) + 1)).tolist()
+    for own, low, high in zip(steps[:, :-1], ends, ends[1:], strict=False):
+        if high > low:
+            ranks[low:high] = own.searchsorted(uniform[low:high], side="right")
     return ranks
 
 
-def _count(draw: Ints, cell: Ints, num_draws: int, num_cells: int) -> Ints:
-    return np.bincount(draw * num_cells + cell, minlength=num_draws * num_cells).reshape(num_draws, num_cells)
+def _count(draw: Ints, cell: Ints, shape: tuple[int, ...]) -> Ints:
+    return np.bincount(draw * shape[1] + cell, minlength=shape[0] * shape[1]).reshape(shape)
 
 
 def errors(said: Forecasts, hits: Hits) -> Floats:
@@ -178,9 +177,8 @@ def errors(said: Forecasts, hits: Hits) -> Floats:
 
 def null(said: Forecasts, num_draws: int, generator: np.random.Generator) -> tuple[Floats, Ints]:
     """Return errors [R, 4], and right answers in bins of equal width [R, K], where the probabilities are true."""
-    found = [(errors(said, hits), hits.by_width) for hits in redrawn_hits(said, num_draws, generator)]
-    errors_of, right = zip(*found, strict=True)
-    return np.concatenate(errors_of), np.concatenate(right)
+    hits = redrawn_hits(said, num_draws, generator)
+    return errors(said, hits), hits.by_width
 
 
 def chance(observed: float, draws: Floats) -> Chance:

@@ -137,8 +137,7 @@ def test_certain_and_right_predictions_have_no_error_and_are_no_surprise():
 def test_redrawn_targets_have_the_probabilities_of_the_classes():
     probs = np.array([[0.5, 0.3, 0.15, 0.05], [0.1, 0.1, 0.7, 0.1], [0.25, 0.25, 0.25, 0.25]])
     said, num_draws = said_of(probs, 100), 5_000
-    total = sum(hits.by_class.sum(axis=0) for hits in calibration.redrawn_hits(said, num_draws,
-                                                                                numpy_generator(0, "test")))
+    total = calibration.redrawn_hits(said, num_draws, numpy_generator(0, "test")).by_class.sum(axis=0)
     # A hundred bins tell examples apart; the first example's 0.5 and the third's 0.25 are alone in theirs.
     for row, label in [(0, 0), (0, 1), (0, 2), (0, 3), (1, 2), (2, 0), (2, 3)]:
         share = total[said.by_class.cell[row, label]] / num_draws
@@ -172,7 +171,7 @@ def test_draws_equal_a_loop_over_the_same_uniform_numbers():
     probs, _ = drawn(30, 5, 1.0)
     said = said_of(probs)
     draws, _ = calibration.null(said, 20, numpy_generator(4, "test"))
-    for uniform, found in zip(numpy_generator(4, "test").random((20, 30)), draws, strict=True):
+    for uniform, found in zip(numpy_generator(4, "test").random((30, 20)).T, draws, strict=True):
         targets = []
         for row, value in zip(said.probs, uniform, strict=True):
             order = sorted(range(5), key=lambda label, row=row: (-row[label], label))

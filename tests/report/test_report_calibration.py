@@ -119,6 +119,8 @@ def test_thresholds_and_sets_can_be_recomputed_from_the_predictions(run):
             continue
         answered = probs.max(axis=1) >= least
         assert found.find("threshold_coverage", "test", risk=risk).value == answered.mean()
+        # As `dlx predict --abstain-below` compares, with what was not rounded.
+        assert (own.said("test").outcome.scores.max(axis=1) >= least).mean() == answered.mean()
         assert found.find("threshold_risk", "test", risk=risk).value == (predicted != targets)[answered].mean()
 
 
