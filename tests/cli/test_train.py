@@ -168,10 +168,10 @@ def test_train_selects_the_epoch_of_the_lowest_val_loss():
 def test_train_says_in_summary_what_was_trained():
     facts = summary(trained(*CLASSIFICATION))
     assert {key: facts[key] for key in ("status", "task", "name", "dataset", "model", "seed", "num_parameters",
-                                        "num_examples", "epochs_run", "stop_reason", "test_openings", "level")} == {
+                                        "num_examples", "epochs_run", "stop_reason", "level")} == {
         "status": "done", "task": "classification", "name": "small", "dataset": "digits", "model": "mlp", "seed": 3,
         "num_parameters": 64 * 16 + 16 + 16 * 10 + 10, "num_examples": {"train": 1078, "val": 360, "test": 359},
-        "epochs_run": 3, "stop_reason": "all epochs done", "test_openings": 1, "level": 0.9}
+        "epochs_run": 3, "stop_reason": "all epochs done", "level": 0.9}
     assert facts["class_names"] == list("0123456789")
 
 
