@@ -18,7 +18,6 @@ FORMAT = 1
 # They name files.
 SECTION = re.compile(r"[a-z][a-z0-9_]{0,60}")
 _KEYS = {item.name for item in fields(Measure)}
-_COUNTS = ("n", "num_draws")
 _NUMBERS = ("value", "low", "high", "level")
 
 
@@ -39,7 +38,7 @@ def write_measures(folder: Path, section: str, measures: Measures) -> None:
 def as_plain(item: Measure) -> dict[str, Any]:
     """Return a number as JSON holds it, without what it has not."""
     return {name: value for name, value in asdict(item).items()
-            if name in ("name", "value") or (value not in (None, "", {}) and not (name in _COUNTS and value == 0))}
+            if name == "value" or not (value is None or value == "" or value == {})}
 
 
 def read_measures(folder: Path) -> dict[str, Measures]:
