@@ -123,7 +123,7 @@ def test_model_digest_is_of_the_weights_alone():
 
 
 def test_split_digest_is_of_data_and_rows():
-    assert SPLIT == split_digest("data", np.arange(5, dtype=np.int32))
+    assert split_digest("data", np.arange(5, dtype=np.int32)) == SPLIT
     assert len({SPLIT, OTHER, split_digest("other", np.arange(5)), split_digest("data", np.arange(5)[::-1])}) == 4
 
 
