@@ -37,9 +37,18 @@ def plain_copy(model: nn.Module) -> nn.Module:
         if isinstance(layer, Normalized):
             denormalize(layer)
         if parametrize.is_parametrized(layer):
-            for name in list(layer.parametrizations):  # type: ignore[arg-type, union-attr]
-                parametrize.remove_parametrizations(layer, name)
+            _unparametrize(layer)
     return made
+
+
+def _unparametrize(layer: nn.Module) -> None:
+    # torch's own way takes the tensors from the class, which the layer shares with the one that it is a copy of.
+    names = list(layer.parametrizations)  # type: ignore[arg-type]
+    values = {name: getattr(layer, name).detach().clone() for name in names}
+    layer.__class__ = parametrize.type_before_parametrizations(layer)
+    del layer.parametrizations
+    for name, value in values.items():
+        layer.register_parameter(name, nn.Parameter(value))
 
 
 def find_pairs(calls: Sequence[Call]) -> list[Pair]:

@@ -52,6 +52,11 @@ class Counting(TorchDispatchMode):
         self.operations: Counter[str] = Counter()
         self.flops = 0
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        # Else torch imports its compiler, 0.8 s, to tell it what not to compile; nothing is compiled here.
+        return False
+
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Call an operation, and count it."""
         out = func(*args, **(kwargs or {}))
@@ -88,7 +93,8 @@ def look(model: nn.Module, x: Tensor, float_bytes: int) -> Pass:
                 output = model(x)
             operations, forward = Counter(counting.operations), counting.flops
             params = [param for param in model.parameters() if param.requires_grad]
-            torch.autograd.grad(output.sum(), params, allow_unused=True)
+            if output.requires_grad:
+                torch.autograd.grad(output.sum(), params, allow_unused=True)
     finally:
         for handle in handles:
             handle.remove()

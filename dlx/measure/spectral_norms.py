@@ -14,14 +14,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-# Of operators with so many multiplications every singular value is computed to rounding, of those with fewer than the
-# second number the largest in float64, of larger ones in float32.
-DENSE, SMALL = 2**18, 2**20
-DENSE_SIDE = 256
+# Inputs, numbers and multiplications up to which the matrix of an operator is computed whole.
+DENSE_SIDE, DENSE_NUMBERS, DENSE = 512, 2**23, 2**28
+# Multiplications up to which products with an operator are in float64 and to EXACT, else in float32 and to ROUGH.
+SMALL = 2**20
 EXACT, ROUGH = 1e-8, 5e-4
-# Numbers of a transformed kernel that are held at once, and multiplications of its exact singular values.
-MAX_ELEMENTS, MAX_EXACT = 2**23, 2**27
-SCREENING, SCREENED = 30, 8
+# Multiplications up to which a kernel's transform is looked at.
+MAX_CIRCULAR = 2**26
 
 
 class Norm(NamedTuple):
@@ -53,7 +52,7 @@ def operator_norm(layer: nn.Module, input_shape: tuple[int, ...]) -> Norm:
         output = operator(torch.zeros(input_shape, dtype=torch.float64))
     size = math.prod(input_shape)
     products = operator.weight[0].numel() * output.numel()
-    if size <= DENSE_SIDE and products * size <= DENSE * DENSE_SIDE:
+    if size <= DENSE_SIDE and size * output.numel() <= DENSE_NUMBERS and products * size <= DENSE:
         with torch.no_grad():
             rows = operator(torch.eye(size, dtype=torch.float64).view(size, *input_shape[1:])).flatten(1)
         return Norm(matrix_norm(rows), EXACT)
@@ -65,6 +64,7 @@ def operator_norm(layer: nn.Module, input_shape: tuple[int, ...]) -> Norm:
 
 def _largest(operator: Any, input_shape: tuple[int, ...], tolerance: float) -> Norm:
     from scipy.sparse.linalg import LinearOperator, eigsh
+    from threadpoolctl import threadpool_limits
 
     x = torch.zeros(input_shape, dtype=operator.weight.dtype, requires_grad=True)
     with torch.enable_grad():
@@ -80,8 +80,10 @@ def _largest(operator: Any, input_shape: tuple[int, ...], tolerance: float) -> N
         return Norm(0.0, 0.0)
     start = np.random.default_rng(0).standard_normal(x.numel())
     gram = LinearOperator((x.numel(), x.numel()), matvec=product, dtype=np.float64)
-    # An eigenvalue lies no farther than the residual, and that of σ² within 2 tolerance within tolerance of σ.
-    found = eigsh(gram, k=1, which="LA", v0=start, tol=2 * tolerance, return_eigenvectors=False)
+    # Vectors are too short for threads, whose turns cost more than the products; those of torch are left alone.
+    with threadpool_limits(limits=1, user_api="blas"):
+        # An eigenvalue lies no farther than the residual: σ² to 2 tolerance is σ to tolerance.
+        found = eigsh(gram, k=1, which="LA", v0=start, tol=2 * tolerance, return_eigenvectors=False)
     return Norm(math.sqrt(found[0]), tolerance)
 
 
@@ -90,24 +92,22 @@ def circular_norm(weight: Tensor, size: tuple[int, ...], stride: tuple[int, ...]
     """Return the norm of a convolution of images that go on at the other side, from the transform of its kernel.
 
     Source: Sedghi, Gupta and Long, The singular values of convolutional layers, 2018; of strides, frequencies that
-    fall together are side by side. Of large kernels the frequencies are screened by power iteration and the first of
-    them computed.
+    fall together are side by side.
 
     Args:
         weight: [K, C / G, *kernel] in float64.
         size: of the images, without channels.
 
     Returns:
-        None where strides do not divide the size, or the transform is too large.
+        None where strides do not divide the size, or it would take more than MAX_CIRCULAR multiplications.
     """
-    if any(axis % step for axis, step in zip(size, stride, strict=True)) \
-            or weight[..., *[0] * len(size)].numel() * math.prod(size) > MAX_ELEMENTS:
+    if any(axis % step for axis, step in zip(size, stride, strict=True)):
         return None
-    symbols = _symbols(weight, size, stride, dilation, groups)
-    side = min(symbols.shape[1:])
-    if len(symbols) * side**3 > MAX_EXACT:
-        symbols = symbols[_screened(symbols)]
-    return matrix_norm(symbols)
+    rows, columns = len(weight) // groups, weight.shape[1] * math.prod(stride)
+    frequencies = groups * math.prod(size) // math.prod(stride)
+    if frequencies * rows * columns * min(rows, columns) > MAX_CIRCULAR:
+        return None
+    return matrix_norm(_symbols(weight, size, stride, dilation, groups))
 
 
 def _symbols(weight: Tensor, size: tuple[int, ...], stride: tuple[int, ...], dilation: tuple[int, ...], groups: int
@@ -125,14 +125,3 @@ def _symbols(weight: Tensor, size: tuple[int, ...], stride: tuple[int, ...], dil
         found = found.unflatten(2 + number, (step, -1)).movedim(2 + number, 2).flatten(1, 2)
     found = found.flatten(2) / math.sqrt(math.prod(stride))
     return found.unflatten(0, (groups, -1)).permute(3, 0, 1, 2).flatten(0, 1)
-
-
-def _screened(symbols: Tensor) -> Tensor:
-    """Return the indices of the matrices [F, K, C] that stretch most, by power iteration from one start."""
-    draw = torch.Generator().manual_seed(0)
-    v = torch.randn(1, symbols.shape[2], 1, dtype=symbols.dtype, generator=draw).expand(len(symbols), -1, -1)
-    for _ in range(SCREENING):
-        v = symbols.mH @ (symbols @ v)
-        v = v / torch.linalg.vector_norm(v, dim=1, keepdim=True).clamp(min=1e-300)
-    stretched = torch.linalg.vector_norm(symbols @ v, dim=1)[:, 0]
-    return stretched.argsort(descending=True)[:SCREENED]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DEFINITIONS", "Capacity"]
 
-NUM_BINS = 40
+NUM_BINS = 30
 MARGIN_SPLITS = ("train_eval", "test")
 ZERO = "undefined: the weights of a layer are all 0"
 OVERFLOW = "undefined: larger than float64 holds"

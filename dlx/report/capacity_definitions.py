@@ -85,9 +85,8 @@ DEFINITIONS: dict[str, Definition] = {
         "other layers that of the matrix; of a diagonal its largest size."),
     "spectral_norm_circular": Definition(
         "The largest singular value of a convolution if images went on at the other side: the largest over all "
-        "frequencies of the transformed kernel, those that a stride makes one side by side. Of large kernels the 8 "
-        "frequencies on top after 30 power iterations are computed. Missing where strides do not divide the size or "
-        "the transform has more than 2^23 numbers.", "Sedghi, Gupta and Long 2018"),
+        "frequencies of the transformed kernel, those that a stride makes one side by side. Missing where strides do "
+        "not divide the size, and where its products would take more than 2^26 multiplications.", "Sedghi, Gupta and Long 2018"),
     "spectral_norm_matrix": Definition("The largest singular value of a convolution's kernel as a matrix with a row for "
                                        "each filter. It is not that of the convolution.", "Miyato et al. 2018"),
     "stable_rank": Definition("‖W_l‖_F² / ‖W_l‖₂² of a layer's weights as a matrix, of a convolution with "
