@@ -1,7 +1,7 @@
 """Measures of a whole network from the norms of its layers. L layers, W their weights, W0 the initial ones, γ a margin.
 
-Sources: Bartlett, Foster and Telgarsky, Spectrally-normalized margin bounds for neural networks, 2017; Jiang, Neyshabur,
-Mobahi, Krishnan and Bengio, Fantastic generalization measures and where to find them, 2019 (2020), appendix C.
+Sources: Bartlett, Foster and Telgarsky, Spectrally-normalized margin bounds for neural networks, 2017; Jiang,
+Neyshabur, Mobahi, Krishnan and Bengio, Fantastic generalization measures and where to find them, 2019, appendix C.
 """
 
 from __future__ import annotations

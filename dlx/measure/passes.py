@@ -16,8 +16,8 @@ from torch.utils.flop_counter import flop_registry
 class Call(NamedTuple):
     """A layer was called.
 
-    name: of the layer in the model; given, made: the very tensors that went in and came out; given_version, made_version: how often each had been
-    changed in place by then.
+    name: of the layer in the model; given, made: the very tensors that went in and came out; given_version,
+    made_version: how often each had been changed in place by then.
     """
 
     name: str
@@ -44,11 +44,11 @@ class Pass(NamedTuple):
     output: Tensor
 
 
-class Counting(TorchDispatchMode):
+class Counting(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Counts operations, and the floating-point operations of products by the formulas of torch.utils.flop_counter."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.operations: Counter[str] = Counter()
         self.flops = 0
 

@@ -20,8 +20,8 @@ PRODUCTS = {"mm", "addmm", "convolution", "_convolution", "mkldnn_convolution", 
 BATCH_NORMS = {"native_batch_norm", "_native_batch_norm_legit_no_training", "cudnn_batch_norm"}
 HOMOGENEOUS = {
     "relu", "relu_", "leaky_relu", "leaky_relu_", "max_pool2d_with_indices", "max_pool2d", "max_pool1d",
-    "mkldnn_max_pool2d", "avg_pool2d", "avg_pool1d", "mean", "sum", "amax", "_adaptive_avg_pool2d", "adaptive_avg_pool1d",
-    "adaptive_max_pool2d", "add", "add_"}
+    "mkldnn_max_pool2d", "avg_pool2d", "avg_pool1d", "mean", "sum", "amax", "_adaptive_avg_pool2d",
+    "adaptive_avg_pool1d", "adaptive_max_pool2d", "add", "add_"}
 SHAPES = {
     "view", "_unsafe_view", "_reshape_alias", "reshape", "t", "transpose", "permute", "expand", "clone", "cat", "stack",
     "split", "split_with_sizes", "chunk", "slice", "select", "unsqueeze", "squeeze", "constant_pad_nd", "detach",

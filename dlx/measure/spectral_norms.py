@@ -47,7 +47,7 @@ def operator_norm(layer: nn.Module, input_shape: tuple[int, ...]) -> Norm:
         input_shape: 1 and what follows it.
     """
     operator: Any = copy.copy(layer)
-    operator._parameters = {"weight": layer.weight.detach(), "bias": None}  # type: ignore[operator, union-attr]
+    operator._parameters = {"weight": layer.weight.detach(), "bias": None}  # type: ignore[operator]
     with torch.no_grad():
         output = operator(torch.zeros(input_shape, dtype=torch.float64))
     size = math.prod(input_shape)
@@ -64,7 +64,7 @@ def operator_norm(layer: nn.Module, input_shape: tuple[int, ...]) -> Norm:
 
 def _largest(operator: Any, input_shape: tuple[int, ...], tolerance: float) -> Norm:
     from scipy.sparse.linalg import LinearOperator, eigsh
-    from threadpoolctl import threadpool_limits
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     x = torch.zeros(input_shape, dtype=operator.weight.dtype, requires_grad=True)
     with torch.enable_grad():
@@ -118,10 +118,13 @@ def _symbols(weight: Tensor, size: tuple[int, ...], stride: tuple[int, ...], dil
     for count, step, axis in zip(weight.shape[2:], dilation, size, strict=True):
         place = place[..., None] * axis + torch.arange(count) * step % axis
     spread.index_add_(2, place.flatten(), weight.flatten(2))
-    spread = spread.unflatten(2, size)
+    spread = spread.view(*weight.shape[:2], *size)
     found = torch.fft.fftn(spread, dim=tuple(range(2, spread.ndim)))
     for number, step in enumerate(stride):
         # Frequencies that a stride makes one are those with the same remainder.
-        found = found.unflatten(2 + number, (step, -1)).movedim(2 + number, 2).flatten(1, 2)
+        axis = 2 + number
+        parted = found.reshape(*found.shape[:axis], step, found.shape[axis] // step, *found.shape[axis + 1 :])
+        found = parted.movedim(axis, 2).flatten(1, 2)
     found = found.flatten(2) / math.sqrt(math.prod(stride))
-    return found.unflatten(0, (groups, -1)).permute(3, 0, 1, 2).flatten(0, 1)
+    made: Tensor = found.view(groups, -1, *found.shape[1:]).permute(3, 0, 1, 2).flatten(0, 1)
+    return made

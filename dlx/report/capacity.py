@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from dlx.core.measures import Definition, Measure, Measures
+from dlx.core.measures import Measure, Measures
 from dlx.report.capacity_definitions import DEFINITIONS
 
 if TYPE_CHECKING:
@@ -127,8 +127,8 @@ def _path_norm(subject: Subject, plain: nn.Module, model: nn.Module, seen: Pass)
     others = undefined(seen.operations, seen.calls)
     if others:
         named = ", ".join(others[:5]) + (" …" if len(others) > 5 else "")
-        return None, (f"The path norm is of products, rectifiers, sums, means and maxima alone, and this model has other "
-                      f"operations: {named}.")
+        return None, (f"The path norm is of products, rectifiers, sums, means and maxima alone, and this model has "
+                      f"other operations: {named}.")
     return path_norm(model, subject.spec.input_shape), None
 
 

@@ -10,11 +10,11 @@ PER_EXAMPLE = "m is the number of train examples; so runs with different m can b
 LAYERS = (
     "Layers, l: the weights, without biases, of linear and convolutional layers, embeddings, recurrent layers (input "
     "and recurrent weights, gates one below the other) and attention (as its linear layers), and the scales of "
-    "normalizations; each module once, shared weights in each of their layers, all in float64. Batch normalization in "
-    "eval mode is first folded into the linear or convolutional layer whose outputs it alone is given, W·s with s = γ / "
-    "√(σ² + ε), best and initial weights alike; where there is none it is a layer of its own, the diagonal of s. Layer, "
-    "group and RMS normalization are the diagonal of their learnt scale; their division by an example's own deviation "
-    "is left out. Sums and products are over all layers as if they stood in a row, shortcuts among them.")
+    "normalizations; each module once, shared weights in each of their layers, all in float64. Batch normalization "
+    "in eval mode is first folded into the linear or convolutional layer whose outputs it alone is given, W·s with s = "
+    "γ / √(σ² + ε), best and initial weights alike; where there is none it is a layer of its own, the diagonal of s. "
+    "Layer, group and RMS normalization are the diagonal of their learnt scale; their division by an example's own "
+    "deviation is left out. Sums and products are over all layers as if they stood in a row, shortcuts among them.")
 
 
 def _jiang(text: str) -> Definition:
@@ -79,22 +79,23 @@ DEFINITIONS: dict[str, Definition] = {
     "spectral_complexity_per_example": _scaled("spectral_complexity", log=True),
     "frobenius_norm": Definition("‖W_l‖_F of a layer of sum_squared_frobenius; of a convolution that of its kernel."),
     "spectral_norm": Definition(
-        "‖W_l‖₂, the largest singular value of a layer's linear map. Of a convolution that of the map it computes, with "
-        "its stride, padding, dilation and groups, on images of the size that it is given, by Lanczos iteration: to a "
-        "relative 1e-8 up to 2^20 multiplications, else in float32 to 5e-4 at least (details.layers.tolerance). Of "
-        "other layers that of the matrix; of a diagonal its largest size."),
+        "‖W_l‖₂, the largest singular value of a layer's linear map. Of a convolution that of the map it computes, "
+        "with its stride, padding, dilation and groups, on images of the size that it is given, by Lanczos iteration: "
+        "to a relative 1e-8 up to 2^20 multiplications, else in float32 to 5e-4 (details.layers.tolerance). Of other "
+        "layers that of the matrix; of a diagonal its largest size."),
     "spectral_norm_circular": Definition(
         "The largest singular value of a convolution if images went on at the other side: the largest over all "
         "frequencies of the transformed kernel, those that a stride makes one side by side. Missing where strides do "
-        "not divide the size, and where its products would take more than 2^26 multiplications.", "Sedghi, Gupta and Long 2018"),
-    "spectral_norm_matrix": Definition("The largest singular value of a convolution's kernel as a matrix with a row for "
-                                       "each filter. It is not that of the convolution.", "Miyato et al. 2018"),
+        "not divide the size, and where its products would take more than 2^26 multiplications.",
+        "Sedghi, Gupta and Long, The singular values of convolutional layers, 2018"),
+    "spectral_norm_matrix": Definition("The largest singular value of a convolution's kernel as a matrix with a row "
+                                       "for each filter. It is not that of the convolution.", "Miyato et al. 2018"),
     "stable_rank": Definition("‖W_l‖_F² / ‖W_l‖₂² of a layer's weights as a matrix, of a convolution with "
                               "spectral_norm_matrix, so that it is at least 1 and at most the rank.",
                               "Rudelson and Vershynin 2007"),
     "layer_distance_from_init": Definition("‖W_l - W0_l‖_F of a layer of sum_squared_frobenius."),
-    "layer_relative_distance": Definition("‖W_l - W0_l‖_F / ‖W0_l‖_F of a layer of sum_squared_frobenius; missing where "
-                                          "it started from 0."),
+    "layer_relative_distance": Definition("‖W_l - W0_l‖_F / ‖W0_l‖_F of a layer of sum_squared_frobenius; missing "
+                                          "where it started from 0."),
     "margin_quantile": Definition(
         "A quantile of the margins z_y - max_{j≠y} z_j, z logits, or ln of probabilities: the value at index ⌊level · "
         "(n - 1) + ½⌋ of the sorted ones, from 0."),

@@ -22,8 +22,8 @@ def figure(found: Measures) -> Figure | None:
     with draw.style():
         picture = _draw(edges, counts)
     return Figure("margins", picture, _finding(found),
-                  "Share of examples by margin, the logit of the true class minus the largest other one, in bins of equal "
-                  "width. Left of 0 answers are wrong. The further test lies left of train_eval, the less of the "
+                  "Share of examples by margin, the logit of the true class minus the largest other one, in bins of "
+                  "equal width. Left of 0 answers are wrong. The further test lies left of train_eval, the less of the "
                   "certainty carries over to new examples.")
 
 

@@ -101,7 +101,8 @@ def test_layers_are_found_in_every_kind_of_module():
         "convolution": nn.Conv2d(2, 4, 3), "act": nn.PReLU(3)}).double()
     found = {layer.name: (layer.form, tuple(layer.weight.shape)) for layer in layers_of(model)}
     assert found == {
-        "embedding": ("matrix", (7, 4)), "rnn.weight_ih_l0": ("matrix", (12, 4)), "rnn.weight_hh_l0": ("matrix", (12, 3)),
+        "embedding": ("matrix", (7, 4)), "rnn.weight_ih_l0": ("matrix", (12, 4)),
+        "rnn.weight_hh_l0": ("matrix", (12, 3)),
         "attention.in_proj_weight": ("matrix", (12, 4)), "attention.out_proj": ("matrix", (4, 4)),
         "scale": ("scale", (4,)), "batch": ("scale", (4,)), "convolution": ("convolution", (4, 2, 3, 3))}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -10,6 +11,9 @@ from dlx.report import margin_figure, words
 from dlx.report.files import RunFiles
 from dlx.report.section import Section, Table
 
+PREFIXES = "kMGTPE"
+# Of three digits, so that 999,600 is 1 M.
+ROUNDED = -math.log10(0.9995)
 # Rows of the table of layers, at most.
 LONGEST = 48
 SIZES = {
@@ -27,10 +31,10 @@ NORMS = {
     "log_normalized_gamma": "ln of γ / Π ‖W‖₂",
 }
 CAVEATS = (
-    "These norms rank runs of one sweep and are no verdict on a single run: where learning rate or batch size vary, many "
-    "of them rise as the gap falls (Jiang et al. 2019; Dziugaite et al. 2020).",
-    "Products and sums run over all layers as if they stood in a row. Of networks with shortcuts, attention, recurrence "
-    "or normalization by an example's own statistics they bound nothing.",
+    "These norms rank runs of one sweep and are no verdict on a single run: where learning rate or batch size vary, "
+    "many of them rise as the gap falls (Jiang et al. 2019; Dziugaite et al. 2020).",
+    "Products and sums run over all layers as if they stood in a row. Of networks with shortcuts, attention, "
+    "recurrence or normalization by an example's own statistics they bound nothing.",
 )
 LAYER_COLUMNS = ("layer", "kind", "shape", "weights", "‖W‖F", "‖W‖₂", "stable rank", "‖W − W₀‖F", "relative")
 
@@ -43,7 +47,7 @@ def section(run: RunFiles) -> Section | None:
     figure = margin_figure.figure(found)
     return Section(
         key="capacity", title="Capacity", sentences=tuple(_sentences(run, found)), tables=tuple(_tables(found)),
-        points=found.skipped if isinstance(found.skipped, tuple) else tuple(found.skipped),
+        points=tuple(found.skipped),
         figures=() if figure is None else (figure,), notes=tuple(_notes(found)),
         values={item.name: item.value for item in found.numbers if not item.of and item.checkpoint == "best"})
 
@@ -52,11 +56,8 @@ def large(value: float, unit: str = "") -> str:
     """Write a size with a prefix, 11.2 M or 45.1 MB; whole numbers below 10,000 as they are."""
     if abs(value) < 10_000:
         return f"{value:,.0f} {unit}".rstrip()
-    for prefix in ("k", "M", "G", "T", "P"):
-        value /= 1000
-        if abs(value) < 999.5:
-            break
-    return f"{value:.3g} {prefix}{unit}"
+    power = min(len(PREFIXES), int((math.log10(abs(value)) + ROUNDED) // 3))
+    return f"{value / 1000**power:.3g} {PREFIXES[power - 1]}{unit}"
 
 
 def _sentences(run: RunFiles, found: Measures) -> Iterator[str]:
@@ -65,15 +66,16 @@ def _sentences(run: RunFiles, found: Measures) -> Iterator[str]:
     if count is not None and flops is not None:
         each = "" if not train else f", {words.number(count / train)} for each train example"
         yield f"The model has {large(count)} parameters{each}, and takes {large(flops)} FLOPs for an example."
-    distance, start = (found.find("distance_from_init"), found.find("weight_norm", checkpoint="initial"))
+    distance, start = found.find("distance_from_init"), found.find("weight_norm", checkpoint="initial")
     if distance is not None and distance.value is not None and start is not None and start.value:
-        yield (f"Training moved the weights by {words.number(distance.value)}, {words.percent(distance.value / start.value)}"
-               f"% of the norm that they started from.")
-    gamma, test = found.find("margin_gamma", "train_eval"), found.find("margin_quantile", "test", level=0.1)
-    if gamma is not None and gamma.value is not None:
-        beside = "" if test is None or test.value is None else f", on test below {words.number(test.value, gamma.value)}"
-        yield (f"The smallest tenth of margins lies below {words.number(gamma.value)} on train_eval{beside}; a negative "
-               f"margin is a wrong answer.")
+        share = words.percent(distance.value / start.value)
+        yield (f"Training moved the weights by {words.number(distance.value)}, {share}% of the norm that they started "
+               f"from.")
+    tenth = {split: item.value for split in margin_figure.SPLITS
+             if (item := found.find("margin_quantile", split, level=0.1)) is not None and item.value is not None}
+    if tenth:
+        told = ", ".join(f"{words.number(value)} on {split}" for split, value in tenth.items())
+        yield f"A tenth of margins lies below {told}; where a margin is negative, the answer is wrong."
 
 
 def _tables(found: Measures) -> Iterator[Table]:
@@ -104,7 +106,8 @@ def _value(found: Measures, name: str) -> float | None:
 
 
 def _first(found: Measures, name: str) -> Measure | None:
-    return next((item for item in found.numbers if item.name == name and not item.of and item.checkpoint == "best"), None)
+    return next((item for item in found.numbers if (item.name, item.checkpoint) == (name, "best") and not item.of),
+                None)
 
 
 def _written(item: Measure) -> str:
@@ -153,13 +156,13 @@ def _notes(found: Measures) -> Iterator[str]:
     if facts:
         yield from CAVEATS
         if folded := found.details.get("folded"):
-            yield (f"{words.count(int(folded), 'batch normalization')} {'is' if folded == 1 else 'are'} folded into the "
-                   f"layer before.")
+            yield (f"Batch normalization is folded into the layer before it ({int(folded):,} of them), so that its "
+                   f"statistics count in norms and distances of layers, though not in ‖w − w₀‖.")
         if len(facts) > LONGEST:
             yield f"Of {len(facts):,} layers those {LONGEST} with the most weights are shown."
         rough = [item for item in facts if float(item["tolerance"]) > 1e-6]
         if rough:
             yield (f"The spectral norms of {words.count(len(rough), 'large convolution')} may be larger by up to "
                    f"{100 * max(float(item['tolerance']) for item in rough):g}%.")
-        yield ("‖W‖₂ of a convolution is that of the map it computes on its images, zero padding included. A multiplication "
-               "and an addition are 2 FLOPs.")
+        yield ("‖W‖₂ of a convolution is that of the map it computes on its images, with its padding; ‖W‖F and stable "
+               "rank are those of its kernel. A multiplication and an addition are 2 FLOPs.")
