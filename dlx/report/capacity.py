@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -43,18 +44,32 @@ class Capacity:
         from dlx.measure.folding import plain_copy
         from dlx.measure.passes import look
 
-        margin = _margins(subject)
+        margin, model, initial = _margins(subject), subject.model(), subject.model("initial")
         gamma = next((item.value for item in margin.numbers if item.name == "margin_gamma"), None)
-        model = subject.model()
         if not _is_finite(model):
             parts = [margin, Found(skipped=["Norms are not defined: some weights are not finite."])]
         else:
-            plain, param = plain_copy(model), next(model.parameters())
-            seen = look(plain, _example(subject), param.element_size())
-            parts = [_sizes(subject, model, seen, param.element_size()), _norms(subject, plain, seen, gamma), margin]
+            with _one_thread():
+                plain, param = plain_copy(model), next(model.parameters())
+                seen = look(plain, _example(subject), param.element_size())
+                parts = [_sizes(subject, seen, param.element_size()), _norms(subject, plain, initial, seen, gamma),
+                         margin]
         details = {key: value for part in parts for key, value in part.details.items()}
         return Measures([item for part in parts for item in part.numbers], details,
                         [text for part in parts for text in part.skipped])
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """Let torch compute on one thread: hundreds of products of one example, between which several would wait."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _is_finite(model: nn.Module) -> bool:
@@ -71,10 +86,11 @@ def _example(subject: Subject) -> Tensor:
     return inputs.double() if inputs.is_floating_point() else inputs
 
 
-def _sizes(subject: Subject, model: nn.Module, seen: Pass, float_bytes: int) -> Found:
+def _sizes(subject: Subject, seen: Pass, float_bytes: int) -> Found:
     from dlx.measure.layers import parameter_norms
 
-    params, initial = list(model.parameters()), subject.model("initial")
+    model, initial = subject.model(), subject.model("initial")
+    params = list(model.parameters())
     count = sum(param.numel() for param in params)
     trained = sum(own.numel() for own, other in zip(params, initial.parameters(), strict=True) if (own != other).any())
     batch = min(int(subject.config["batch_size"]), len(subject.splits["train_eval"].ids))
@@ -103,25 +119,25 @@ def _optimizer_bytes(subject: Subject) -> int | None:
     return sum(tensor.numel() * tensor.element_size() for name, tensor in tensors if name.startswith("optimizer/"))
 
 
-def _norms(subject: Subject, plain: nn.Module, seen: Pass, gamma: float | None) -> Found:
+def _norms(subject: Subject, plain: nn.Module, initial: nn.Module, seen: Pass, gamma: float | None) -> Found:
     from dlx.measure.folding import find_pairs, fold, folded, plain_copy
     from dlx.measure.layers import layers_of, measure_layers
 
     model, pairs = folded(plain, find_pairs(seen.calls), _example(subject), seen.output)
-    initial = plain_copy(subject.model("initial"))
-    fold(initial, pairs)
+    start = plain_copy(initial)
+    fold(start, pairs)
     layers = layers_of(model)
     if not layers:
         return Found(skipped=["Norms are of layers with weights, and the model has none."])
-    found = measure_layers(layers, {layer.name: layer for layer in layers_of(initial)}, seen.calls)
-    path, why = _path_norm(subject, plain, model, seen)
+    found = measure_layers(layers, {layer.name: layer for layer in layers_of(start)}, seen.calls)
+    path, why = _path_norm(subject, model, seen)
     m = len(subject.splits["train_eval"].ids)
     numbers = [*_of_network(_network(found), gamma, path, m), *(item for one in found for item in _of_layer(one))]
     details = {"layers": list(map(_facts, layers, found)), "folded": len(pairs)}
     return Found(numbers, details, [] if why is None else [why])
 
 
-def _path_norm(subject: Subject, plain: nn.Module, model: nn.Module, seen: Pass) -> tuple[float | None, str | None]:
+def _path_norm(subject: Subject, model: nn.Module, seen: Pass) -> tuple[float | None, str | None]:
     from dlx.measure.path_norm import path_norm, undefined
 
     others = undefined(seen.operations, seen.calls)

@@ -42,7 +42,8 @@ DEFINITIONS: dict[str, Definition] = {
     "training_step_flops": Definition("training_flops times the examples of a step: batch_size, at most those of "
                                       "train."),
     "parameter_bytes": Definition("parameters times the bytes of each as it is trained: 4 in float32."),
-    "optimizer_bytes": Definition("Bytes of the tensors of the optimizer's state in the last checkpoint."),
+    "optimizer_bytes": Definition("Bytes of the tensors of the optimizer's state in the last checkpoint, with what "
+                                  "fills them up."),
     "activation_bytes": Definition(
         "Bytes of the tensors that torch keeps for the gradient of one example in eval mode, its input among them, "
         "parameters and buffers not, every storage once; floats count as large as parameters. Products of recurrent "

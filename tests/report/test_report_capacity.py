@@ -72,8 +72,8 @@ def test_sizes_are_those_of_the_perceptron(run):
     assert value(found, "training_flops") == 2 * (2 * products + 24 * 10)
     assert value(found, "training_step_flops") == 64 * value(found, "training_flops")
     assert value(found, "parameter_bytes") == 4 * (products + 24 + 10)
-    # Adam keeps two numbers for each parameter, and how many steps it took.
-    assert value(found, "optimizer_bytes") == pytest.approx(2 * value(found, "parameter_bytes"), abs=16)
+    # Adam keeps two numbers for each parameter, each tensor filled up to 64 bytes, and how many steps it took.
+    assert 0 <= value(found, "optimizer_bytes") - 2 * value(found, "parameter_bytes") <= 4 * 2 * 64 + 4
     assert value(found, "activation_bytes") == 4 * (64 + 24)
 
 
