@@ -1,118 +1,60 @@
-"""The layers of a model that norms are of, and what is measured of each. K outputs, C inputs, G groups."""
+"""What the layers of a model give for a batch. B examples."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
-from typing import Literal, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
-from torch.nn.modules.instancenorm import _InstanceNorm as InstanceNorm
 
-from dlx.measure.folding import CONVOLUTIONS, scale_and_shift
-from dlx.measure.passes import Call
-from dlx.measure.spectral_norms import EXACT, Norm, circular_norm, matrix_norm, operator_norm
+from dlx.core.attention import SelfAttention
+from dlx.core.head import head_of
 
-NORMALIZATIONS = (nn.LayerNorm, nn.GroupNorm, nn.RMSNorm, InstanceNorm)
-WHOLE = "model"
+WEIGHTED = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.RNNBase, nn.Embedding, nn.EmbeddingBag, SelfAttention)
+PENULTIMATE = "penultimate"
 
 
-class Layer(NamedTuple):
-    """The weights of one product.
+def layer_names(model: nn.Module, most: int) -> list[str]:
+    """Return the names of layers with weights but for the head, in the model's order: at most so many, evenly chosen.
 
-    kind: of its module; weight: [K, ...] in float64, of a scale [K]; form: what it is as an operator; module: it.
+    Layers inside of one of them do not count.
     """
-
-    name: str
-    kind: str
-    weight: Tensor
-    form: Literal["matrix", "convolution", "scale"]
-    module: nn.Module
-
-    def rows(self) -> Tensor:
-        """Return the weight as a matrix, a row for each output; a scale has one number in each."""
-        return self.weight.view(len(self.weight), -1)
+    head, found = head_of(model), list[str]()
+    for name, layer in model.named_modules():
+        inside = any(name.startswith(f"{outer}.") for outer in found)
+        if isinstance(layer, WEIGHTED) and layer is not head and name and not inside:
+            found.append(name)
+    return [found[place] for place in np.linspace(0, len(found) - 1, min(most, len(found))).round().astype(int)]
 
 
-class LayerNorms(NamedTuple):
-    """What is measured of a layer; circular and matrix are None where they are no other norm than spectral.
+def features_of(model: nn.Module, inputs: Tensor, names: Sequence[str], rows: int = 256) -> dict[str, np.ndarray]:
+    """Return what layers give for inputs [B, ...], flattened to [B, D], and as PENULTIMATE what the head gets.
 
-    rows: the sum of the norms of the rows of the difference from the initial weights, ‖(W - W0)ᵀ‖₂,₁.
+    A layer that was not called, or gives something else for each example, is left out.
     """
-
-    name: str
-    frobenius: float
-    spectral: Norm
-    circular: float | None
-    matrix: float | None
-    stable_rank: float | None
-    distance: float
-    initial: float
-    rows: float
-
-
-def layers_of(model: nn.Module) -> list[Layer]:
-    """List the layers with weights, in the order of the model's modules.
-
-    They are linear and convolutional layers, scales of normalizations, and every other parameter with two axes whose
-    name has "weight" in it: an embedding's, those of recurrent layers with their gates one below the other, those of
-    queries, keys and values of torch's own attention. A module of its own is one layer, however often it is called.
-    """
-    return [layer for name, module in model.named_modules() for layer in _layers(name or WHOLE, module)]
+    modules, head = dict(model.named_modules()), head_of(model)
+    chunks: dict[str, list[Tensor]] = {}
+    handles = [modules[name].register_forward_hook(_keeper(chunks, name)) for name in names]
+    if head is not None:
+        handles.append(head.register_forward_pre_hook(lambda _, given: _keep(chunks, PENULTIMATE, given[0])))
+    try:
+        with torch.inference_mode():
+            for low in range(0, len(inputs), rows):
+                model(inputs[low : low + rows])
+    finally:
+        for handle in handles:
+            handle.remove()
+    joined = {name: torch.cat(parts).double().cpu().numpy() for name, parts in chunks.items()}
+    return {name: values for name, values in joined.items() if len(values) == len(inputs)}
 
 
-def _layers(name: str, module: nn.Module) -> list[Layer]:
-    kind = type(module).__name__
-    if isinstance(module, CONVOLUTIONS):
-        return [Layer(name, kind, module.weight.detach(), "convolution", module)]
-    if isinstance(module, BatchNorm) and module.running_mean is not None:
-        return [Layer(name, kind, scale_and_shift(module)[0], "scale", module)]
-    if isinstance(module, NORMALIZATIONS):
-        # Of instance normalization no scale may be there to learn.
-        return [] if module.weight is None else [Layer(name, kind, module.weight.detach().flatten(), "scale", module)]
-    own = [(key, param.detach()) for key, param in module.named_parameters(recurse=False)
-           if param.ndim == 2 and "weight" in key]
-    return [Layer(name if key == "weight" else f"{name}.{key}", kind, weight, "matrix", module) for key, weight in own]
+def _keeper(chunks: dict[str, list[Tensor]], name: str) -> Callable[[nn.Module, object, Any], None]:
+    return lambda _, __, output: _keep(chunks, name, output)
 
 
-def measure_layers(layers: Sequence[Layer], initial: Mapping[str, Layer], calls: Sequence[Call]) -> list[LayerNorms]:
-    """Measure each layer, a convolution on images as large as those of its first call.
-
-    Args:
-        initial: the same layers before training, by name.
-        calls: of one pass through the model, with normalizations folded or not.
-    """
-    shapes: dict[str, tuple[int, ...]] = {}
-    for call in calls:
-        shapes.setdefault(call.name or WHOLE, (1, *call.given.shape[1:]))
-    return [_measure(layer, initial[layer.name], shapes.get(layer.name)) for layer in layers]
-
-
-def _measure(layer: Layer, initial: Layer, shape: tuple[int, ...] | None) -> LayerNorms:
-    frobenius = float(torch.linalg.vector_norm(layer.weight))
-    change = layer.rows() - initial.rows()
-    matrix = float(layer.weight.abs().max()) if layer.form == "scale" else matrix_norm(layer.rows())
-    spectral, circular = Norm(matrix, EXACT), None
-    convolution = layer.module
-    if layer.form == "convolution" and shape is not None:
-        assert isinstance(convolution, CONVOLUTIONS)
-        spectral = operator_norm(convolution, shape)
-        circular = circular_norm(layer.weight, shape[2:], convolution.stride, convolution.dilation, convolution.groups)
-    return LayerNorms(
-        layer.name, frobenius, spectral, circular, matrix if layer.form == "convolution" else None,
-        frobenius**2 / matrix**2 if matrix > 0 else None, float(torch.linalg.vector_norm(change)),
-        float(torch.linalg.vector_norm(initial.weight)), float(torch.linalg.vector_norm(change, dim=1).sum()))
-
-
-def parameter_norms(model: nn.Module, initial: nn.Module) -> tuple[float, float, float]:
-    """Return ‖w‖₂, ‖w0‖₂ and ‖w - w0‖₂ over all parameters, each tensor once, in float64."""
-    pairs = [(own.detach().double().cpu(), other.detach().double().cpu())
-             for own, other in zip(model.parameters(), initial.parameters(), strict=True)]
-    return (_joint([own for own, _ in pairs]), _joint([other for _, other in pairs]),
-            _joint([own - other for own, other in pairs]))
-
-
-def _joint(tensors: Sequence[Tensor]) -> float:
-    return math.sqrt(sum(float(tensor.square().sum()) for tensor in tensors))
+def _keep(chunks: dict[str, list[Tensor]], name: str, output: Tensor | tuple[Tensor, ...]) -> None:
+    tensor = output if isinstance(output, Tensor) else output[0]
+    if isinstance(tensor, Tensor):
+        chunks.setdefault(name, []).append(tensor.detach().flatten(1))

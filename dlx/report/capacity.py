@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from dlx.core.subject import Subject
-    from dlx.measure.layers import Layer, LayerNorms
     from dlx.measure.norms import Network
     from dlx.measure.passes import Pass
+    from dlx.measure.weights import Layer, LayerNorms
 
 __all__ = ["DEFINITIONS", "Capacity"]
 
@@ -87,7 +87,7 @@ def _example(subject: Subject) -> Tensor:
 
 
 def _sizes(subject: Subject, seen: Pass, float_bytes: int) -> Found:
-    from dlx.measure.layers import parameter_norms
+    from dlx.measure.weights import parameter_norms
 
     model, initial = subject.model(), subject.model("initial")
     params = list(model.parameters())
@@ -121,7 +121,7 @@ def _optimizer_bytes(subject: Subject) -> int | None:
 
 def _norms(subject: Subject, plain: nn.Module, initial: nn.Module, seen: Pass, gamma: float | None) -> Found:
     from dlx.measure.folding import find_pairs, fold, folded, plain_copy
-    from dlx.measure.layers import layers_of, measure_layers
+    from dlx.measure.weights import layers_of, measure_layers
 
     model, pairs = folded(plain, find_pairs(seen.calls), _example(subject), seen.output)
     start = plain_copy(initial)

@@ -14,9 +14,9 @@ from dlx.core.spectral import NORMALIZED, Normalized, normalize
 from dlx.core.types import TaskSpec
 from dlx.engine.build import flops_per_step, made_for
 from dlx.measure.folding import find_pairs, fold, folded, plain_copy
-from dlx.measure.layers import layers_of, measure_layers
 from dlx.measure.passes import look
 from dlx.measure.path_norm import path_norm, undefined
+from dlx.measure.weights import layers_of, measure_layers
 
 CLASSES = ("0", "1", "2")
 SPECS = [TaskSpec("classification", "table", (10,), 3, CLASSES),

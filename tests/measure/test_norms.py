@@ -9,9 +9,9 @@ from test_folding import settled
 from torch import nn
 
 from dlx.measure import norms
-from dlx.measure.layers import layers_of, measure_layers, parameter_norms
 from dlx.measure.norms import Network
 from dlx.measure.passes import look
+from dlx.measure.weights import layers_of, measure_layers, parameter_norms
 
 
 def norm2(matrix):
