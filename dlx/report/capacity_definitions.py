@@ -98,8 +98,8 @@ DEFINITIONS: dict[str, Definition] = {
     "layer_relative_distance": Definition("‖W_l - W0_l‖_F / ‖W0_l‖_F of a layer of sum_squared_frobenius; missing "
                                           "where it started from 0."),
     "margin_quantile": Definition(
-        "A quantile of the margins z_y - max_{j≠y} z_j, z logits, or ln of probabilities: the value at index ⌊level · "
-        "(n - 1) + ½⌋ of the sorted ones, from 0."),
+        "A quantile of the margins z_y - max_{j≠y} z_j, z logits as the loss reads outputs, or ln of "
+        "probabilities: the value at index ⌊level · (n - 1) + ½⌋ of the sorted ones, from 0."),
     "margin_negative_share": Definition("The share of examples with a margin below 0: another class is preferred."),
     "margin_gamma": Definition(
         "γ: the k-th smallest margin of train_eval, k = ⌊n / 10⌋ and at least 1; negative where a tenth or more of the "
