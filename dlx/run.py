@@ -207,10 +207,22 @@ def conclude(run: Run, data_dir: str, data: Prepared | None = None) -> None:
         status = "diverged" if summary["status"] == "diverged" else "done"
         facts = {"epoch": summary["epochs_run"], **(summary["divergence"] or {}), "reason": summary["stop_reason"]}
         folder.set_status(status, **facts)
+    if path.is_file():
+        note_opening(run)
     if run.parts.report:
         from dlx.reporting import report_on
 
         report_on(run, data_dir, data)
+
+
+def note_opening(run: Run) -> None:
+    """Put on record that the selected model of a run was measured on test; where that fails its log says so."""
+    from dlx.record.openings import note, opening_of_run, runs_folder
+
+    try:
+        note(runs_folder(run.folder.path), opening_of_run(run.folder.path))
+    except (ArtefactError, StorageError) as error:
+        run.log.warning("that test was opened is on no record: %s", error)
 
 
 @contextlib.contextmanager

@@ -15,6 +15,7 @@ from torch import nn
 
 from dlx.core.device import Placement
 from dlx.core.errors import DivergedError, InterruptedRunError
+from dlx.core.gaps import HELD_OUT, SPLITS, TRAIN_EVAL, measure_all
 from dlx.core.memory import keep_freed_memory
 from dlx.engine.budget import TooManyMembersError, out_of_memory
 from dlx.engine.data import Prepared, Shelf
@@ -31,7 +32,7 @@ from dlx.engine.signals import StopRequest
 from dlx.engine.source import Source
 from dlx.engine.start import UnlikeDataError, start
 from dlx.engine.state import model_checkpoint, training_checkpoint
-from dlx.engine.summary import HELD_OUT, SPLITS, TRAIN_EVAL, measure_all, summarize
+from dlx.engine.summary import summarize
 from dlx.record import atomic, checkpoint, layout
 from dlx.record.checkpoint import Checkpoint
 from dlx.record.folder import RunFolder
@@ -317,8 +318,8 @@ def measure_selected(run: Run, model: nn.Module, placement: Placement, member: M
         num_examples={name: len(split.ids) for name, split in data.splits.items()},
         num_changed_labels=data.num_changed,
         selection={"rule": settings.selection, "epoch": selected["epoch"], "step": selected["step"]},
-        epochs_run=progress.epoch, stop_reason=str(why), divergence=divergence, test_openings=1,
-        data_fingerprint=data.fingerprint, device=placement.device.type, threads=placement.threads)
+        epochs_run=progress.epoch, stop_reason=str(why), divergence=divergence, data_fingerprint=data.fingerprint,
+        device=placement.device.type, threads=placement.threads)
 
 
 def split_of(data: Prepared, name: str) -> Feed:

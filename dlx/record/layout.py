@@ -35,6 +35,9 @@ PROGRESS = "progress"
 LAUNCHER = "launcher"
 JOURNAL = "optuna.journal"
 
+# Of a runs folder.
+OPENINGS = "test_openings.jsonl"
+
 FIND_LR = "find_lr.json"
 LR_CURVE = "lr_curve.csv"
 

@@ -94,8 +94,8 @@ def read_run(folder: Path) -> RunFiles:
         folder=folder,
         config=read_yaml(folder / layout.CONFIG),
         overrides=_overrides(folder / layout.OVERRIDES),
-        status=_status(folder / layout.STATUS),
-        history=_history(folder / layout.METRICS),
+        status=read_status(folder),
+        history=read_history(folder),
         summary=None if summary is None else parse_summary(summary),
         predictions=predictions if isinstance(predictions, Predictions) else None,
         sequences=predictions if type(predictions) is Sequences else None,
@@ -117,8 +117,9 @@ def _overrides(path: Path) -> tuple[str, ...]:
     return tuple(line for line in read_text(path).splitlines() if line) if path.is_file() else ()
 
 
-def _status(path: Path) -> Status:
-    raw = _json(path)
+def read_status(folder: Path) -> Status:
+    """Read how far a run is. Raises ArtefactError where the file is damaged."""
+    raw = _json(folder / layout.STATUS)
     if raw is None:
         return Status("unknown")
     reason = raw.get("reason")
@@ -130,7 +131,9 @@ def _whole(value: Any) -> int | None:
     return value if isinstance(value, int) else None
 
 
-def _history(path: Path) -> History:
+def read_history(folder: Path) -> History:
+    """Read the epochs of a run. Raises ArtefactError where the file is damaged."""
+    path = folder / layout.METRICS
     try:
         return History.of(read_rows(path))
     except (ValueError, TypeError, KeyError) as error:

@@ -6,6 +6,8 @@ import json
 import re
 import subprocess
 import sys
+import types
+from importlib.machinery import ModuleSpec
 
 import numpy as np
 import pytest
@@ -15,7 +17,7 @@ from report_runs import write_digits
 from dlx.cli.main import main
 from dlx.core.measures import Definition, Measure, Measures
 from dlx.record.measures import write_measures
-from dlx.report import calibration, draw
+from dlx.report import draw
 from dlx.report.render import render
 from dlx.report.section import Document, Section, Table
 from dlx.report.to_json import to_json
@@ -28,15 +30,16 @@ KEYS = {"section", "name", "value", "split", "checkpoint", "of", "low", "high", 
 
 @pytest.fixture
 def measured(tmp_path, monkeypatch):
-    """A run whose calibration was measured by another version of dlx."""
+    """A run that a section was measured of which is defined here."""
     known = {"ece": Definition("mean distance of confidence and accuracy over bins", "Naeini 2015", 3),
              "other": Definition("a number that this run has not")}
-    monkeypatch.setattr(calibration, "DEFINITIONS", known)
+    module = types.ModuleType("dlx.report.binned")
+    module.__spec__, module.DEFINITIONS = ModuleSpec(module.__name__, None), known
+    monkeypatch.setitem(sys.modules, module.__name__, module)
     folder = write_digits(tmp_path)
     numbers = (Measure("ece", 0.03, "test", low=0.01, high=0.05, method="bootstrap", level=0.95, n=360, num_draws=99),
                Measure("ece", None, "val", of={"class": "3"}, method="undefined: no example"))
-    write_measures(folder, "calibration", Measures(numbers, {}, ("No logits: temperature needs them.",), {"bins": 15},
-                                                   0.25))
+    write_measures(folder, "binned", Measures(numbers, {}, ("No logits: temperature needs them.",), {"bins": 15}, 0.25))
     return folder
 
 
@@ -49,13 +52,13 @@ def test_json_lists_every_number_with_all_that_is_known_of_it(measured):
     report = read_json(measured)
     first, second = report["numbers"]
     assert first.keys() == second.keys() == KEYS
-    assert first == {"section": "calibration", "name": "ece", "value": 0.03, "split": "test", "checkpoint": "best",
+    assert first == {"section": "binned", "name": "ece", "value": 0.03, "split": "test", "checkpoint": "best",
                      "of": {}, "low": 0.01, "high": 0.05, "method": "bootstrap", "level": 0.95, "n": 360,
                      "num_draws": 99, "definition_version": 3, "seconds": 0.25}
     assert (second["value"], second["of"], second["method"]) == (None, {"class": "3"}, "undefined: no example")
-    assert report["definitions"]["calibration.ece"] == {
+    assert report["definitions"]["binned.ece"] == {
         "text": "mean distance of confidence and accuracy over bins", "source": "Naeini 2015", "version": 3}
-    assert report["measured"] == {"calibration": {"settings": {"bins": 15}, "seconds": 0.25,
+    assert report["measured"] == {"binned": {"settings": {"bins": 15}, "seconds": 0.25,
                                                   "skipped": ["No logits: temperature needs them."]}}
     assert [told["topic"] for told in report["lead"]] == ["result", "certainty", "cause", "next"]
 
@@ -63,8 +66,8 @@ def test_json_lists_every_number_with_all_that_is_known_of_it(measured):
 def test_json_differs_in_seconds_alone(measured):
     texts = []
     for seconds in (0.25, 1.5):
-        own = json.loads((measured / "measures" / "calibration.json").read_text())
-        (measured / "measures" / "calibration.json").write_text(json.dumps({**own, "seconds": seconds}))
+        own = json.loads((measured / "measures" / "binned.json").read_text())
+        (measured / "measures" / "binned.json").write_text(json.dumps({**own, "seconds": seconds}))
         render(measured)
         texts.append((measured / "report" / "report.json").read_text())
     first, second = (re.sub(r'"seconds": [0-9.]+', "", text) for text in texts)
@@ -92,7 +95,7 @@ def test_page_defines_the_numbers_of_the_run_and_says_what_was_not_measured(meas
     page = (measured / "report" / "report.html").read_text(encoding="utf-8")
     assert "mean distance of confidence and accuracy over bins" in page
     assert "a number that this run has not" not in page
-    assert "Calibration: No logits: temperature needs them." in page
+    assert "Binned: No logits: temperature needs them." in page
 
 
 def test_tables_and_numbers_are_written_for_papers_where_asked(measured):
