@@ -37,7 +37,8 @@ def write_measures(folder: Path, section: str, measures: Measures) -> None:
 
 def as_plain(item: Measure) -> dict[str, Any]:
     """Return a number as JSON holds it, without what it has not."""
-    return {name: value for name, value in asdict(item).items() if name in ("name", "value") or value}
+    return {name: value for name, value in asdict(item).items()
+            if value or name in ("name", "value") or (name in _NUMBERS and value is not None)}
 
 
 def read_measures(folder: Path) -> dict[str, Measures]:
@@ -48,8 +49,19 @@ def read_measures(folder: Path) -> dict[str, Measures]:
     """
     if not (folder / layout.MEASURES).is_dir():
         return {}
-    return {path.stem: _parse(path, read_json(path)) for path in sorted((folder / layout.MEASURES).glob("*.json"))
-            if SECTION.fullmatch(path.stem)}
+    names = sorted(path.stem for path in (folder / layout.MEASURES).glob("*.json"))
+    found = {name: read_section(folder, name) for name in names if SECTION.fullmatch(name)}
+    return {name: own for name, own in found.items() if own is not None}
+
+
+def read_section(folder: Path, section: str) -> Measures | None:
+    """Read what one section of a run measured; None where it did not.
+
+    Raises:
+        ArtefactError: the file is damaged.
+    """
+    path = path_of(folder, section)
+    return _parse(path, read_json(path)) if path.is_file() else None
 
 
 def path_of(folder: Path, section: str) -> Path:

@@ -6,6 +6,8 @@ import pytest
 from report_runs import class_predictions, make_rows, make_summary, overfitting_curves, write_run
 
 from dlx.core.errors import ArtefactError
+from dlx.core.measures import Measures
+from dlx.record.measures import write_measures
 from dlx.report.diagnosis import diagnose_run
 from dlx.report.files import read_run
 from dlx.report.render import render
@@ -14,7 +16,7 @@ COUNTS = {"found": 0, "of": 360, "rows": []}
 
 
 def checks(**changes):
-    """A hygiene.json in which nothing is wrong."""
+    """What the section data finds where nothing is wrong."""
     across = {"val in train": COUNTS, "test in train": COUNTS, "test in val": COUNTS}
     within = {"train": {"found": 0, "of": 1077, "rows": []}, "val": COUNTS, "test": COUNTS}
     sizes = {"train": 1077, "val": 360, "test": 360}
@@ -44,7 +46,7 @@ def beaten(split="val", better="baseline"):
 
 def write(parent, found):
     folder = write_run(parent, make_rows(*overfitting_curves()), make_summary(), class_predictions())
-    (folder / "hygiene.json").write_text(json.dumps(found))
+    write_measures(folder, "data", Measures(details=found))
     return folder
 
 
@@ -110,7 +112,7 @@ def test_a_run_without_checks_has_no_section(tmp_path):
                                     {"baselines": [1]}, {"made": None}, {"groups": "x"}, {"alpha": []},
                                     {"against": [beaten(), {}]}, {"num_rows": {"train": "many"}}])
 def test_a_damaged_file_is_refused_by_name(tmp_path, change):
-    with pytest.raises(ArtefactError, match=r"hygiene\.json"):
+    with pytest.raises(ArtefactError, match=r"measures/data\.json"):
         render(write(tmp_path, checks(**change)))
 
 
