@@ -18,7 +18,7 @@ from dlx.core.ragged import Ragged
 from dlx.core.types import TaskSpec
 
 LONGEST_SIDE, LONGEST_TEXT, LONGEST_WORD = 64, 300, 60
-MAX_TOKENS, MAX_VALUES, MAX_NOTES, WAVE_POINTS = 60, 8, 4, 120
+MAX_TOKENS, MAX_VALUES, MAX_NOTES, WAVE_POINTS = 60, 6, 4, 120
 FEW_CHANNELS = 4
 Excerpt = dict[str, Any]
 

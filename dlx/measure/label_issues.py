@@ -105,27 +105,21 @@ def margins(probs: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 
 def candidates_by_chance(probs: np.ndarray, draw: np.random.Generator, num_draws: int) -> ByChance:
-    """Count candidates where every label is drawn from the probabilities, and so is right as far as the model knows.
-
-    Only examples whose most probable class falls short of 1 can be drawn another label; those that cannot by more than
-    SLACK keep it.
-    """
-    top = probs.max(axis=1)
-    sums = np.cumsum(probs, axis=1)
-    labels, open_rows = probs.argmax(axis=1), np.flatnonzero(top < 1 - SLACK)
-    counts = []
+    """Count candidates where every label is drawn from its example's probabilities: right as far as the model knows."""
+    rows, top = np.arange(len(probs)), probs.argmax(axis=1)
+    highest, others = probs[rows, top], probs.copy()
+    others[rows, top] = 0
+    sums, counts = np.cumsum(others, axis=1), []
     for _ in range(num_draws):
-        drawn = labels.copy()
-        levels = draw.random(len(open_rows)) * sums[open_rows, -1]
-        drawn[open_rows] = (sums[open_rows] <= levels[:, None]).sum(axis=1)
-        counts.append(_count(probs, drawn, labels))
+        # Most draws are the most probable class, of which none is a candidate.
+        level = draw.random(len(probs)) * (highest + sums[:, -1])
+        off = np.flatnonzero(level >= highest)
+        labels = np.minimum((sums[off] <= (level[off] - highest[off])[:, None]).sum(axis=1), probs.shape[1] - 1)
+        drawn = top.copy()
+        drawn[off] = labels
+        own = highest.copy()
+        own[off] = probs[off, labels]
+        seems = seeming(probs[off], thresholds_of(own, drawn, probs.shape[1]))
+        counts.append(int(_doubted(probs[off], labels, own[off], seems).sum()))
     low, high = np.quantile(counts, [0.025, 0.975])
     return ByChance(float(np.mean(counts)), float(low), float(high), num_draws)
-
-
-def _count(probs: np.ndarray, labels: np.ndarray, top: np.ndarray) -> int:
-    """Count candidates; only examples whose label is not the most probable class, `top`, can be one."""
-    own = probs[np.arange(len(labels)), labels]
-    thresholds = thresholds_of(own, labels, probs.shape[1])
-    rest = np.flatnonzero(labels != top)
-    return int(_doubted(probs[rest], labels[rest], own[rest], seeming(probs[rest], thresholds)).sum())

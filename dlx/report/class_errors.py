@@ -51,7 +51,7 @@ def measure(subject: Subject, num_mistakes: int, num_candidates: int) -> Measure
                 method="quantiles of draws", num_draws=NUM_DRAWS),
         Measure("label_error_share", issues.share, n=count)]
     splits = {row: own.split for own in found for row in own.ids.tolist()}
-    wrong = mistakes(joined, splits, num_mistakes)
+    wrong = mistakes(joined, issues, splits, num_mistakes)
     doubted = candidates(joined, issues, splits, num_candidates)
     details = {"mistakes": wrong, "candidates": doubted,
                "rows": shown_rows(subject, [item["id"] for item in (*wrong, *doubted)])}
@@ -87,15 +87,16 @@ def _share(name: str, share: Share, split: str, class_name: str) -> Measure:
     return Measure(name, share.value, split, of={"class": class_name}).within(share.interval)
 
 
-def mistakes(joined: Answers, splits: dict[int, str], most: int) -> list[dict[str, Any]]:
+def mistakes(joined: Answers, issues: LabelIssues, splits: dict[int, str], most: int) -> list[dict[str, Any]]:
     """Return the mistakes that the model is surest of, the surest first; of equal ones that with the lowest id."""
+    doubted = set(issues.candidates.tolist())
     said, rows = joined.scores.argmax(axis=1), np.arange(len(joined.ids))
     sure = joined.scores[rows, said]
     wrong = np.flatnonzero(said != joined.targets)
     chosen = wrong[np.argsort(-sure[wrong], kind="stable")][:most]
     return [{"split": splits[int(joined.ids[at])], "id": int(joined.ids[at]), "target": int(joined.targets[at]),
              "prediction": int(said[at]), "confidence": float(sure[at]),
-             "of_target": float(joined.scores[at, joined.targets[at]])} for at in chosen]
+             "of_target": float(joined.scores[at, joined.targets[at]]), "doubted": int(at) in doubted} for at in chosen]
 
 
 def candidates(joined: Answers, issues: LabelIssues, splits: dict[int, str], most: int) -> list[dict[str, Any]]:

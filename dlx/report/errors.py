@@ -11,13 +11,13 @@ if TYPE_CHECKING:
     from dlx.core.subject import Subject
 
 _EXACT = "interval by Wilson, or by Clopper and Pearson where n < 100 or none or all are right"
+_SAID = "a label is said where its probability is above 1/2"
 _NORTHCUTT = "Northcutt, Jiang and Chuang 2021, JAIR 70; cleanlab 2.9"
-_LABEL = "a label is said where its probability is above 1/2"
 
 DEFINITIONS: dict[str, Definition] = {
     # Of a classification.
-    "recall": Definition(f"Share of the n examples of a class that were given it; {_EXACT}. The class given is the most "
-                         "probable one."),
+    "recall": Definition(f"Share of the n examples of a class that were given it; {_EXACT}. The class given is the "
+                         "most probable one."),
     "precision": Definition(f"Share of the n examples that were given a class that are of it; {_EXACT}."),
     "worst_recall": Definition(
         "The lowest recall of the K classes that have examples, the first class of equal ones. As the lowest of K it "
@@ -37,13 +37,13 @@ DEFINITIONS: dict[str, Definition] = {
         "and predictions are of the same examples, which a chi-squared test of two samples would ignore; n is the "
         "number of mistakes, which alone tell.", "Stuart 1955, Maxwell 1970; statsmodels SquareTable.homogeneity"),
     "label_candidates": Definition(
-        "Examples of val and test together whose label may be wrong: off the diagonal of the confident joint, and their "
-        "label is not the most probable class. An example counts as of class j where p_j >= t_j - 1e-6, t_j the mean of "
-        "p_j over the examples labelled j; of the most probable class where several are so.", _NORTHCUTT),
+        "Examples of val and test together whose label may be wrong: off the diagonal of the confident joint, and "
+        "their label is not the most probable class. An example counts as of class j where p_j >= t_j - 1e-6, t_j the "
+        "mean of p_j over the examples labelled j; of the most probable class where several are so.", _NORTHCUTT),
     "label_candidates_by_chance": Definition(
-        "The mean number of label_candidates where every label is drawn anew from the model's probabilities, so that it "
-        "is right as far as the model knows; thresholds are those of the drawn labels. low and high hold 95% of draws. A "
-        "model that is surer than it should be makes it too small.", "a parametric bootstrap"),
+        "The mean number of label_candidates where every label is drawn anew from the model's probabilities, so that "
+        "it is right as far as the model knows; thresholds are those of the drawn labels. low and high hold 95% of "
+        "draws. A model that is surer than it should be makes it too small.", "a parametric bootstrap"),
     "label_error_share": Definition(
         "Estimated share of wrong labels: 1 - the trace of the confident joint, at least 1 on its diagonal, whose rows "
         "are scaled to the shares of labels.", _NORTHCUTT),
@@ -56,8 +56,8 @@ DEFINITIONS: dict[str, Definition] = {
         "spread of residuals changes with the prediction.", "Breusch and Pagan 1979, studentized as Koenker 1981"),
     "breusch_pagan_p_value": Definition("p-value of breusch_pagan: chi-squared with one degree of freedom."),
     "residual_correlation": Definition(
-        "Spearman's correlation of prediction - target with a column of the table as the dataset gives it, without rows "
-        "that lack it; of all numeric columns those with the largest absolute values.", "scipy.stats.spearmanr"),
+        "Spearman's correlation of prediction - target with a column of the table as the dataset gives it, without "
+        "rows that lack it; of all numeric columns those with the largest absolute values.", "scipy.stats.spearmanr"),
     "residual_correlation_p_value": Definition("p-value of residual_correlation, after Holm's correction over all "
                                                "numeric columns of the split.", "Holm 1979"),
     # Of sequences, transcriptions and labels.
@@ -66,9 +66,10 @@ DEFINITIONS: dict[str, Definition] = {
                                     f"{_EXACT}. Of more than 64 positions 64, evenly spaced."),
     "error_rate": Definition("Mean over transcriptions of a range of lengths of edit distance / number of labels; "
                              "interval by Student's t."),
-    "label_recall": Definition(f"Share of the n examples with a label for which it is said; {_LABEL}; {_EXACT}."),
-    "label_precision": Definition(f"Share of the n examples for which a label is said that have it; {_LABEL}; {_EXACT}."),
-    "label_f1": Definition(f"2 TP / (2 TP + FP + FN) of a label; {_LABEL}; no interval."),
+    "label_recall": Definition(f"Share of the n examples with a label for which it is said; {_SAID}; {_EXACT}."),
+    "label_precision": Definition(f"Share of the n examples for which a label is said that have it; {_SAID}; "
+                                  f"{_EXACT}."),
+    "label_f1": Definition(f"2 TP / (2 TP + FP + FN) of a label; {_SAID}; no interval."),
 }
 
 
