@@ -38,7 +38,7 @@ def write_measures(folder: Path, section: str, measures: Measures) -> None:
 def as_plain(item: Measure) -> dict[str, Any]:
     """Return a number as JSON holds it, without what it has not."""
     return {name: value for name, value in asdict(item).items()
-            if value or name in ("name", "value") or (name in _NUMBERS and value is not None)}
+            if name == "value" or not (value is None or value == "" or value == {})}
 
 
 def read_measures(folder: Path) -> dict[str, Measures]:
