@@ -61,11 +61,12 @@ def _shares(hits: np.ndarray, sizes: np.ndarray, level: float) -> list[Share]:
 
 
 def worst_class(counts: np.ndarray, level: float) -> Worst:
-    """Return the class with the lowest recall r, the first of equal ones, among the K classes with examples.
+    """Return the class with the lowest recall, of equal ones that with most examples, among the K that have any.
 
     The lowest of K lies below what it would be on new data, so its interval is at level 1 − (1 − level)/K (Bonferroni):
-    then all K intervals hold together with probability `level`. The p-value is that of a lowest recall of r or less
-    where all classes share one recall q: 1 − Π_c (1 − P[X_c ≤ r n_c]), X_c ~ Binomial(n_c, q), q the accuracy.
+    then all K intervals hold together with probability `level`. The p-value is that of a class as surprising where all
+    share one recall q, the accuracy: 1 − (1 − P[X ≤ h])^K, X ~ Binomial(n, q), h of the class's n examples right
+    (Šidák 1967, Journal of the American Statistical Association 62).
 
     Raises:
         ValueError: no class has examples.
@@ -77,15 +78,11 @@ def worst_class(counts: np.ndarray, level: float) -> Worst:
     if len(present) == 0:
         raise ValueError("counts must not be empty")
     rates = hits[present] / sizes[present]
-    lowest = int(rates.argmin())
-    number = int(present[lowest])
-    # r n_c may miss a whole number by rounding.
-    most = np.floor(rates[lowest] * sizes[present] + 1e-9)
-    below = binom.cdf(most, sizes[present], hits.sum() / sizes.sum())
-    with np.errstate(divide="ignore"):
-        p_value = -math.expm1(float(np.log1p(-below).sum()))
-    at = proportion(int(hits[number]), int(sizes[number]), 1 - (1 - level) / len(present))
-    return Worst(number, Share(float(rates[lowest]), int(sizes[number]), at), p_value)
+    number = int(present[np.lexsort((-sizes[present], rates))[0]])
+    own, n = int(hits[number]), int(sizes[number])
+    below = float(binom.cdf(own, n, hits.sum() / sizes.sum()))
+    p_value = 1.0 if below >= 1 else -math.expm1(len(present) * math.log1p(-below))
+    return Worst(number, Share(own / n, n, proportion(own, n, 1 - (1 - level) / len(present))), p_value)
 
 
 def balanced_accuracy(counts: np.ndarray, level: float) -> Share:

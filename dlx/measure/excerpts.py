@@ -15,7 +15,7 @@ import numpy as np
 
 from dlx.core.pixels import as_floats
 from dlx.core.ragged import Ragged
-from dlx.core.types import TaskSpec
+from dlx.core.types import PADDING, TaskSpec
 
 LONGEST_SIDE, LONGEST_TEXT, LONGEST_WORD = 64, 300, 60
 MAX_TOKENS, MAX_VALUES, MAX_NOTES, WAVE_POINTS = 60, 6, 4, 120
@@ -63,6 +63,7 @@ def _of_array(row: np.ndarray, spec: TaskSpec) -> Excerpt:
     if spec.layout == "image":
         return _of_image(as_floats(row), row.dtype == np.uint8)
     if spec.layout == "tokens":
+        row = row[: len(row) - int((row[::-1] != PADDING).argmax())] if (row != PADDING).any() else row[:0]
         shown = " ".join(map(str, row[:MAX_TOKENS].tolist())) + (" …" if len(row) > MAX_TOKENS else "")
         return {"kind": "text", "text": shown, "length": len(row)}
     if spec.layout == "audio":

@@ -20,12 +20,13 @@ DEFINITIONS: dict[str, Definition] = {
                          "most probable one."),
     "precision": Definition(f"Share of the n examples that were given a class that are of it; {_EXACT}."),
     "worst_recall": Definition(
-        "The lowest recall of the K classes that have examples, the first class of equal ones. As the lowest of K it "
+        "The lowest recall of the K classes that have examples, of equal ones that with most. As the lowest of K it "
         "tends to lie below what the class reaches on new data; its interval, as of recall, is at level 1 - (1 - "
         "level) / K, so that those of all classes hold at once with probability `level`.", "Bonferroni's inequality"),
     "worst_recall_p_value": Definition(
-        "1 - prod_c (1 - P[X_c <= r n_c]), X_c ~ Binomial(n_c, accuracy), r the worst recall: how likely a worst class "
-        "is at least as bad where all classes are equally hard. A small value says that they are not."),
+        "1 - (1 - P[X <= h])^K, X ~ Binomial(n, accuracy), h of the n examples of the worst of K classes right: how "
+        "likely some class is as surprising where all are equally hard. A small value says that they are not.",
+        "Sidak 1967"),
     "balanced_accuracy": Definition(
         "Mean of recalls over the K classes that have examples; interval low = mean - sqrt(sum_c (r_c - l_c)^2) / K, "
         "high likewise, from those of recalls.", "Zou and Donner 2008, Statistics in Medicine 27"),

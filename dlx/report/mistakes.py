@@ -55,7 +55,7 @@ def _mistakes(run: RunFiles, measures: Measures) -> Section | None:
                  for line, item in zip(lines, items, strict=True)])
     caption = ("The label → what was predicted, and how sure the model is; below, split and row of the dataset. Red: "
                "the label may be wrong.")
-    figures = () if png is None else (Figure("mistakes", png, finding, caption),)
+    figures = () if png is None else (Figure("mistakes", png, finding, caption + _drawn(measures)),)
     columns, rows = _table(measures, items, ("label", "predicted", "confidence"), lambda item: (
         _class(run, item["target"]), _class(run, item["prediction"]), _share(item["confidence"])), MAX_LISTED)
     tables = (Table(f"{title} on val and test", columns, rows),) if png is None else ()
@@ -76,7 +76,7 @@ def _largest(measures: Measures) -> Section | None:
                        f"{item['split']} {int(item['id'])}"), measures.details["rows"][str(item["id"])])
                  for item in items])
     caption = "The target → the prediction; below, split and row of the dataset."
-    figures = () if png is None else (Figure("largest_residuals", png, finding, caption),)
+    figures = () if png is None else (Figure("largest_residuals", png, finding, caption + _drawn(measures)),)
     return Section("mistakes", "The largest residuals", (finding,), figures=figures, values={"worst": list(items)},
                    tables=(Table("The largest residuals on val and test", columns, rows),))
 
@@ -122,6 +122,11 @@ def _table(measures: Measures, items: Sequence[Item], columns: tuple[str, ...],
     is_table = any(row["kind"] == "table" for row in measures.details["rows"].values())
     what = "most unusual values" if is_table else "what it holds"
     return ("row", *columns, *([what] if any(told) else [])), rows
+
+
+def _drawn(measures: Measures) -> str:
+    waves = any(row["kind"] == "wave" for row in measures.details["rows"].values())
+    return " A sound, or the first channel of a series, is stretched to the same width and height." if waves else ""
 
 
 def _class(run: RunFiles, number: Any) -> str:

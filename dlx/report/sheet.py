@@ -95,9 +95,9 @@ def in_words(row: Mapping[str, Any]) -> str:
     told = str(row["text"]) if row["kind"] == "text" else ""
     if row["kind"] == "table":
         told = _pairs(row["values"])
-    if row["kind"] == "wave":
-        told = f"length {float(row['length']):.4g}"
     notes = _pairs(row.get("notes", ()))
+    if row["kind"] == "wave" and "length" not in notes:
+        told = f"length {float(row['length']):.4g}"
     return f"{told}; {notes}" if told and notes else told or notes
 
 

@@ -82,6 +82,9 @@ def test_worst_class_p_value_is_valid_and_its_interval_covers():
     found = [worst_class(drawn(rates, sizes, draw), 0.95) for _ in range(DRAWS)]
     covered = [own.share.interval.low <= rates[own.number] <= own.share.interval.high for own in found]
     assert np.mean(covered) >= 0.95
+    # A small class without a right answer is no surprise, a large one is.
+    assert worst_class(np.array([[0, 2, 0], [0, 0, 40], [0, 0, 60]]), 0.95)[::2] == (1, pytest.approx(0, abs=1e-9))
+    assert worst_class(np.array([[0, 2, 0], [0, 30, 10], [0, 0, 60]]), 0.95).p_value > 0.02
     unequal = [worst_class(drawn(np.array([0.9, 0.9, 0.9, 0.9, 0.5]), sizes, draw), 0.95).p_value for _ in range(200)]
     assert np.mean(np.array(unequal) <= 0.05) > 0.9
 
