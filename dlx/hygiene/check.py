@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dlx.core.holm import holm
 from dlx.core.ragged import Ragged
 from dlx.core.types import Metric, Outcome
 from dlx.hygiene.baselines import Baseline, baselines, measured
@@ -22,6 +21,7 @@ from dlx.hygiene.notes import NUM_QUERIES, Group, Time, groups_in, nearest_of, t
 from dlx.hygiene.order import Order, order
 from dlx.hygiene.properties import properties_of
 from dlx.hygiene.shift import PROPERTY_ROWS, Shift, label_test, shift
+from dlx.measure.comparison import holm
 
 FORMAT = 1
 # A hash of a row costs a microsecond or two, and one per thousand bytes.

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dlx.core.holm import holm
 from dlx.core.intervals import student_t
 from dlx.core.measures import Measure, Measures
+from dlx.measure.comparison import holm
 from dlx.measure.residuals import breusch_pagan, quantile_interval, rank_correlations
 from dlx.report.held_out import LEFT_OUT, Answers, answers, shown_rows
 
