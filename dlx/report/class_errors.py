@@ -43,19 +43,22 @@ def measure(subject: Subject, num_mistakes: int, num_candidates: int) -> Measure
     numbers = [item for own in found for item in _classes(own, names, subject.level)]
     joined = _joined(found)
     issues = find_label_issues(joined.scores, joined.targets)
-    chance = candidates_by_chance(joined.scores, numpy_generator(subject.seed, "label-issues"), NUM_DRAWS)
-    count = len(joined.ids)
-    numbers += [
-        Measure("label_candidates", len(issues.candidates), n=count),
-        Measure("label_candidates_by_chance", chance.mean, low=chance.low, high=chance.high, level=0.95, n=count,
-                method="quantiles of draws", num_draws=NUM_DRAWS),
-        Measure("label_error_share", issues.share, n=count)]
+    numbers += _labels(joined, issues, subject.seed)
     splits = {row: own.split for own in found for row in own.ids.tolist()}
     wrong = mistakes(joined, issues, splits, num_mistakes)
     doubted = candidates(joined, issues, splits, num_candidates)
     details = {"mistakes": wrong, "candidates": doubted,
                "rows": shown_rows(subject, [item["id"] for item in (*wrong, *doubted)])}
     return Measures(tuple(numbers), details, (*left_out, OF_TRAIN))
+
+
+def _labels(joined: Answers, issues: LabelIssues, seed: int) -> Iterator[Measure]:
+    count = len(joined.ids)
+    chance = candidates_by_chance(joined.scores, numpy_generator(seed, "label-issues"), NUM_DRAWS)
+    yield Measure("label_candidates", len(issues.candidates), n=count)
+    yield Measure("label_candidates_by_chance", chance.mean, low=chance.low, high=chance.high, level=0.95, n=count,
+                  method="quantiles of draws", num_draws=NUM_DRAWS)
+    yield Measure("label_error_share", issues.share, n=count)
 
 
 def _joined(found: Sequence[Answers]) -> Answers:
