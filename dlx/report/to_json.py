@@ -68,10 +68,14 @@ def flat(measures: Mapping[str, Measures]) -> Iterator[dict[str, Any]]:
 
 
 def definitions_of(section: str) -> Mapping[str, Definition]:
-    """Return what the numbers of a section are; nothing of a section that is not of dlx."""
-    if importlib.util.find_spec(f"dlx.report.{section}") is None:
+    """Return what the numbers of a section are; nothing of a section that is not of dlx.
+
+    A section that measured further things one by one has a file for each: shift__mnist is of shift.
+    """
+    name = f"dlx.report.{section.partition('__')[0]}"
+    if importlib.util.find_spec(name) is None:
         return {}
-    known: Mapping[str, Definition] = getattr(importlib.import_module(f"dlx.report.{section}"), "DEFINITIONS", {})
+    known: Mapping[str, Definition] = getattr(importlib.import_module(name), "DEFINITIONS", {})
     return known
 
 
