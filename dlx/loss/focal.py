@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 from dlx.core.class_weights import ClassWeights, class_weights, of_rows
 from dlx.core.likelihood import asked_or_first, mean_over_positions
+from dlx.core.losses import trains
 from dlx.core.members import per_example
 from dlx.core.ranges import NonNegative
 from dlx.core.types import Kind, TaskSpec

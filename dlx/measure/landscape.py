@@ -26,7 +26,8 @@ def _filters(part: Tensor, draw: Tensor) -> Tensor:
         return torch.zeros_like(part)
     axes = tuple(range(1, part.ndim))
     own, drawn = (torch.linalg.vector_norm(each, dim=axes, keepdim=True) for each in (part, draw))
-    return draw * (own / drawn.clamp(min=torch.finfo(part.dtype).tiny))
+    scaled: Tensor = draw * (own / drawn.clamp(min=torch.finfo(part.dtype).tiny))
+    return scaled
 
 
 def steps(half: int, reach: float) -> np.ndarray:

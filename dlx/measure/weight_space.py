@@ -69,15 +69,15 @@ class WeightSpace:
 
     def parts(self, vector: Tensor) -> list[Tensor]:
         """Return a vector [P] as tensors of the shapes of the weights."""
-        return [part.view(shape) for part, shape in zip(vector.split(self.sizes), self.shapes, strict=True)]
+        return [part.view(shape) for part, shape in zip(torch.split(vector, self.sizes), self.shapes, strict=True)]
 
     def examples(self, split: Split, count: int) -> Split:
-        """Return at most `count` examples of a split, always the same ones, by ascending id and in the space's dtype."""
+        """Return at most `count` examples of a split, always the same ones, by ascending id, in the space's dtype."""
         chosen = torch.tensor(sorted(apart(split.ids.tolist(), count), key=split.ids.tolist().__getitem__))
         inputs = split.inputs.index_select(0, chosen.to(split.targets.device)).to(self.device)
         targets = split.targets[chosen.to(split.targets.device)].to(self.device)
-        return Split(*(each.to(self.dtype) if each.is_floating_point() else each for each in (inputs, targets)),
-                     split.ids[chosen.to(split.ids.device)])
+        inputs, targets = (each.to(self.dtype) if each.is_floating_point() else each for each in (inputs, targets))
+        return Split(inputs, targets, split.ids[chosen.to(split.ids.device)])
 
     def ask(self, weights: Tensor, examples: Split) -> Asked:
         """Return mean loss and accuracy at weights [P]."""
@@ -109,7 +109,8 @@ class WeightSpace:
         return self._losses(self._model(part.inputs), part.targets, part.ids).sum()
 
     def _gradient(self, loss: Tensor, is_kept: bool = False) -> Tensor:
-        found = torch.autograd.grad(loss, self._tensors, create_graph=is_kept, allow_unused=True, materialize_grads=True)
+        found = torch.autograd.grad(loss, self._tensors, create_graph=is_kept, allow_unused=True,
+                                    materialize_grads=True)
         return torch.cat([each.flatten() for each in found])
 
     @contextlib.contextmanager
@@ -121,8 +122,10 @@ class WeightSpace:
         with contextlib.ExitStack() as stack:
             stack.enter_context(sdpa_kernel(SDPBackend.MATH))
             if self._is_recurrent:
-                stack.enter_context(torch.backends.mkldnn.flags(enabled=False))
                 stack.enter_context(torch.backends.cudnn.flags(enabled=False))
+                # Not `flags`, which also sets what it warns is for other machines.
+                before = torch.backends.mkldnn.set_flags(_enabled=False)  # type: ignore[no-untyped-call]
+                stack.callback(torch.backends.mkldnn.set_flags, _enabled=before[0])
             yield
 
     def _chunks(self, examples: Split) -> Iterator[Split]:
@@ -144,7 +147,7 @@ class WeightSpace:
             sizes.append(tensor.numel())
             return tensor
 
-        with saved_tensors_hooks(note, lambda tensor: tensor):
+        with torch.enable_grad(), saved_tensors_hooks(note, lambda tensor: tensor):
             self._sum(examples)
         return sum(sizes)
 
@@ -221,9 +224,14 @@ def trained(initial: nn.Module, last: nn.Module) -> list[str]:
     return moved or list(after)
 
 
-def computing_dtype(num_weights: int, most_exact: int, device: torch.device) -> torch.dtype:
-    """Return float64 for few weights, else float32, which is all that some devices have."""
-    return torch.float64 if num_weights <= most_exact and device.type != "mps" else torch.float32
+def computing_dtype(model: nn.Module, num_weights: int, most_exact: int) -> torch.dtype:
+    """Return float64 for few weights, else float32, which is all that some devices have.
+
+    Also for convolutions, which take four times as long in float64.
+    """
+    is_convolution = any(isinstance(module, nn.Conv1d | nn.Conv2d | nn.Conv3d) for module in model.modules())
+    is_exact = num_weights <= most_exact and not is_convolution and next(model.parameters()).device.type != "mps"
+    return torch.float64 if is_exact else torch.float32
 
 
 def means(values: Sequence[float]) -> tuple[float, float]:

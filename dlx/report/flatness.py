@@ -27,7 +27,7 @@ BALLS = ("Mean, weighted by size, over batches of ascent_batch_size examples (m-
 DEFINITIONS: dict[str, Definition] = {
     "hessian_eigenvalue": Definition(
         HESSIAN + "The largest eigenvalues λ, rank 1 first, by Lanczos with full orthogonalization until ‖Hv − λv‖ ≤ "
-        "tolerance·|λ|, 200 products at most; of the whole matrix where there are at most 1,000 weights. An eigenvalue "
+        "tolerance·|λ|, 200 products at most; of the whole matrix where there are at most 150 weights. An eigenvalue "
         "that Lanczos meets several times is there once.",
         "Yao, Gholami, Keutzer and Mahoney, PyHessian, 2020"),
     "smallest_hessian_eigenvalue": Definition(
@@ -35,9 +35,10 @@ DEFINITIONS: dict[str, Definition] = {
     "hessian_residual": Definition(
         HESSIAN + "‖Hv − λv‖₂ of an eigenvalue's unit vector v, multiplied anew: an eigenvalue lies that near λ."),
     "hessian_trace": Definition(
-        HESSIAN + "Sum of all eigenvalues: tr(QᵀHQ) on the Krylov basis Q of Lanczos plus the mean over num_trace_probes "
-        "vectors g of random signs of gᵀ(I − QQᵀ)H(I − QQᵀ)g, with the t interval of that mean; exact up to 1,000 "
-        "weights.", "Hutch++: Meyer, Musco, Musco and Woodruff 2021; Krylov basis: Chen and Hallman 2023"),
+        HESSIAN + "Sum of all eigenvalues: tr(QᵀHQ) on the Krylov basis Q of Lanczos plus the mean over "
+        "num_trace_probes vectors g of random signs of gᵀ(I − QQᵀ)H(I − QQᵀ)g, with the t interval of that mean; "
+        "exact up to 150 weights.",
+        "Hutch++: Meyer, Musco, Musco and Woodruff 2021; Krylov basis: Chen and Hallman 2023"),
     "edge_of_stability": Definition(
         "λ·lr/2, λ the largest eigenvalue of the Hessian and lr the learning rate at the end of the epoch that was "
         "kept. Full-batch gradient descent on a quadratic is stable below 1. For mini-batches the edge lies lower; for "
@@ -84,7 +85,8 @@ class Flatness:
 
     Args:
         num_examples: of train and of val, at most; bearable_examples: of train, for bearable noise.
-        float64_weights: a model of at most so many weights is computed in float64, else in float32.
+        float64_weights: a model of at most so many weights, none of a convolution, is computed in float64, others in
+            float32.
         num_eigenvalues, tolerance, num_trace_probes: of the Hessian.
         ascent_batch_size, ascent_steps, radius, adaptive_radius, adaptive_linf_radius, eta: of worst-case sharpness.
         noises, adaptive_noise, noise_draws: of average sharpness.

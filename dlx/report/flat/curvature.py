@@ -16,7 +16,7 @@ from dlx.record.table import read_rows
 from dlx.report.flat.ground import Found, Ground
 
 # Weights at most whose whole Hessian is computed, product by product.
-WHOLE = 1_000
+WHOLE = 150
 MOST_PRODUCTS = 200
 # Of the basis that Lanczos keeps, in bytes.
 BASIS_BYTES = 2**30
@@ -42,7 +42,7 @@ def measure(ground: Ground, num_eigenvalues: int, num_probes: int, tolerance: fl
     details: dict[str, Any] = {"num_weights": len(hessian), "num_products": found.num_products,
                                "by_differences": not hessian.is_exact, "whole": len(hessian) <= WHOLE}
     if len(found.estimates):
-        details["trace_standard_error"] = means(found.estimates)[1]
+        details["trace_standard_error"] = means(found.estimates.tolist())[1]
     return Found((*_eigenvalues(ground, found.ends, num_eigenvalues), _trace(ground, found),
                   *_edge(ground, float(found.ends.values[-1]), details)), details)
 
@@ -71,15 +71,15 @@ def in_part(hessian: Hessian, ground: Ground, num_eigenvalues: int, num_probes: 
 def _eigenvalues(ground: Ground, ends: Eigenpairs, num_eigenvalues: int) -> Iterator[Measure]:
     top = list(zip(ends.values, ends.residuals, strict=True))[::-1]
     for rank, (value, residual) in enumerate(top[:num_eigenvalues], start=1):
-        yield ground.measure("hessian_eigenvalue", float(value), rank=rank)
-        yield ground.measure("hessian_residual", float(residual), rank=rank)
+        yield ground.measure("hessian_eigenvalue", float(value), {"rank": rank})
+        yield ground.measure("hessian_residual", float(residual), {"rank": rank})
     yield ground.measure("smallest_hessian_eigenvalue", float(ends.values[0]))
-    yield ground.measure("hessian_residual", float(ends.residuals[0]), rank="smallest")
+    yield ground.measure("hessian_residual", float(ends.residuals[0]), {"rank": "smallest"})
 
 
 def _trace(ground: Ground, found: Curvature) -> Measure:
     if len(found.estimates):
-        return ground.mean("hessian_trace", found.estimates.tolist(), found.trace)
+        return ground.mean("hessian_trace", found.estimates.tolist(), offset=found.trace)
     return ground.measure("hessian_trace", found.trace)
 
 

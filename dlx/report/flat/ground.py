@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,6 +19,7 @@ from dlx.core.subject import Subject
 from dlx.core.types import Split
 from dlx.measure.weight_space import Asked, WeightSpace, computing_dtype, tensors_of, trained
 
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 NOT_FINITE = "undefined: the loss is not finite there"
 
 
@@ -24,7 +27,7 @@ class Found(NamedTuple):
     """What a part of the section measured: see `dlx.core.measures.Measures`."""
 
     numbers: Sequence[Measure]
-    details: Mapping[str, Any] = {}
+    details: Mapping[str, Any] = NOTHING
     skipped: Sequence[str] = ()
 
 
@@ -46,20 +49,21 @@ class Ground(NamedTuple):
         generator = torch_generator(self.subject.seed, f"flatness {purpose}", *position)
         return torch.randn(len(self.space), generator=generator, dtype=self.space.dtype).to(self.space.device)
 
-    def measure(self, name: str, value: float, n: int | None = None, num_draws: int = 0, **of: Label) -> Measure:
-        """Return a number of the train examples at the best checkpoint."""
-        return Measure(name, value, "train_eval", "best", of, n=len(self.examples.ids) if n is None else n,
-                       num_draws=num_draws, method=None if math.isfinite(value) else NOT_FINITE)
+    def measure(self, name: str, value: float, of: Mapping[str, Label] = NOTHING, num_draws: int = 0,
+                n: int = 0) -> Measure:
+        """Return a number of the train examples, or of n of them, at the best checkpoint."""
+        return Measure(name, value, "train_eval", "best", dict(of), n=n or len(self.examples.ids), num_draws=num_draws,
+                       method=None if math.isfinite(value) else NOT_FINITE)
 
-    def mean(self, name: str, values: Sequence[float], offset: float = 0.0, **of: Label) -> Measure:
+    def mean(self, name: str, values: Sequence[float], of: Mapping[str, Label] = NOTHING, offset: float = 0.0
+             ) -> Measure:
         """Return the mean of draws with its t interval; offset: what is known without drawing."""
         array = np.asarray(values) + offset
         if not np.isfinite(array).all():
-            return self.measure(name, math.nan, num_draws=len(array), **of)
-        own, interval = self.measure(name, float(array.mean()), num_draws=len(array), **of), student_t(array,
-                                                                                                       self.subject.level)
-        return Measure(own.name, own.value, own.split, own.checkpoint, of, interval.low, interval.high,
-                       f"{interval.method}, over draws", interval.level, own.n, own.num_draws)
+            return self.measure(name, math.nan, of, len(array))
+        interval = student_t(array, self.subject.level)
+        return replace(self.measure(name, float(array.mean()), of, len(array)), low=interval.low, high=interval.high,
+                       method=f"{interval.method}, over draws", level=interval.level)
 
 
 def ground(subject: Subject, num_examples: int, most_exact: int) -> Ground:
@@ -71,7 +75,7 @@ def ground(subject: Subject, num_examples: int, most_exact: int) -> Ground:
     model = subject.model("best")
     names = trained(subject.model("initial"), subject.model("last"))
     num_weights = sum(tensors_of(model)[name].numel() for name in names)
-    space = space_of(subject, computing_dtype(num_weights, most_exact, subject.splits["val"].targets.device), names)
+    space = space_of(subject, computing_dtype(model, num_weights, most_exact), names)
     examples = space.examples(subject.splits["train_eval"], num_examples)
     return Ground(subject, space, examples, space.ask(space.weights, examples))
 

@@ -36,8 +36,8 @@ def plane(ground: Ground, half: int, reach: float) -> Found:
 def _rise(ground: Ground, losses: np.ndarray, half: int, index: int, reach: float) -> Measure:
     around = [losses[half, half + index], losses[half, half - index], losses[half + index, half],
               losses[half - index, half]]
-    return ground.measure("loss_rise", float(np.mean(around)) - ground.clean.loss, num_draws=2,
-                          distance=round(reach * index / half, 6))
+    return ground.measure("loss_rise", float(np.mean(around)) - ground.clean.loss,
+                          {"distance": round(reach * index / half, 6)}, num_draws=2)
 
 
 def paths(ground: Ground, half: int, num_examples: int) -> Found:

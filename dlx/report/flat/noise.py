@@ -47,7 +47,7 @@ def _numbers(ground: Ground, found: Noise, name: str, n: int, num_draws: int, mo
         if value is None:
             reason = f"undefined: even noise of {most:g} costs less accuracy than is allowed"
             return Measure(number, None, "train_eval", "best", {"noise": name}, method=reason, n=n, num_draws=num_draws)
-        return ground.measure(number, value, n, num_draws, noise=name)
+        return ground.measure(number, value, {"noise": name}, num_draws, n)
 
     sigma = found.sigma
     yield one("bearable_noise", sigma)

@@ -45,14 +45,14 @@ def _worst(ground: Ground, ball: Ball, num_steps: int, batch_size: int) -> Itera
     sizes = np.array([size for size, _ in found], dtype=np.float64)
     for name, rises in (("one_step_sharpness", [one.one_step - one.start for _, one in found]),
                         ("worst_sharpness", [one.best - one.start for _, one in found])):
-        yield ground.measure(name, float(sizes @ rises / sizes.sum()), ball=ball.name, radius=ball.radius)
+        yield ground.measure(name, float(sizes @ rises / sizes.sum()), {"ball": ball.name, "radius": ball.radius})
 
 
 def batches(examples: Split, batch_size: int) -> Iterator[Split]:
     """Yield the examples in batches, in an order that their ids give, which mixes classes."""
     order = torch.tensor(sorted(range(len(examples.ids)), key=lambda row: key(0, "flatness batches",
                                                                               int(examples.ids[row]))))
-    for rows in order.split(batch_size):
+    for rows in torch.split(order, batch_size):
         yield Split(*(each[rows.to(each.device)] for each in examples))
 
 
@@ -66,5 +66,5 @@ def average(ground: Ground, noises: Sequence[float], adaptive_noise: float, num_
         for (name, sigma), own in zip(sizes, rises, strict=True):
             noise = sigma * draw * (weights.abs() if name == "adaptive" else 1.0)
             own.append(ground.space.ask(weights + noise, ground.examples).loss - ground.clean.loss)
-    return Found([ground.mean("average_sharpness", own, noise=name, sigma=sigma)
+    return Found([ground.mean("average_sharpness", own, {"noise": name, "sigma": sigma})
                   for (name, sigma), own in zip(sizes, rises, strict=True)])
