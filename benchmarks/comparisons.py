@@ -170,6 +170,13 @@ OF_ONE_RUN = (
         limit=1e9,
         unit="bytes",
     ),
+    Comparison(
+        "hessian",
+        "five largest eigenvalues of the Hessian of an MLP of 100,180 weights on 1,024 examples, float64",
+        7,
+        Function("dlx_hessian", "eigenvalue_seconds"),
+        (Peer("curvlinops, eigsh", (Function("curvlinops_hessian", "eigenvalue_seconds"),), 1.5),),
+    ),
     Comparison("start-help", "dlx -h", 7, Command(("dlx", "-h")), IMPORT_TORCH),
     Comparison("start-list", "dlx list", 7, Command(("dlx", "list")), IMPORT_TORCH),
     Comparison(
