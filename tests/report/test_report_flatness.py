@@ -104,13 +104,22 @@ def test_largest_eigenvalue_is_that_of_the_whole_hessian():
             float(values[rank - 1]), rel=1e-6)
     trace = found.find("hessian_trace", "train_eval")
     assert trace.low <= float(values.sum()) <= trace.high
-    assert found.find("edge_of_stability", "train_eval").value == pytest.approx(float(values[0]) * 1e-3 / 2, rel=1e-6)
+    edge = found.find("edge_of_stability", "train_eval", lr="kept").value
+    assert edge == pytest.approx(float(values[0]) * 1e-3 / 2, rel=1e-6)
 
 
 def test_edge_of_stability_knows_nesterovs_momentum():
     found = measured(*MOVED)
-    plain, own = (found.find(name, "train_eval").value for name in ("edge_of_stability", "edge_of_stability_momentum"))
+    plain, own = (found.find(name, "train_eval", lr="kept").value
+                  for name in ("edge_of_stability", "edge_of_stability_momentum"))
     assert own == pytest.approx(plain * (1 + 2 * 0.9) / (1 + 0.9))
+
+
+def test_edge_of_stability_knows_an_earlier_higher_learning_rate():
+    found = measured(*KINDS["table"], "schedule=linear")
+    kept, highest = (found.find("edge_of_stability", "train_eval", lr=name).value for name in ("kept", "highest"))
+    assert found.details["lr"]["kept"] < found.details["lr"]["highest"] <= 1e-3
+    assert highest / kept == pytest.approx(found.details["lr"]["highest"] / found.details["lr"]["kept"])
 
 
 def test_the_loss_is_that_of_evaluation_though_training_smooths_and_weighs():
@@ -146,7 +155,8 @@ def test_transcriptions_are_measured_by_differences_of_gradients():
 
 def shown(tmp_path, numbers, **details):
     folder = copied(trained(*KINDS["images"]), tmp_path / "run")
-    known = {"loss": 0.1, "num_examples": 10, "dtype": "float64", "num_weights": 5, "lr": 0.1, "optimizer": "sgd"}
+    known = {"loss": 0.1, "num_examples": 10, "dtype": "float64", "num_weights": 5, "lr": {"kept": 0.1},
+             "momentum": 0.0, "optimizer": "sgd"}
     write_measures(folder, "flatness", Measures(numbers, known | details))
     return flatness.section(read_run(folder))
 
@@ -156,7 +166,7 @@ def shown(tmp_path, numbers, **details):
     (19.0, "at the edge of stability, 1"), (40.0, "beyond the edge of stability at 1")])
 def test_section_says_how_far_the_edge_of_stability_is(tmp_path, largest, words):
     numbers = [Measure("hessian_eigenvalue", largest, "train_eval", of={"rank": 1}),
-               Measure("edge_of_stability", largest * 0.1 / 2, "train_eval")]
+               Measure("edge_of_stability", largest * 0.1 / 2, "train_eval", of={"lr": "kept"})]
     assert words in shown(tmp_path, numbers).sentences[0]
     assert "no criterion for adam" in shown(tmp_path / "other", numbers, optimizer="adam").sentences[0]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -84,23 +85,23 @@ def _trace(ground: Ground, found: Curvature) -> Measure:
 
 
 def _edge(ground: Ground, largest: float, details: dict[str, Any]) -> Iterator[Measure]:
-    """Yield the numbers of the edge of stability; details: gets the learning rate of the epoch that was kept."""
+    """Yield the numbers of the edge of stability; details: gets what they are made of."""
     optimizer = ground.subject.config["optimizer"]
-    lr = _lr(ground)
-    if lr is None:
-        return
-    details["lr"], details["optimizer"] = lr, str(optimizer["part"])
-    yield ground.measure("edge_of_stability", largest * lr / 2)
     momentum = float(optimizer.get("momentum", 0.0)) if optimizer["part"] in ("sgd", "momentum", "nesterov") else 0.0
-    if momentum > 0:
-        is_nesterov = optimizer["part"] == "nesterov" or bool(optimizer.get("nesterov"))
-        limit = 2 * (1 + momentum) / lr / ((1 + 2 * momentum) if is_nesterov else 1)
-        details["momentum"], details["nesterov"] = momentum, is_nesterov
-        yield ground.measure("edge_of_stability_momentum", largest / limit)
+    is_nesterov = optimizer["part"] == "nesterov" or bool(optimizer.get("nesterov"))
+    details["lr"], details["optimizer"], details["momentum"] = _lrs(ground), str(optimizer["part"]), momentum
+    for name, lr in details["lr"].items():
+        yield ground.measure("edge_of_stability", largest * lr / 2, {"lr": name})
+        if momentum > 0:
+            limit = 2 * (1 + momentum) / lr / ((1 + 2 * momentum) if is_nesterov else 1) if lr > 0 else math.inf
+            yield ground.measure("edge_of_stability_momentum", largest / limit, {"lr": name})
 
 
-def _lr(ground: Ground) -> float | None:
-    """Return the learning rate at the end of the epoch whose weights were kept."""
-    epoch = ground.subject.summary["selection"]["epoch"]
+def _lrs(ground: Ground) -> dict[str, float]:
+    """Return the learning rate at the end of the epoch whose weights were kept, and the highest of epochs up to it."""
+    kept = ground.subject.summary["selection"]["epoch"]
     rows = read_rows(ground.subject.folder / layout.METRICS)
-    return next((row["lr"] for row in rows if row["epoch"] == epoch), None)
+    lrs = {row["epoch"]: row["lr"] for row in rows if row["epoch"] is not None and row["lr"] is not None}
+    found = {} if kept not in lrs else {"kept": lrs[kept]}
+    highest = max((lr for epoch, lr in lrs.items() if kept is None or epoch <= kept), default=None)
+    return found if highest is None or highest == found.get("kept") else {**found, "highest": highest}

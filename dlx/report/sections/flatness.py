@@ -58,17 +58,23 @@ def _allowed(found: Measures) -> str:
 
 
 def _edge(found: Measures) -> str:
-    own = found.find("edge_of_stability", "train_eval")
+    """Write the edge of stability with the learning rate of the epoch that was kept, and with a higher one before."""
+    rates = found.details["lr"]
+    own = found.find("edge_of_stability", "train_eval", lr="kept")
     if own is None or own.value is None:
         return ""
-    text = f"; with lr {found.details['lr']:g}, λ·lr/2 is {words.number(own.value)}"
-    with_momentum = found.find("edge_of_stability_momentum", "train_eval")
-    if with_momentum is not None and with_momentum.value is not None:
-        return (f"{text}, and with momentum {found.details['momentum']:g} it is {words.number(with_momentum.value)} of "
-                f"the limit of stability: {_place(with_momentum.value)}")
+    text = f"; with lr {rates['kept']:.3g}, λ·lr/2 is {words.number(own.value)}"
     if found.details["optimizer"] in RESCALING:
         return f"{text}, which is no criterion for {found.details['optimizer']}, whose steps rescale the gradient"
-    return f"{text}: {_place(own.value)}"
+    share = found.find("edge_of_stability_momentum", "train_eval", lr="kept")
+    if share is not None and share.value is not None:
+        text += (f", and with momentum {found.details['momentum']:g} it is {words.number(share.value)} of the limit of "
+                 f"stability")
+    place = _place(own.value if share is None or share.value is None else share.value)
+    highest = found.find("edge_of_stability", "train_eval", lr="highest")
+    before = "" if highest is None or highest.value is None else (
+        f" (with the highest lr before, {rates['highest']:.3g}, λ·lr/2 would be {words.number(highest.value)})")
+    return f"{text}: {place}{before}"
 
 
 def _place(value: float) -> str:
