@@ -18,6 +18,8 @@ from dlx.core.types import Split
 
 # What autograd may keep of examples that are computed on together: 512 MB in float32.
 KEPT_ELEMENTS = 2**27
+# How many times as much it keeps of a gradient that is to be differentiated, about.
+TWICE = 4
 # Of a step of differences of gradients, relative to the weights: error and rounding are about equal in float64.
 DIFFERENCE = 1e-6
 # (outputs [B, ...], targets [B, ...], ids [B]) to losses [B].
@@ -128,8 +130,8 @@ class WeightSpace:
                 stack.callback(torch.backends.mkldnn.set_flags, _enabled=before[0])
             yield
 
-    def _chunks(self, examples: Split) -> Iterator[Split]:
-        rows = self.rows_at_once(examples)
+    def _chunks(self, examples: Split, times_as_much: int = 1) -> Iterator[Split]:
+        rows = max(1, self.rows_at_once(examples) // times_as_much)
         for low in range(0, len(examples.ids), rows):
             yield Split(*(each[low : low + rows] for each in examples))
 
@@ -165,7 +167,7 @@ class Hessian:
         self.num_products = 0
         self._graph: Tensor | None = None
         self.is_exact = self._is_differentiable()
-        if self.is_exact and len(examples.ids) <= space.rows_at_once(examples) // 4:
+        if self.is_exact and len(examples.ids) <= space.rows_at_once(examples) // TWICE:
             with space._moved(weights):
                 self._graph = space._gradient(space._sum(examples) / len(examples.ids), is_kept=True)
 
@@ -182,7 +184,7 @@ class Hessian:
             return self._difference(vector)
         total = torch.zeros_like(vector)
         with self._space._moved(self._weights):
-            for part in self._space._chunks(self._examples):
+            for part in self._space._chunks(self._examples, TWICE):
                 loss = self._space._sum(part) / len(self._examples.ids)
                 total += self._product(self._space._gradient(loss, is_kept=True), vector)
         return total

@@ -41,9 +41,9 @@ DEFINITIONS: dict[str, Definition] = {
         "Hutch++: Meyer, Musco, Musco and Woodruff 2021; Krylov basis: Chen and Hallman 2023"),
     "edge_of_stability": Definition(
         "λ·lr/2, λ the largest eigenvalue of the Hessian and lr the learning rate at the end of the epoch that was "
-        "kept, or the highest of the epochs up to it, where that differs. Full-batch gradient descent on a quadratic is "
-        "stable below 1. For mini-batches the edge lies lower; for optimizers that rescale the gradient, such as Adam, "
-        "it is no criterion.", EDGE),
+        "kept, or the highest of the epochs up to it, where that differs. Full-batch gradient descent on a quadratic "
+        "is stable below 1. For mini-batches the edge lies lower; for optimizers that rescale the gradient, such as "
+        "Adam, it is no criterion.", EDGE),
     "edge_of_stability_momentum": Definition(
         "λ over the limit of stability of SGD with momentum β: 2(1 + β)/lr, with Nesterov's 2(1 + β)/((1 + 2β)·lr).",
         EDGE + ", appendix B"),
