@@ -85,14 +85,16 @@ class Flatness:
     """How the loss changes around the weights: curvature, sharpness, noise that the model bears, landscapes.
 
     Args:
-        num_examples: of train and of val, at most; bearable_examples: of train, for bearable noise.
+        num_examples: of train and of val, at most, for all but bearable noise.
         float64_weights: a model of at most so many weights, none of a convolution, is computed in float64, others in
             float32.
-        num_eigenvalues, tolerance, num_trace_probes: of the Hessian.
+        num_eigenvalues, tolerance, num_trace_probes: of the Hessian; the residual of an eigenvalue relative to it.
         ascent_batch_size, ascent_steps, radius, adaptive_radius, adaptive_linf_radius, eta: of worst-case sharpness.
-        noises, adaptive_noise, noise_draws: of average sharpness.
-        allowed_drop, most_noise, bearable_draws, halvings, drop_tolerance, magnitude_eps: of bearable noise.
-        landscape_steps: from the middle to the end of lines; reach: of landscapes, in norms of filters.
+        noises, adaptive_noise, noise_draws: of average sharpness, standard deviations.
+        bearable_examples, allowed_drop, most_noise, bearable_draws, halvings, drop_tolerance, magnitude_eps: of
+            bearable noise.
+        landscape_steps: from the middle of a line to its end.
+        reach: of landscapes, in norms of filters.
     """
 
     def __init__(self, num_examples: Count, float64_weights: Annotated[int, Range("[0, inf)")],

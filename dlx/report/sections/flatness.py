@@ -13,8 +13,8 @@ from dlx.report.section import Section, Table
 KEY = "flatness"
 FAR, NEAR = 0.1, 0.8
 RESCALING = {"adam", "adamw", "nadam", "radam", "rmsprop", "adagrad", "adadelta", "lion", "muon"}
-BALLS = {"l2": "anywhere within", "adaptive l2": "in proportion to each weight, within",
-         "adaptive linf": "each weight by at most a share of"}
+BALLS = {"l2": "all together, distance", "adaptive l2": "all together, relative to each, distance",
+         "adaptive linf": "each alone, relative to itself"}
 NOTES = (
     "The loss is the mean without penalties over train examples in evaluation mode; statistics of normalizations are "
     "those that are stored, and are not measured anew where weights move.",
@@ -45,12 +45,12 @@ def _sentences(found: Measures) -> Iterator[str]:
     worst = found.every("worst_sharpness", ball="l2")
     for item in worst:
         if item.value is not None:
-            yield (f"Within a distance of {item.of['radius']:g} of the weights the loss rises by at most "
-                   f"{words.number(item.value)} that was found, from {words.number(found.details['loss'])}.")
+            yield (f"The largest rise of the loss that was found within a distance of {item.of['radius']:g} of the "
+                   f"weights is {words.number(item.value)}, from {words.number(found.details['loss'])}.")
     for item in found.every("bearable_noise", noise="plain"):
         if item.value is not None:
             yield (f"Normal noise of standard deviation {words.number(item.value)} on every weight costs "
-                   f"{_allowed(found)} points of accuracy.")
+                   f"{_allowed(found)} points of accuracy on train_eval.")
 
 
 def _allowed(found: Measures) -> str:
