@@ -17,6 +17,7 @@ from dlx.report.section import Figure
 
 SIZE = (8.9, 3.9)
 LEFT, RIGHT = (0.85, 0.55, 4.75, 0.5), (5.2, 0.55, 0.3, 0.5)
+ALONE_SIZE, ALONE = (5.6, 3.9), (0.85, 0.55, 0.3, 0.5)
 PLANE_SIZE = (8.9, 4.5)
 ABOVE, BELOW, PLANE = (0.85, 2.1, 4.9, 0.5), (0.85, 0.55, 4.9, 3.0), (4.9, 0.75, 1.15, 0.9)
 LEVELS = 14
@@ -74,7 +75,7 @@ def _scale(area: Axes, *curves: np.ndarray) -> None:
         area.set_yscale("log")
         area.yaxis.set_minor_formatter(NullFormatter())
     else:
-        area.yaxis.set_major_locator(MaxNLocator(nbins=5, steps=[1, 2, 5, 10]))
+        area.yaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 2.5, 5, 10]))
     area.yaxis.set_major_formatter(_plain)
 
 
@@ -109,10 +110,10 @@ def _contours(canvas: Canvas, places: np.ndarray, losses: np.ndarray) -> None:
 
 
 def _path(title: str, path: Mapping[str, Any]) -> Figure:
-    canvas = draw.figure(*SIZE)
     both = all("accuracies" in own for own in path.values())
+    canvas = draw.figure(*(SIZE if both else ALONE_SIZE))
     start, end = title.split(" to ")
-    _panel(draw.axes(canvas, LEFT, "Loss", f"share of the way from {start} to {end}", "loss"), path,
+    _panel(draw.axes(canvas, LEFT if both else ALONE, "Loss", f"share of the way from {start} to {end}", "loss"), path,
            "losses")
     if both:
         area = draw.axes(canvas, RIGHT, "Accuracy", f"share of the way from {start} to {end}", "accuracy")

@@ -122,15 +122,18 @@ def test_edge_of_stability_knows_an_earlier_higher_learning_rate():
     assert highest / kept == pytest.approx(found.details["lr"]["highest"] / found.details["lr"]["kept"])
 
 
-def test_the_loss_is_that_of_evaluation_though_training_smooths_and_weighs():
-    own = subject(trained(*KINDS["images"], "loss.label_smoothing=0.2", "loss.class_weights=balanced"))
+@pytest.mark.parametrize("loss", [("loss.label_smoothing=0.2", "loss.class_weights=balanced"),
+                                  ("loss=focal", "loss.alpha=balanced")])
+def test_the_loss_is_that_of_evaluation_though_training_smooths_and_weighs(loss):
+    own = subject(trained(*KINDS["images"], "dataset.imbalance=3", *loss))
     inputs, targets, ids = train_rows(own)
     outputs = own.model()(inputs)
-    expected = torch.nn.functional.cross_entropy(outputs, targets, reduction="none")
     assert outputs.requires_grad
-    assert torch.allclose(own.losses(outputs, targets, ids), expected)
     with torch.no_grad():
-        assert torch.allclose(own.losses(outputs, targets, ids), expected, atol=1e-6)
+        expected = own.losses(outputs, targets, ids)
+    assert torch.allclose(own.losses(outputs, targets, ids), expected, atol=1e-6)
+    rows = apart(own.splits["train_eval"].ids.tolist(), 1024)
+    assert expected.tolist() == pytest.approx(own.said("train_eval").losses[rows].tolist(), abs=1e-5)
 
 
 def test_what_is_frozen_does_not_move():
@@ -175,3 +178,12 @@ def test_section_warns_of_eigenvalues_that_have_not_converged(tmp_path):
     numbers = [Measure("hessian_eigenvalue", 1.0, "train_eval", of={"rank": 1}),
                Measure("hessian_residual", 0.5, "train_eval", of={"rank": 1})]
     assert any("1 eigenvalue had not converged" in note for note in shown(tmp_path, numbers).notes)
+
+
+def test_a_run_that_diverged_is_measured_where_it_was_best(tmp_path):
+    folder = copied(trained(*MOVED), tmp_path / "run")
+    (folder / "checkpoints" / "last.safetensors").unlink()
+    found = make("report", "flatness", **SMALL).measure(subject(folder))
+    assert "Training diverged, so there is no last checkpoint and no path to it." in found.skipped
+    assert found.find("hessian_eigenvalue", "train_eval", rank=1).value == pytest.approx(
+        measured(*MOVED).find("hessian_eigenvalue", "train_eval", rank=1).value)

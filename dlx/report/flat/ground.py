@@ -18,6 +18,7 @@ from dlx.core.random import torch_generator
 from dlx.core.subject import Subject
 from dlx.core.types import Split
 from dlx.measure.weight_space import Asked, WeightSpace, computing_dtype, tensors_of, trained
+from dlx.record import layout
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 NOT_FINITE = "undefined: the loss is not finite there"
@@ -73,11 +74,16 @@ def ground(subject: Subject, num_examples: int, most_exact: int) -> Ground:
         most_exact: weights at most of a model that is computed in float64.
     """
     model = subject.model("best")
-    names = trained(subject.model("initial"), subject.model("last"))
+    names = trained(subject.model("initial"), subject.model("last" if has_last(subject) else "best"))
     num_weights = sum(tensors_of(model)[name].numel() for name in names)
     space = space_of(subject, computing_dtype(model, num_weights, most_exact), names)
     examples = space.examples(subject.splits["train_eval"], num_examples)
     return Ground(subject, space, examples, space.ask(space.weights, examples))
+
+
+def has_last(subject: Subject) -> bool:
+    """Say whether training ended: a run that diverged has no last checkpoint."""
+    return (subject.folder / layout.CHECKPOINTS / layout.LAST).is_file()
 
 
 def space_of(subject: Subject, dtype: torch.dtype, names: Sequence[str] | None) -> WeightSpace:

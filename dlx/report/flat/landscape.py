@@ -12,7 +12,7 @@ from dlx.core.subject import CheckpointName
 from dlx.core.types import Split
 from dlx.measure.landscape import barrier, filter_normalized, steps
 from dlx.measure.weight_space import WeightSpace
-from dlx.report.flat.ground import NOT_FINITE, Found, Ground, finite, space_of
+from dlx.report.flat.ground import NOT_FINITE, Found, Ground, finite, has_last, space_of
 
 PATHS: tuple[tuple[CheckpointName, CheckpointName], ...] = (("initial", "best"), ("best", "last"))
 
@@ -49,6 +49,9 @@ def paths(ground: Ground, half: int, num_examples: int) -> Found:
     details: dict[str, Any] = {}
     skipped: list[str] = []
     for names in PATHS:
+        if "last" in names and not has_last(subject):
+            skipped.append("Training diverged, so there is no last checkpoint and no path to it.")
+            continue
         ends = [space.flat(subject.model(name)) for name in names]
         if torch.equal(*ends):
             skipped.append(f"The {names[0]} checkpoint is also the {names[1]} one: there is no path between them.")
