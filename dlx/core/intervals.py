@@ -165,6 +165,22 @@ def mean(values: ArrayLike, level: float, seed: int) -> Interval:
     return function_of_means(_finite(values)[None], lambda means: means[0], level, seed)
 
 
+def means(columns: ArrayLike, level: float, seed: int) -> list[Interval]:
+    """Return `mean` of each of columns [K, N]. The same examples are drawn for all of them, once.
+
+    Raises:
+        ValueError: level is not in (0, 1), or columns are empty or not finite.
+    """
+    _check_level(level)
+    columns = _finite(columns)
+    n = columns.shape[1]
+    if n == 1:
+        return [undefined("one value", level, n) for _ in columns]
+    draws = resampled_means(columns, _num_draws(n), seed)
+    return [_bootstrap(own, lambda means: means[0], column[None], level)
+            for own, column in zip(draws, columns, strict=True)]
+
+
 def function_of_means(
     columns: np.ndarray, function: Callable[[np.ndarray], np.ndarray], level: float, seed: int
 ) -> Interval:
@@ -190,14 +206,23 @@ def function_of_means(
     n = columns.shape[1]
     if n == 1:
         return undefined("one value", level, n)
-    num_draws = BCA_DRAWS if n <= MAX_BCA else PERCENTILE_DRAWS
-    draws = function(resampled_means(columns, num_draws, seed))
+    return _bootstrap(function(resampled_means(columns, _num_draws(n), seed)), function, columns, level)
+
+
+def _num_draws(n: int) -> int:
+    return BCA_DRAWS if n <= MAX_BCA else PERCENTILE_DRAWS
+
+
+def _bootstrap(draws: np.ndarray, function: Callable[[np.ndarray], np.ndarray], columns: np.ndarray, level: float
+               ) -> Interval:
+    """Return the interval of function(means of columns [K, N]) from its draws [R]."""
+    n = columns.shape[1]
     if n > MAX_BCA:
         return percentile(draws, level, n, "percentile bootstrap")
-    means = columns.mean(axis=1, keepdims=True)
-    value, left_out = function(means)[0], function((n * means - columns) / (n - 1))
+    own = columns.mean(axis=1, keepdims=True)
+    value, left_out = function(own)[0], function((n * own - columns) / (n - 1))
     low, high = np.quantile(draws, _bca_quantiles(draws, value, left_out, level))
-    return Interval(float(low), float(high), "BCa bootstrap", level, n, num_draws)
+    return Interval(float(low), float(high), "BCa bootstrap", level, n, draws.size)
 
 
 def percentile(draws: np.ndarray, level: float, n: int, method: str) -> Interval:

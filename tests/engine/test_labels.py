@@ -79,7 +79,7 @@ def test_labels_run_leaves_targets_and_probabilities_of_each_and_a_report(tmp_pa
         assert np.array_equal(truths, labelled().arrays.targets[own.id.astype(int)])
         assert ((probs > 0.5) == truths).mean() == pytest.approx(summary["label_accuracy", split])
     sections = {section.key: section for section in render(folder).document.sections}
-    assert not {"confusion", "reliability", "residuals"} & sections.keys()
+    assert not {"confusion", "calibration", "residuals"} & sections.keys()
     found = {own["label"]: own for own in sections["labels"].values["test"]}
     there = {name: frame[frame.split == "test"][f"target_{name}"].astype(int).sum() for name in NAMES}
     assert {name: own["there"] for name, own in found.items()} == there

@@ -79,15 +79,6 @@ def test_render_confusion_counts_equal_a_loop(tmp_path):
     assert f"On test, {np.trace(counts)} of 100 examples were given their class" in read(folder, "report.md")
 
 
-def test_render_calibration_equals_the_predictions(tmp_path):
-    rows = [["test", 0, 0, 0, 0.62, 0.38], ["test", 1, 1, 0, 0.64, 0.36], ["test", 2, 0, 0, 0.95, 0.05],
-            ["test", 3, 1, 1, 0.0, 1.0]]
-    folder = write_run(tmp_path, predictions=rows, header=["a", "b"])
-    render(folder)
-    assert values(folder, "reliability")["test"]["ece"] == pytest.approx(0.5 * 0.13 + 0.5 * 0.025)
-    assert values(folder, "reliability")["test"]["n"] == 4
-
-
 def test_render_regression_residuals(tmp_path):
     rows = [[split, index, float(index), index + (1.0 if index % 2 else -2.0)] for split in ("val", "test")
             for index in range(30)]
@@ -126,7 +117,7 @@ def test_render_page_holds_every_figure_with_a_finding_as_alt(tmp_path):
     files = {path.read_bytes() for path in (folder / "report" / "figures").iterdir()}
     inside = {base64.b64decode(image["src"].removeprefix("data:image/png;base64,")) for image in images}
     assert inside == files
-    assert len(files) == 4
+    assert len(files) == 3
     assert all(data.startswith(PNG) for data in files)
     assert all(len(image["alt"]) > 40 and re.search(r"\d", image["alt"]) for image in images)
 
@@ -140,7 +131,7 @@ def test_render_escapes_hostile_names(tmp_path):
     text = read(folder, "report.html")
     assert "<script" not in text
     assert Page(text).all("script") == []
-    assert len(Page(text).all("img")) == 4
+    assert len(Page(text).all("img")) == 3
     markdown = read(folder, "report.md")
     assert "<script" not in markdown.replace(r"\<script", "")
     assert r"a\|b" in markdown
@@ -153,7 +144,7 @@ def test_render_twice_gives_the_same_bytes(tmp_path):
         render(folder)
     first, second = ({path.relative_to(folder): path.read_bytes() for path in sorted((folder / "report").rglob("*.*"))}
                      for folder in (one, two))
-    assert len(first) == 7
+    assert len(first) == 6
     assert first == second
     assert b"Software" not in first[next(path for path in first if path.suffix == ".png")]
 
