@@ -178,6 +178,7 @@ def test_ctc_which_torch_cannot_differentiate_twice_goes_by_differences():
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
 def test_oracle_is_what_curvlinops_says():
     pytest.importorskip("curvlinops", reason="curvlinops is no dependency; its numbers are kept in tests/oracles")
     for name, found in make_curvature.values().items():
