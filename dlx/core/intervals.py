@@ -1,4 +1,4 @@
-"""Confidence intervals of proportions and of functions of means.
+"""Confidence intervals of proportions, of functions of means, and of differences of two.
 
 Shape letters: N examples, K columns of per-example values, R bootstrap draws. A quantity that the data cannot bound has
 the bounds (nan, nan) and a method that begins with "undefined:"; no function here warns.
@@ -89,6 +89,73 @@ def clopper_pearson(successes: int, n: int, level: float) -> Interval:
     low = 0.0 if successes == 0 else float(betaincinv(successes, n - successes + 1, tail))
     high = 1.0 if successes == n else float(betaincinv(successes + 1, n - successes, 1 - tail))
     return Interval(low, high, "Clopper-Pearson", level, n, 0)
+
+
+def clopper_pearson_upper(successes: int, n: int, level: float) -> float:
+    """Return the bound that a proportion is below with probability of at least level, the one-sided exact one.
+
+    The level quantile of Beta(k + 1, n − k), k successes; 1 for k = n (Clopper & Pearson 1934, Biometrika 26).
+
+    Args:
+        successes: in [0, n].
+        n: number of trials, in [1, inf).
+        level: in (0, 1).
+
+    Raises:
+        ValueError: an argument is out of its range.
+    """
+    from scipy.special import betaincinv
+
+    _check_proportion(successes, n, level)
+    return 1.0 if successes == n else float(betaincinv(successes + 1, n - successes, level))
+
+
+def hoeffding_upper(mean: float, n: int, level: float) -> float:
+    """Return the bound that the expectation of values in [0, 1] is below with probability of at least level.
+
+    mean + √(ln(1 / (1 − level)) / 2n), at most 1 (Hoeffding 1963, JASA 58, theorem 1).
+
+    Args:
+        mean: of n independent values, in [0, 1].
+        level: in (0, 1).
+
+    Raises:
+        ValueError: an argument is out of its range.
+    """
+    _check_level(level)
+    if n < 1 or not 0 <= mean <= 1:
+        raise ValueError(f"n must be in [1, inf) and mean in [0, 1], got {n} and {mean}")
+    return min(1.0, mean + math.sqrt(-math.log1p(-level) / (2 * n)))
+
+
+def newcombe(successes: int, n: int, other_successes: int, other_n: int, level: float) -> Interval:
+    """Return the interval of a difference of proportions of independent samples, successes / n minus the other.
+
+    Wilson's interval of each, joined by `difference` (Newcombe 1998, Statistics in Medicine 17, method 10).
+
+    Raises:
+        ValueError: an argument is out of its range, see `wilson`.
+    """
+    one, other = wilson(successes, n, level), wilson(other_successes, other_n, level)
+    return difference(successes / n, one, other_successes / other_n, other)._replace(method="Newcombe")
+
+
+def difference(value: float, interval: Interval, other_value: float, other: Interval) -> Interval:
+    """Return the interval of value − other value, two quantities of independent samples whose intervals are known.
+
+    d − √((v − l)² + (U − V)²) to d + √((u − v)² + (V − L)²), d = v − V, of the intervals [l, u] around v and [L, U]
+    around V of one level (MOVER: Zou & Donner 2008, Statistics in Medicine 27). Undefined where one of the two is.
+    """
+    n = interval.n + other.n
+    for own in (interval, other):
+        if not math.isfinite(own.low) or not math.isfinite(own.high):
+            return Interval(math.nan, math.nan, own.method, own.level, n, 0)
+    centre = value - other_value
+    # A bootstrap's interval may leave out the value.
+    down = math.hypot(max(0.0, value - interval.low), max(0.0, other.high - other_value))
+    up = math.hypot(max(0.0, interval.high - value), max(0.0, other_value - other.low))
+    method = f"MOVER, of {interval.method}"
+    return Interval(centre - down, centre + up, method, interval.level, n, max(interval.num_draws, other.num_draws))
 
 
 def proportion(successes: int, n: int, level: float) -> Interval:

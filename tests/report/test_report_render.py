@@ -46,7 +46,7 @@ def test_render_gap_numbers_equal_the_summary(tmp_path):
     summary = json.loads((folder / "summary.json").read_text())
     report = render(folder)
     for kind in ("metrics", "gaps"):
-        written = values(folder, "gaps")[kind]
+        written = values(folder, "gap")[kind]
         assert [{name: item[name] for name in known} for item, known in zip(written, summary[kind], strict=True)] == \
             summary[kind]
     assert report.diagnosis.kind == json.loads(read(folder, "report.json"))["diagnosis"] == "overfitting"
@@ -178,12 +178,6 @@ def test_render_one_epoch_and_any_number_of_classes(tmp_path, num_classes):
     assert (folder / "report" / "figures" / "confusion_test.png").read_bytes().startswith(PNG)
 
 
-def test_render_warns_of_a_test_split_that_was_opened_often(tmp_path):
-    folder = write_run(tmp_path, make_rows(*good_curves()), make_summary(test_openings=3))
-    render(folder)
-    assert "The test split was opened 3 times." in read(folder, "report.md")
-
-
 def test_render_undefined_interval_says_why(tmp_path):
     summary = make_summary()
     summary["metrics"].append({**measured("roc_auc", "test", None), "method": "undefined: the split lacks class 3"})
@@ -194,8 +188,8 @@ def test_render_undefined_interval_says_why(tmp_path):
 
 def test_render_chosen_sections_alone(tmp_path):
     folder = write_digits(tmp_path)
-    render(folder, ["gaps", "facts"])
-    assert [section["key"] for section in json.loads(read(folder, "report.json"))["sections"]] == ["gaps", "facts"]
+    render(folder, ["gap", "facts"])
+    assert [section["key"] for section in json.loads(read(folder, "report.json"))["sections"]] == ["gap", "facts"]
 
 
 def test_render_needs_no_engine(tmp_path):
