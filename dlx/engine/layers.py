@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from dlx.engine.flat import Flat
 from dlx.record.layers import LayerRow, layer_name
 
-# Gradient norm, update ratio, weight norm.
+# Norms of the gradient, of the update and of the weight.
 NUM_VALUES = 3
 
 
@@ -38,34 +38,37 @@ class Layers(NamedTuple):
         return [param.detach().clone() for param in self.params]
 
     def change(self, before: Sequence[Tensor], epoch: int) -> Tensor:
-        """Return gradient norm, update ratio and weight norm of each weight after a step, [R, L, 3] on the device.
+        """Return the norms of gradient, update and weight of each weight after a step, [R, L, 3] on the device.
 
         The gradient is the one that the optimizer followed: after clipping, and of SAM at the point it climbed to.
 
         Args:
-            before: the weights before the step.
-            epoch: counted from 0. A weight that is frozen in it has no gradient and no ratio: NaN.
+            before: the weights before the step; it is overwritten.
+            epoch: counted from 0. A weight that is frozen in it has neither gradient nor update: NaN.
         """
-        found = [self._values(number, old) if self.frozen_epochs[number] <= epoch else self._frozen(number)
-                 for number, old in enumerate(before)]
-        return torch.stack(found, dim=1)
-
-    def _values(self, number: int, old: Tensor) -> Tensor:
-        param = self.params[number]
-        assert param.grad is not None
-        update = _norms(param.detach() - old)
-        return torch.stack([_norms(param.grad), update / _norms(old), _norms(param.detach())], dim=1)
-
-    def _frozen(self, number: int) -> Tensor:
-        norms = _norms(self.params[number].detach())
-        none = torch.full_like(norms, math.nan)
-        return torch.stack([none, none, norms], dim=1)
+        torch._foreach_sub_(list(before), [param.detach() for param in self.params])
+        norms: list[Tensor] = []
+        for param, update, frozen_epochs in zip(self.params, before, self.frozen_epochs, strict=True):
+            assert param.grad is not None
+            norm = _norms(param.detach())
+            none = torch.full_like(norm, math.nan) if frozen_epochs > epoch else None
+            norms += [_norms(param.grad) if none is None else none, _norms(update) if none is None else none, norm]
+        return torch.stack(norms, dim=1).view(-1, len(self.params), NUM_VALUES)
 
 
 def layer_rows(names: Sequence[str], epoch: int, step: int, values: Tensor) -> list[LayerRow]:
-    """Return the rows of one epoch and member; values [L, 3]."""
-    return [LayerRow(epoch, step, name, *(value if math.isfinite(value) else None for value in own))
-            for name, own in zip(names, values.tolist(), strict=True)]
+    """Return the rows of one epoch and member.
+
+    Args:
+        values: norms of gradient, update and weight, [L, 3].
+    """
+    return [LayerRow(epoch, step, name, _finite(gradient), _finite(update / weight) if weight else None,
+                     _finite(weight))
+            for name, (gradient, update, weight) in zip(names, values.tolist(), strict=True)]
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
 
 
 def _norms(tensor: Tensor) -> Tensor:

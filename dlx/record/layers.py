@@ -17,8 +17,9 @@ class LayerRow(NamedTuple):
     """One weight after one epoch.
 
     epoch: 1 for the first; step: steps so far; layer: see `layer_name`; gradient_norm: L2 norm of the gradient that the
-    epoch's last step followed; update_ratio: the L2 norm of what that step added to the weight, over that of the weight
-    before it; weight_norm: after it. A number that is not finite, or that a frozen weight has not, is None.
+    epoch's last step followed; update_ratio: the L2 norm of what that step added to the weight, over weight_norm;
+    weight_norm: L2 norm of the weight after the step. A number that is not finite, or that a frozen weight has not, is
+    None.
     """
 
     epoch: int
@@ -50,7 +51,8 @@ def read_layers(path: Path) -> list[LayerRow]:
 
 
 def _parse(row: dict[str, str]) -> LayerRow:
-    if tuple(row) != LayerRow._fields:
+    # The reader calls cells too many, and those of cells too few, None.
+    if tuple(row) != LayerRow._fields or None in row.values():
         raise ValueError(f"it has the columns {', '.join(map(str, row))[:200]}")
     numbers = [_number(row[name]) for name in LayerRow._fields[3:]]
     epoch, step = int(row["epoch"]), int(row["step"])
