@@ -40,7 +40,7 @@ class Layers:
         names = tuple(row.layer for row in rows if row.epoch == rows[0].epoch)
         epochs = np.array([row.epoch for row in rows[::len(names)]])
         expected = [(int(epoch), name) for epoch in epochs for name in names]
-        if expected != [(row.epoch, row.layer) for row in rows] or len(set(epochs.tolist())) < len(epochs):
+        if expected != [(row.epoch, row.layer) for row in rows] or len({*expected}) < len(expected):
             raise ValueError("not every epoch has a row of every weight")
         values = np.array([[np.nan if value is None else value for value in row[3:]] for row in rows], dtype=np.float64)
         gradients, updates, weights = np.moveaxis(values.reshape(len(epochs), len(names), 3), 2, 0)
