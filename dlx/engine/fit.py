@@ -139,7 +139,7 @@ def measured_weights(state: Fit) -> AbstractContextManager[None]:
     group = state.group
     if group.average is None:
         return nullcontext()
-    seeds = [member.parts.settings.seed for member in group.members]
+    seeds = [member.parts.settings.order_seed for member in group.members]
     return group.average.in_place(batches(group.feeds["train"], state.bounds, seeds, state.epoch, 0),
                                   group.placement.ranks)
 
@@ -166,7 +166,7 @@ def dismiss(state: Fit, witness: Witness, endings: Sequence[str | DivergedError 
 def train_epoch(state: Fit, witness: Witness) -> None:
     """Take the steps of one epoch that are not yet taken. Nothing here waits for the device."""
     group, position = state.group, state.position
-    seeds = [member.parts.settings.seed for member in group.members]
+    seeds = [member.parts.settings.order_seed for member in group.members]
     lrs_at = state.lrs_at()
     group.optimization.begin_epoch(state.histories)
     first = state.epoch * state.steps_per_epoch

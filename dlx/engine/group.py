@@ -178,7 +178,7 @@ def build_step(members: Sequence[Member], model: nn.Module, flat: Flat, optimize
     losses = [build.minimised(part) for part in parts]
     loss = join(losses, placement.device, placement.dtype) if form.stacked else losses[0]
     return Step(
-        seeds=[part.settings.seed for part in parts],
+        seeds=[part.settings.order_seed for part in parts],
         model=model,
         forward=torch.compile(model) if placement.compile else model,
         flat=flat,
