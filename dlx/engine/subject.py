@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from dlx.core.blocks import in_blocks
+from dlx.core.gaps import HELD_OUT, SPLITS, TRAIN_EVAL
+from dlx.core.losses import ComparesExamples, as_measured
 from dlx.core.ragged import Ragged
 from dlx.core.subject import CheckpointName, Said
 from dlx.core.types import Outcome, Split
@@ -25,7 +27,6 @@ from dlx.engine.predict import restored_pipeline
 from dlx.engine.reevaluate import prepare_saved
 from dlx.engine.run import split_of
 from dlx.engine.saved_model import SavedModel
-from dlx.engine.summary import HELD_OUT, SPLITS, TRAIN_EVAL
 from dlx.record import checkpoint as files
 from dlx.record import layout
 from dlx.record.safe_yaml import read_json
@@ -87,11 +88,17 @@ class TrainedRun:
 
     def losses(self, outputs: Tensor, targets: Tensor, ids: Tensor) -> Tensor:
         """Map outputs [B, ...], targets [B, ...] and ids [B] to losses [B], differentiably."""
-        return self._evaluator("best").reading.losses(outputs, targets, ids[None])
+        with as_measured():
+            return self._evaluator("best").reading.losses(outputs, targets, ids[None])
 
     def logits(self, outputs: Tensor, ids: Tensor) -> Tensor:
         """Map outputs [B, ...] and ids [B] to logits [B, C]; a regression's outputs stay as they are."""
         return outputs if self.spec.kind == "regression" else self._evaluator("best").reading.logits(outputs, ids[None])
+
+    @property
+    def compares_examples(self) -> bool:
+        """Whether an example's loss also depends on what the model of the best checkpoint says of others."""
+        return isinstance(self._parts.loss, ComparesExamples)
 
     @property
     def target_scale(self) -> tuple[float, float]:
