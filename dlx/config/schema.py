@@ -10,6 +10,8 @@ from dlx.record.folder import NAME
 
 ROOT: dict[str, Any] = {
     "seed": Seed,
+    "init_seed": Seed,
+    "order_seed": Seed,
     "epochs": Annotated[int, Range("[1, 100000000]")],
     "batch_size": Count,
     "accumulation_steps": Count,
