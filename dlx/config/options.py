@@ -86,7 +86,7 @@ def read_root(root: str) -> tuple[list[str], dict[str, Any]]:
             keys |= {f"{key}.{name}": item for name, item in value.items()} if isinstance(value, dict) else {key: value}
     for entry in values.get("defaults", []):
         if isinstance(entry, dict):
-            groups += entry
+            groups += [group for group in entry if not group.startswith("override ")]
         elif entry != "_self_":
             inner_groups, inner_keys = read_root(entry)
             groups, keys = groups + inner_groups, inner_keys | keys

@@ -37,7 +37,8 @@ def write_measures(folder: Path, section: str, measures: Measures) -> None:
 
 def as_plain(item: Measure) -> dict[str, Any]:
     """Return a number as JSON holds it, without what it has not."""
-    return {name: value for name, value in asdict(item).items() if name in ("name", "value") or value}
+    return {name: value for name, value in asdict(item).items()
+            if name == "value" or not (value is None or value == "" or value == {})}
 
 
 def read_measures(folder: Path) -> dict[str, Measures]:

@@ -23,18 +23,20 @@ from sklearn.datasets import load_diabetes, load_digits
 from statsmodels.stats.proportion import proportion_confint
 
 import dlx as package
+from dlx.config.options import LIST_GROUPS
 from dlx.config.saved import config_hash
 from dlx.record import checkpoint
 from dlx.record.safe_yaml import read_yaml
 
-LISTS = ("preprocessing", "metric", "regularizer")
+# Sections of the standard report.
+STANDARD = ("gap", "calibration", "errors", "data", "training", "capacity")
 
 
 def typed_again(saved: dict) -> list[str]:
     """The overrides that say what a saved configuration says."""
     overrides = []
     for key, value in saved.items():
-        if key in LISTS:
+        if key in LIST_GROUPS:
             overrides.append(f"{key}=[{','.join(value)}]")
             parts = {f"{key}.{name}": values for name, values in value.items()}
         elif isinstance(value, dict):
@@ -56,7 +58,7 @@ def test_train_leaves_the_files_of_a_run_and_no_others():
         "config.yaml", "overrides.txt", "status.json", "provenance.json", "metrics.csv", "timing.csv", "summary.json",
         "predictions.csv", "hygiene.json", "split.npz", "dlx.log", "run.lock", "checkpoints/initial.safetensors",
         "checkpoints/best.safetensors", "checkpoints/last.safetensors", "report/report.json", "report/report.md",
-        "report/report.html"}
+        "report/report.html", *(f"measures/{name}.json" for name in STANDARD)}
 
 
 def test_train_names_the_folder_by_time_name_and_hash():
@@ -106,7 +108,7 @@ def test_train_says_on_what_it_computed(dlx):
     facts = summary(only_run())
     assert (facts["device"], facts["threads"]) == ("cpu", 1)
     log = (only_run() / "dlx.log").read_text().splitlines()
-    assert [line.split(" INFO ")[1] for line in log] == [
+    assert [line.split(" INFO ")[1] for line in log if "INFO report: " not in line] == [
         "training on cpu, threads 1, processes 1, members 1, from epoch 0",
         "training ended after epoch 1: all epochs done"]
 
