@@ -36,8 +36,9 @@ def image_corruptions(channels: int, limits: tuple[float, float] = (0.0, 1.0)) -
         limits: of images of floats: what stands for black and for white. Bytes are 0 to 255.
     """
     grey = channels == 1
-    return [Corruption(name, mnist if grey or cifar is None else cifar, text, _on_images(function, limits))
-            for name, function, mnist, cifar, text in _TABLE]
+    return [Corruption(name, mnist if grey or cifar is None else cifar,
+                       text.replace("SIDE", str(GREY_SIDE if grey or cifar is None else COLOUR_SIDE)),
+                       _on_images(function, limits)) for name, function, mnist, cifar, text in _TABLE]
 
 
 def limits_of(rows: np.ndarray) -> tuple[float, float]:
@@ -156,11 +157,11 @@ _TABLE: list[tuple[str, OnUnit, tuple[float, ...], tuple[float, ...] | None, str
     ("speckle_noise", speckle_noise, (0.15, 0.2, 0.35, 0.45, 0.6), (0.06, 0.1, 0.12, 0.16, 0.2),
      "normal noise of standard deviation {} of each value"),
     ("gaussian_blur", gaussian_blur, (1, 2, 3, 4, 6), (0.4, 0.6, 0.7, 0.8, 1),
-     "a normal kernel of standard deviation {} pixels"),
+     "a normal kernel of standard deviation {} pixels of SIDE a side"),
     ("contrast", contrast, (0.4, 0.3, 0.2, 0.1, 0.05), (0.75, 0.5, 0.4, 0.3, 0.15), "distances to the mean times {}"),
     ("brightness", brightness, (0.1, 0.2, 0.3, 0.4, 0.5), (0.05, 0.1, 0.15, 0.2, 0.3), "{} brighter"),
     ("pixelate", pixelate, (0.6, 0.5, 0.4, 0.3, 0.25), (0.95, 0.9, 0.85, 0.75, 0.65), "{} of the pixels per side"),
-    ("translate", translate, (1, 2, 3, 4, 5), None, "moved by {} pixels along both axes"),
+    ("translate", translate, (1, 2, 3, 4, 5), None, "moved by {} pixels of SIDE a side along both axes"),
     ("rotate", rotate, _ANGLES, None, "turned by {} radians"),
     ("shear", shear, _ANGLES, None, "sheared by {} radians"),
     ("scale", scale, (0.9, 0.8, 0.7, 0.6, 0.5), None, "shrunk to {} of the size"),
