@@ -211,6 +211,27 @@ def percentile(draws: np.ndarray, level: float, n: int, method: str) -> Interval
     return Interval(float(low), float(high), method, level, n, draws.size)
 
 
+def independent_difference(value: float, own: Interval, other_value: float, other: Interval) -> Interval:
+    """Return the interval of value − other_value, measured on independent samples, from the intervals of both.
+
+    d − √((v₁ − l₁)² + (u₂ − v₂)²) to d + √((u₁ − v₁)² + (v₂ − l₂)²): of Wilson intervals method 10 of Newcombe 1998
+    (Statistics in Medicine 17); of any others the MOVER of Zou & Donner 2008 (Statistics in Medicine 27).
+
+    Args:
+        value, own: v₁ and its interval l₁ to u₁; other_value, other: v₂ and l₂ to u₂, at the same level.
+
+    Returns:
+        The interval; undefined where one of the two is.
+    """
+    assert own.level == other.level, (own.level, other.level)
+    n, d = own.n + other.n, value - other_value
+    if not all(map(math.isfinite, (own.low, own.high, other.low, other.high))):
+        return undefined("an interval that it is made of is undefined", own.level, n)
+    low = d - math.hypot(value - own.low, other.high - other_value)
+    high = d + math.hypot(own.high - value, other_value - other.low)
+    return Interval(low, high, "Newcombe-MOVER", own.level, n, 0)
+
+
 def _bca_quantiles(draws: np.ndarray, value: float, left_out: np.ndarray, level: float) -> np.ndarray:
     """Return the two quantiles of the draws that bound the interval (Efron & Tibshirani 1993, equation 14.10).
 

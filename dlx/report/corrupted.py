@@ -42,17 +42,13 @@ class Asked:
     clean: Outcome
 
 
-class Skipped(Exception):
-    """Why nothing is corrupted."""
-
-
 def measure_corruptions(subject: Subject, num_examples: int) -> Measures:
     """Measure the metrics that are means over examples on test rows, corrupted in all ways at five severities."""
     metrics = {name: metric for name, metric in subject.metrics.items() if isinstance(metric, StreamedMetric)}
-    try:
-        corruptions = _corruptions(subject, metrics)
-    except Skipped as reason:
-        return Measures(skipped=(str(reason),))
+    reason = _reason_against(subject, metrics)
+    if reason is not None:
+        return Measures(skipped=(reason,))
+    corruptions = _corruptions(subject)
     asked, limit = _examples(subject, num_examples), len(subject.splits["test"].ids)
     numbers = [_measured("clean", {"metric": name}, metric, asked.clean, subject.level)
                for name, metric in metrics.items()]
@@ -76,13 +72,16 @@ def measure_corruptions(subject: Subject, num_examples: int) -> Measures:
     return Measures(numbers, details, tuple(_left_out(left)))
 
 
-def _corruptions(subject: Subject, metrics: Mapping[str, Any]) -> list[Corruption]:
+def _reason_against(subject: Subject, metrics: Mapping[str, Any]) -> str | None:
     if not metrics:
-        raise Skipped("Corruptions were not measured: none of the metrics of the run is a mean over examples.")
+        return "Corruptions were not measured: none of the metrics of the run is a mean over examples."
     if subject.given.next_token:
-        raise Skipped("Corruptions were not measured: the targets are the tokens of the text itself, which a "
-                      "corruption would change.")
+        return ("Corruptions were not measured: the targets are the tokens of the text itself, which a corruption "
+                "would change.")
+    return None
 
+
+def _corruptions(subject: Subject) -> list[Corruption]:
     def train() -> Any:
         ids = np.sort(subject.splits["train_eval"].ids.numpy())
         return subject.rows(ids[apart(ids.tolist(), TRAIN_ROWS)])
@@ -189,9 +188,18 @@ def _aggregates(metric: str, part: StreamedMetric, names: Sequence[str], values:
             number = Measure(title, value, "test", of=of, n=values.shape[2],
                              method=None if value is not None else "undefined: a value that it is made of is")
             if value is not None and np.isfinite(columns).all():
-                number = _within(number, function_of_means(columns, _mean_of(part, less), level, RESAMPLES_SEED))
+                number = _within(number, _interval(part, columns, less, level))
             found.append(number)
     return found
+
+
+def _interval(metric: StreamedMetric, columns: np.ndarray, less: float, level: float) -> Interval:
+    """Return the interval of the mean of the metric over all but the first of columns [1 + k, N], less the first's."""
+    if all(metric.from_mean(mean) == mean for mean in (0.25, 0.75)):
+        # Of a metric that is a mean itself, means of means are those of one column: a k-th of the work.
+        values = columns[1:].mean(axis=0) - less * columns[0]
+        return function_of_means(values[None], lambda means: means[0], level, RESAMPLES_SEED)
+    return function_of_means(columns, _mean_of(metric, less), level, RESAMPLES_SEED)
 
 
 def _mean_of(metric: StreamedMetric, less: float) -> Callable[[np.ndarray], np.ndarray]:

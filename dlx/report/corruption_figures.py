@@ -27,7 +27,7 @@ def severity_curves(measures: Measures, metric: str, names: Sequence[str]) -> by
     canvas = draw.figure(LEFT + columns * PANEL_WIDTH, TOP + rows * PANEL_HEIGHT + BOTTOM)
     width, height = canvas.get_size_inches()
     clean = measures.find("clean", "test", metric=metric)
-    areas = []
+    areas: list[Axes] = []
     for at, name in enumerate(names):
         left, top = LEFT + at % columns * PANEL_WIDTH, TOP + at // columns * PANEL_HEIGHT
         area = canvas.add_axes((left / width, 1 - (top + PANEL_HEIGHT - 0.12) / height, (PANEL_WIDTH - 0.2) / width,

@@ -41,9 +41,9 @@ def _sentences(measures: Measures, metric: str, names: list[str]) -> tuple[str, 
                          for name in ("clean", "corrupted_mean", "corrupted_drop"))
     some = int(measures.details["num_examples"])
     of = "" if some == int(measures.details["of_examples"]) else f" of {int(measures.details['of_examples']):,}"
-    first = (f"Averaged over {len(names)} corruptions at five severities, {words.label(metric)} is {_value(metric, mean)}"
-             f" on {some:,}{of} test examples, and {_value(metric, clean)} on the same without corruption: a "
-             f"difference of {_difference(metric, drop)}.")
+    first = (f"Averaged over {len(names)} corruptions at five severities, {words.label(metric)} is "
+             f"{_value(metric, mean)} on {some:,}{of} test examples, and {_value(metric, clean)} on the same without "
+             f"corruption: a difference of {_difference(metric, drop)}.")
     ranked = _ranked(measures, metric, names)
     if len(ranked) < 2:
         return (first,)
@@ -110,8 +110,9 @@ def _tables(measures: Measures, metric: str, names: list[str]) -> list[Table]:
 def _means(measures: Measures, metrics: list[str], names: list[str]) -> Table:
     """Tabulate every metric's mean over severities."""
     clean = ("without corruption", *(_short(own, measures.find("clean", "test", metric=own)) for own in metrics))
-    rows = [(name.replace("_", " "), *(_short(own, measures.find("corruption_mean", "test", metric=own, corruption=name))
-                                       for own in metrics)) for name in names]
+    rows = [(name.replace("_", " "), *(_short(own, measures.find("corruption_mean", "test", metric=own,
+                                                                 corruption=name)) for own in metrics))
+            for name in names]
     every = ("mean of all", *(_short(own, measures.find("corrupted_mean", "test", metric=own)) for own in metrics))
     return Table("Every metric, averaged over the severities", ("corruption", *map(words.label, metrics)),
                  (clean, *rows, every))

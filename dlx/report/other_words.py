@@ -9,7 +9,7 @@ from dlx.report import words
 from dlx.report.section import Section, Table
 
 # Of measures/<section>.json, one file for each dataset.
-PREFIX = "shift_"
+PREFIX = "shift__"
 COLUMNS = ("dataset", "rows", "metric", "value", "own test", "difference")
 
 
@@ -30,7 +30,8 @@ def _rows(own: Measures) -> list[tuple[str, ...]]:
     shown = []
     for at, metric in enumerate(names):
         value, test, gap = (_first(own, name, metric) for name in ("other_value", "own_test", "other_difference"))
-        first = (_called(own), f"{value.n if value else 0:,} ({own.details.get('rows', 'all')})") if at == 0 else ("", "")
+        count = f"{0 if value is None else value.n:,} ({own.details.get('rows', 'all')})"
+        first = (_called(own), count) if at == 0 else ("", "")
         shown.append((*first, words.label(metric), *("–" if number is None else words.interval(
             metric, number.value, number.low, number.high) for number in (value, test)),
             "–" if gap is None else words.difference(metric, gap.value, gap.low, gap.high)))
@@ -49,7 +50,7 @@ def _first(own: Measures, name: str, metric: str) -> Measure | None:
 
 
 def _sentence(own: Measures) -> str:
-    metric = next((str(number.of["metric"]) for number in own.every("other_value") if number.of["metric"] != "loss"), "")
+    metric = next((str(number.of["metric"]) for number in own.every("other_value")), "")
     value, gap = (_first(own, name, metric) for name in ("other_value", "other_difference"))
     if value is None:
         return f"Nothing is known of {_called(own)}."

@@ -15,8 +15,8 @@ HENDRYCKS = "Hendrycks and Dietterich, Benchmarking neural network robustness to
 _ERROR = "An error is 1 − metric where greater is better, else the metric; of the first metric that was measured."
 DEFINITIONS: dict[str, Definition] = {
     "clean": Definition(
-        "The metric on the examples that are corrupted, without corruption: all of test, or num_examples of them, those "
-        "whose keyed hash of the id is smallest. Its interval is that of summary.json."),
+        "The metric on the examples that are corrupted, without corruption: all of test, or num_examples of them, "
+        "those whose keyed hash of the id is smallest. Its interval is that of summary.json."),
     "corrupted": Definition(
         "The metric on the same examples, corrupted as the dataset gives them and before preprocessing, whose "
         "statistics stay those of train. What is done at each severity is in the details. Each draw is a hash of the "
@@ -43,12 +43,14 @@ DEFINITIONS: dict[str, Definition] = {
         f"Mean over corruptions of the relative corruption error. {_ERROR}", HENDRYCKS),
     "actual": Definition("Accuracy on all of test: what the predictions below are compared with."),
     "predicted": Definition(
-        "Accuracy on test as predicted from val, without the targets of test. by inputs: Σ w·hit / Σ w over val, w the "
-        "importance weights; interval: bootstrap of val with the weights as they are. by bbse and em: Σ over classes of "
-        "the estimated share · recall on val; interval of bbse: bootstrap of val and test.",
+        "Accuracy on test as predicted from val, without the targets of test. by inputs: Σ w·hit / Σ w over at most "
+        "num_examples of val, w the importance weights; interval: bootstrap of val with the weights as they are. by "
+        "bbse and em: Σ over classes of the estimated share · recall on val; interval of bbse: bootstrap of val and "
+        "test.",
         "Lipton, Wang and Smola 2018; Saerens, Latinne and Decaestecker 2002"),
     "effective_sample_size": Definition(
-        "(Σ w)² / Σ w² of the importance weights of val: n where val and test look alike.", "Kish, Survey sampling, 1965"),
+        "(Σ w)² / Σ w² of the importance weights of val: n where val and test look alike.",
+        "Kish, Survey sampling, 1965"),
     "domain_auc": Definition(
         "Area under the ROC curve of telling test from val by a logistic regression (L2, C = 1, standardized) on the "
         "first 32 principal components of the inputs as the model takes them, of tokens of their shares; rows in the "
@@ -56,15 +58,16 @@ DEFINITIONS: dict[str, Definition] = {
         "n_val / n_test, are the importance weights.",
         "Bickel, Brückner and Scheffer, Discriminative learning under covariate shift, 2009"),
     "label_share": Definition(
-        "Share of a class in test. by true: as counted. by bbse: w_j · P_val(y = j), w = C⁻¹ μ, C[i, j] = P_val(predicted "
-        "i, y = j), μ[i] = P_test(predicted i), negative shares set to 0 and all divided by their sum; interval: "
-        "percentiles of 1,000 resamples of val and test. by em: the fixed point of q_j ← mean over test of p_j q_j / π_j "
-        "over its sum over classes, π the shares of train.",
+        "Share of a class in test. by true: as counted. by bbse: w_j · P_val(y = j), w = C⁻¹ μ, C[i, j] = "
+        "P_val(predicted i, y = j), μ[i] = P_test(predicted i), negative shares set to 0 and all divided by their sum; "
+        "interval: percentiles of 1,000 resamples of val and test. by em: the fixed point of q_j ← mean over test of "
+        "p_j q_j / π_j over its sum over classes, π the shares of train.",
         "Lipton, Wang and Smola 2018; Saerens, Latinne and Decaestecker 2002"),
     "label_distance": Definition("Total variation distance, half of Σ |share − share in val|, of the shares in test."),
     "other_value": Definition(
         "The metric on rows of another dataset, preprocessed with the statistics of the run's train rows; see dlx "
         "evaluate RUN dataset=NAME. Its interval is that of summary.json."),
+    "own_test": Definition("The metric on the run's own test split, at the same checkpoint: that of summary.json."),
     "other_difference": Definition(
         "The metric on another dataset minus that on the run's own test split. Interval: from those of both, which are "
         "independent samples: d − √((v₁ − l₁)² + (u₂ − v₂)²) to d + √((u₁ − v₁)² + (v₂ − l₂)²), v, l and u value and "

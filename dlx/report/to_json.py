@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from dlx.core.measures import Measures
-from dlx.record.measures import as_plain
+from dlx.record.measures import as_plain, section_of
 from dlx.report.section import Document, Section
 
 FORMAT = 2
@@ -18,7 +18,7 @@ FORMAT = 2
 
 def to_json(document: Document, figures: str, measures: Mapping[str, Measures] = MappingProxyType({})) -> str:
     """Write a report; numbers that are not finite become null, since JSON has none."""
-    known = {name: import_module(f"dlx.report.{name}").DEFINITIONS for name in measures}
+    known = {name: import_module(f"dlx.report.{section_of(name)}").DEFINITIONS for name in measures}
     content = {
         "format": FORMAT,
         "title": document.title,
@@ -26,7 +26,7 @@ def to_json(document: Document, figures: str, measures: Mapping[str, Measures] =
         "diagnosis": document.diagnosis,
         "numbers": [{"section": name, **as_plain(item), "definition_version": known[name][item.name].version,
                      "seconds": own.seconds} for name, own in measures.items() for item in own.numbers],
-        "definitions": {f"{name}.{number}": own._asdict() for name, all_of in known.items()
+        "definitions": {f"{section_of(name)}.{number}": own._asdict() for name, all_of in known.items()
                         for number, own in all_of.items()},
         "sections": [_section(section, figures) for section in document.sections],
     }

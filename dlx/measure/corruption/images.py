@@ -1,9 +1,9 @@
 """Corruptions of images. N examples, C channels, H × W pixels.
 
-Images of one channel get the levels of MNIST-C (Mu and Gilmer 2019, google-research/mnist-c, corruptions.py), of 28 × 28
-pixels, and others those of CIFAR-10-C (Hendrycks and Dietterich 2019, make_cifar_c.py), of 32 × 32; where CIFAR-10-C has
-no such corruption, those of MNIST-C. Levels in pixels are scaled by the shorter side over 28 or 32. Results are clipped
-to [0, 1]; bytes are rounded.
+Images of one channel get the levels of MNIST-C (Mu and Gilmer 2019, google-research/mnist-c, corruptions.py), of 28 ×
+28 pixels, and others those of CIFAR-10-C (Hendrycks and Dietterich 2019, make_cifar_c.py), of 32 × 32; where CIFAR-10-C
+has no such corruption, those of MNIST-C. Levels in pixels are scaled by the shorter side over 28 or 32. Results are
+clipped to [0, 1]; bytes are rounded.
 """
 
 from __future__ import annotations

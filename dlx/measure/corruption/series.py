@@ -91,4 +91,4 @@ def _series_loss(values: np.ndarray, known: np.ndarray, ids: torch.Tensor, train
 
 def _series_clip(values: np.ndarray, known: np.ndarray, ids: torch.Tensor, train: SeriesStatistics, level: float,
                  key: int) -> np.ndarray:
-    return np.clip(values, train.means - level * train.stds, train.means + level * train.stds)
+    return np.asarray(np.clip(values, train.means - level * train.stds, train.means + level * train.stds))

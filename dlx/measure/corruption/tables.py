@@ -32,7 +32,7 @@ class TableStatistics(NamedTuple):
     @property
     def are_numbers(self) -> np.ndarray:
         """Which columns hold numbers, [D]."""
-        return self.counts == 0
+        return np.asarray(self.counts == 0)
 
 
 def table_statistics(rows: np.ndarray, columns: Sequence[Column]) -> TableStatistics:
@@ -102,7 +102,7 @@ def _scaling(rows: np.ndarray, ids: np.ndarray, train: TableStatistics, level: f
 
 def _quantile_clip(rows: np.ndarray, ids: np.ndarray, train: TableStatistics, level: float, key: int) -> np.ndarray:
     place = round(level * (NUM_QUANTILES - 1))
-    return np.clip(rows, train.quantiles[place], train.quantiles[-1 - place])
+    return np.asarray(np.clip(rows, train.quantiles[place], train.quantiles[-1 - place]))
 
 
 def _feature_dropout(train: TableStatistics) -> Change:
