@@ -17,6 +17,7 @@ from dlx.core.subject import apart
 from dlx.core.types import Outcome, StreamedMetric
 from dlx.measure.corruption.choose import corruptions_of
 from dlx.measure.corruption.kind import SEVERITIES, Corruption
+from dlx.report import words
 from dlx.report.corrupted_examples import picture_bytes, shown_texts
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ def _corruptions(subject: Subject) -> list[Corruption]:
 
 def _left_out(metrics: Sequence[str]) -> Iterator[str]:
     if metrics:
-        names = ", ".join(metrics)
+        names = ", ".join(map(words.label, metrics))
         yield f"Under corruptions only metrics that are means over examples were measured, not {names}."
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dlx.core.intervals import function_of_means, percentile
+from dlx.core.intervals import Interval, function_of_means
 from dlx.core.measures import Measure, Measures
 from dlx.core.random import numpy_generator
 from dlx.core.subject import apart
@@ -19,6 +19,7 @@ from dlx.measure.reweighting import (
     expected_shares,
     importance_weights,
     joint_counts,
+    wider_interval,
 )
 
 if TYPE_CHECKING:
@@ -130,13 +131,18 @@ def _by_labels(subject: Subject) -> Measures:
         return Measures(numbers, {}, ("Shares of classes in test were not estimated by black box shift estimation: "
                                       "the confusion matrix of val cannot be inverted.",))
     draws = drawn_shares(joint, predicted, NUM_DRAWS, numpy_generator(RESAMPLES_SEED, "label-shift"))
-    numbers += [number.within(percentile(draws.shares[:, at], subject.level, len(test.targets),
-                                         "percentile bootstrap of val and test")) if number.name == "label_share"
-                else number for at, number in enumerate(_shares("bbse", names, shares, own, len(test.targets)))]
-    numbers.append(Measure("predicted", float(accuracy_of_shares(joint, shares)), "test", of={"by": "bbse"},
-                           n=len(val.targets)).within(
-        percentile(draws.accuracies, subject.level, len(val.targets), "percentile bootstrap of val and test")))
+    numbers += [_within(number, draws.shares[:, at], subject.level) if number.name == "label_share" else number
+                for at, number in enumerate(_shares("bbse", names, shares, own, len(test.targets)))]
+    numbers.append(_within(Measure("predicted", float(accuracy_of_shares(joint, shares)), "test", of={"by": "bbse"},
+                                   n=len(val.targets)), draws.accuracies, subject.level))
     return Measures(numbers, {"val_shares": [round(float(share), 9) for share in own], "class_names": list(names)})
+
+
+def _within(number: Measure, draws: np.ndarray, level: float) -> Measure:
+    assert number.value is not None
+    low, high = wider_interval(number.value, draws, level)
+    return number.within(Interval(low, high, "bootstrap of val and test, percentile or normal", level, number.n,
+                                  draws.size))
 
 
 def _shares(by: str, names: tuple[str, ...], shares: np.ndarray, own: np.ndarray, n: int) -> list[Measure]:

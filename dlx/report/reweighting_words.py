@@ -33,8 +33,8 @@ def _sentences(measures: Measures, known: dict[str, Measure], actual: Measure) -
     if "inputs" in known and auc is not None and size is not None and auc.value is not None and size.value is not None:
         sentences.append(f"Val weighted to the inputs of test predicts an accuracy of {_share(known['inputs'])}; it is "
                          f"{words.measured('accuracy', actual.value)}. The weights leave {size.value:,.0f} of "
-                         f"{size.n:,} examples (effective sample size), and a classifier tells test from val with an AUC of "
-                         f"{auc.value:.3f}, 0.5 being chance.")
+                         f"{size.n:,} examples (effective sample size), and a classifier tells test from val with an "
+                         f"AUC of {auc.value:.3f}, 0.5 being chance.")
     distances = {by: measures.find("label_distance", "test", by=by) for by in ("true", "bbse", "em")}
     texts = [f"{words.percent(number.value)} points {name}" for by, name in
              (("bbse", "by black box shift estimation"), ("em", "by expectation maximization"), ("true", "in truth"))

@@ -60,7 +60,8 @@ DEFINITIONS: dict[str, Definition] = {
     "label_share": Definition(
         "Share of a class in test. by true: as counted. by bbse: w_j · P_val(y = j), w = C⁻¹ μ, C[i, j] = "
         "P_val(predicted i, y = j), μ[i] = P_test(predicted i), negative shares set to 0 and all divided by their sum; "
-        "interval: percentiles of 1,000 resamples of val and test. by em: the fixed point of q_j ← mean over test of "
+        "interval: of 1,000 resamples of val and test the wider on each side of percentiles and of value ± z standard "
+        "deviations. by em: the fixed point of q_j ← mean over test of "
         "p_j q_j / π_j over its sum over classes, π the shares of train.",
         "Lipton, Wang and Smola 2018; Saerens, Latinne and Decaestecker 2002"),
     "label_distance": Definition("Total variation distance, half of Σ |share − share in val|, of the shares in test."),

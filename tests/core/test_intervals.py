@@ -222,3 +222,18 @@ def test_mean_intervals_refuse_empty_and_non_finite_values(values, message):
         intervals.mean(values, LEVEL, 0)
     with pytest.raises(ValueError, match=message):
         intervals.student_t(values, LEVEL)
+
+
+def test_difference_of_independent_proportions_is_that_of_newcombe():
+    """Table II of Newcombe 1998, method 10."""
+    for (a, m), (b, n), expected in (((56, 70), (48, 80), (0.0524, 0.3339)), ((9, 10), (3, 10), (0.1705, 0.8090))):
+        found = intervals.independent_difference(a / m, intervals.wilson(a, m, 0.95), b / n,
+                                                 intervals.wilson(b, n, 0.95))
+        assert (found.low, found.high) == pytest.approx(expected, abs=6e-5)
+        assert found.n == m + n
+
+
+def test_difference_of_an_undefined_interval_is_undefined():
+    found = intervals.independent_difference(0.5, intervals.wilson(5, 10, 0.9), 0.5, intervals.undefined("x", 0.9, 3))
+    assert found.method.startswith("undefined")
+    assert math.isnan(found.low)

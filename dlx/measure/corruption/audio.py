@@ -34,7 +34,7 @@ class Clips(NamedTuple):
 
     def places(self) -> np.ndarray:
         """Count the samples of each clip from 0, [T]."""
-        return np.arange(int(self.lengths.sum())) - self.spread(self.offsets[:-1])
+        return np.asarray(np.arange(int(self.lengths.sum())) - self.spread(self.offsets[:-1]))
 
     def tensors(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Return ids and lengths."""
@@ -80,7 +80,7 @@ def quiet(values: np.ndarray, clips: Clips, level: float, key: int) -> np.ndarra
 
 
 def low_pass(values: np.ndarray, clips: Clips, level: float, key: int) -> np.ndarray:
-    """Multiply each frequency f with 1 / √(1 + (f / f₀)⁸), f₀ being `level` of half the sample rate; nothing is delayed."""
+    """Multiply each frequency f with 1 / √(1 + (f / f₀)⁸), f₀ being `level` of half the sample rate; no delay."""
     made = [values[:0]]
     for item in Ragged(values, clips.offsets).items():
         if len(item):

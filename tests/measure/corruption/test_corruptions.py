@@ -1,6 +1,7 @@
 """What every corruption promises, whatever it is of."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -110,7 +111,7 @@ def test_corruption_grows_with_severity(rows, corruption):
     if corruption.name in ROUGHLY:
         assert max(distances[1:]) > distances[0]
     else:
-        assert all(later > earlier for earlier, later in zip(distances, distances[1:], strict=False)), distances
+        assert all(later > earlier for earlier, later in pairwise(distances)), distances
 
 
 @every
@@ -130,8 +131,8 @@ def test_corruption_is_the_same_again(rows, corruption):
 
 DRAWN = [case for case in EVERY if case.values[1].name in (
     "gaussian_noise", "shot_noise", "impulse_noise", "speckle_noise", "translate", "background_noise", "time_mask",
-    "packet_loss", "noise", "step_loss", "feature_noise", "feature_dropout", "random_category", "character_swap", "typo",
-    "token_replace")]
+    "packet_loss", "noise", "step_loss", "feature_noise", "feature_dropout", "random_category", "character_swap",
+    "typo", "token_replace")]
 
 
 @pytest.mark.parametrize(("rows", "corruption"), DRAWN)
