@@ -15,7 +15,7 @@ from dlx.core.measures import Measures
 from dlx.report import draw, words
 
 SEVERITIES = (1, 2, 3, 4, 5)
-COLUMNS, PANEL_WIDTH, PANEL_HEIGHT = 4, 2.05, 1.75
+PANEL_WIDTH, PANEL_HEIGHT = 2.05, 1.75
 LEFT, BOTTOM, TOP = 0.8, 0.55, 0.02
 # Of the contact sheet, in inches.
 CELL, LABEL, HEAD = 0.55, 1.25, 0.35
@@ -23,7 +23,8 @@ CELL, LABEL, HEAD = 0.55, 1.25, 0.35
 
 def severity_curves(measures: Measures, metric: str, names: Sequence[str]) -> bytes:
     """Draw the metric over severities, a panel for each corruption, all on one scale."""
-    columns, rows = min(COLUMNS, len(names)), math.ceil(len(names) / COLUMNS)
+    columns = 3 if len(names) in (5, 6, 9) else min(4, len(names))
+    rows = math.ceil(len(names) / columns)
     canvas = draw.figure(LEFT + columns * PANEL_WIDTH, TOP + rows * PANEL_HEIGHT + BOTTOM)
     width, height = canvas.get_size_inches()
     clean = measures.find("clean", "test", metric=metric)

@@ -45,7 +45,7 @@ def _sentences(measures: Measures, metric: str, names: list[str]) -> tuple[str, 
              f"{_value(metric, mean)} on {some:,}{of} test examples, and {_value(metric, clean)} on the same without "
              f"corruption: a difference of {_difference(metric, drop)}.")
     ranked = _ranked(measures, metric, names)
-    if len(ranked) < 2:
+    if len(ranked) < 2 or ranked[0].value == ranked[-1].value:
         return (first,)
     worst, best = ranked[0], ranked[-1]
     return first, (f"What harms most is {_lower(worst)} ({_value(metric, worst)}), and least "

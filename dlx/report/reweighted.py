@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from dlx.core.types import Outcome
 
 RESAMPLES_SEED = 0
-NUM_COMPONENTS = 32
+# More would let a classifier tell sides apart by chance.
+NUM_COMPONENTS, ROWS_EACH = 32, 40
 TOKEN_FEATURES = 512
 MOST_CLASSES = 100
 NUM_DRAWS = 1000
@@ -99,12 +100,13 @@ def _indices(inputs: Any, places: np.ndarray) -> Any:
 
 
 def _components(rows: np.ndarray) -> np.ndarray:
-    """Return the first 32 principal components of rows [N, D]; fewer columns stay as they are."""
-    if rows.shape[1] <= NUM_COMPONENTS:
+    """Return the first principal components of rows [N, D], one for every 40 rows and at most 32."""
+    count = min(NUM_COMPONENTS, max(1, len(rows) // ROWS_EACH))
+    if rows.shape[1] <= count:
         return rows
     from sklearn.utils.extmath import randomized_svd
 
-    left, sizes, _ = randomized_svd(rows - rows.mean(axis=0), NUM_COMPONENTS, random_state=RESAMPLES_SEED)
+    left, sizes, _ = randomized_svd(rows - rows.mean(axis=0), count, random_state=RESAMPLES_SEED)
     kept = sizes > 1e-9 * sizes[0]
     return np.asarray(left[:, kept] * sizes[kept])
 

@@ -24,7 +24,8 @@ def reweighting_part(measures: Measures) -> Section | None:
               *_classes(measures))
     return Section("reweighting", "Val reweighted to test", _sentences(measures, known, actual), tables=tables,
                    notes=("Weights of inputs hold where only the inputs of test are distributed otherwise, shares of "
-                          "classes where only those differ. Both use inputs of test and never its targets.",))
+                          "classes where only those differ; expectation maximization also takes the model for "
+                          "calibrated. All use inputs of test and never its targets.",))
 
 
 def _sentences(measures: Measures, known: dict[str, Measure], actual: Measure) -> tuple[str, ...]:

@@ -52,10 +52,11 @@ DEFINITIONS: dict[str, Definition] = {
         "(Σ w)² / Σ w² of the importance weights of val: n where val and test look alike.",
         "Kish, Survey sampling, 1965"),
     "domain_auc": Definition(
-        "Area under the ROC curve of telling test from val by a logistic regression (L2, C = 1, standardized) on the "
-        "first 32 principal components of the inputs as the model takes them, of tokens of their shares; rows in the "
-        "order of ids, row i of a split in fold i mod 5, each asked of the fit to the other folds. Its odds, times "
-        "n_val / n_test, are the importance weights.",
+        "Area under the ROC curve of telling test from val by a logistic regression (L2, C = 1, features "
+        "standardized and cut off at ± 3) on the first principal components of the inputs as the model takes them, of "
+        "tokens of their shares: one for every 40 rows, at most 32; rows in the order of ids, row i of a split in fold "
+        "i mod 5, each asked of the fit to the other folds. Its odds, times n_val / n_test, are the importance "
+        "weights.",
         "Bickel, Brückner and Scheffer, Discriminative learning under covariate shift, 2009"),
     "label_share": Definition(
         "Share of a class in test. by true: as counted. by bbse: w_j · P_val(y = j), w = C⁻¹ μ, C[i, j] = "

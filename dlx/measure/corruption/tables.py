@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from dlx.core.augment.draws import normals, uniforms, whole
+from dlx.core.random import key as named_key
 from dlx.core.types import Column
 from dlx.measure.corruption.audio import RATES
 from dlx.measure.corruption.kind import Change, Corruption
@@ -60,9 +61,10 @@ def table_corruptions(train: TableStatistics) -> list[Corruption]:
         Corruption("feature_noise", (0.1, 0.2, 0.3, 0.5, 1.0), "normal noise of {} standard deviations of train",
                    _on_numbers(_noise, train)),
         Corruption("mean_shift", (0.25, 0.5, 0.75, 1.0, 1.5),
-                   "every column is moved by {} standard deviations of train, up or down alike in all rows",
+                   "every column is moved by {} standard deviations of train, up or down alike in all rows and at all "
+                   "severities",
                    _on_numbers(_mean_shift, train)),
-        Corruption("scaling", (1.1, 1.25, 1.5, 2.0, 3.0), "values times {}", _on_numbers(_scaling, train)),
+        Corruption("scaling", (1.05, 1.1, 1.2, 1.3, 1.5), "values times {}", _on_numbers(_scaling, train)),
         Corruption("quantile_clip", (0.05, 0.1, 0.15, 0.2, 0.25),
                    "values below the quantile {} of train are moved to it, and those above the one as far from 1",
                    _on_numbers(_quantile_clip, train)),
@@ -91,8 +93,9 @@ def _noise(rows: np.ndarray, ids: np.ndarray, train: TableStatistics, level: flo
 
 
 def _mean_shift(rows: np.ndarray, ids: np.ndarray, train: TableStatistics, level: float, key: int) -> np.ndarray:
-    # Of the columns, not of the rows.
-    signs = np.where(uniforms(key, torch.arange(rows.shape[1]), 1)[:, 0].numpy() < 0.5, -1.0, 1.0)
+    # Of the columns, not of the rows, and the same ways at every severity.
+    drawn = uniforms(named_key(0, "corruption-mean_shift-signs"), torch.arange(rows.shape[1]), 1)[:, 0]
+    signs = np.where(drawn.numpy() < 0.5, -1.0, 1.0)
     return np.asarray(rows + level * train.stds * signs)
 
 

@@ -96,7 +96,8 @@ def test_corrupted_numbers_of_tables_are_exact_and_codes_stay():
     np.testing.assert_allclose(np.abs(shifted[:, :2] - ROWS[:, :2])[ROWS[:, 1] > 0],
                                np.tile([ROWS[:, 0].std() / 2, 0.5], (1334, 1)))
     assert len(np.unique(np.sign(shifted[:, 0] - ROWS[:, 0]))) == 1, "all rows move alike"
-    np.testing.assert_allclose(TABLE["scaling"](ROWS, IDS, 3)[:, 0], 1.5 * ROWS[:, 0])
+    np.testing.assert_allclose(TABLE["mean_shift"](ROWS, IDS, 4) - ROWS, 2 * (shifted - ROWS))
+    np.testing.assert_allclose(TABLE["scaling"](ROWS, IDS, 3)[:, 0], 1.2 * ROWS[:, 0])
     np.testing.assert_allclose(TABLE["quantile_clip"](ROWS, IDS, 4)[:, 0], ROWS[:, 0].clip(2, 8))
     noise = TABLE["feature_noise"](ROWS, IDS, 4)[:, 0] - ROWS[:, 0]
     assert noise.std() == pytest.approx(0.5 * ROWS[:, 0].std(), rel=0.05)
