@@ -18,7 +18,7 @@ PARTS = ("dataset", "split", "preprocessing", "model", "loss", "metric", "optimi
 ALLOWED = {
     "core": set(),
     **{part: {"core"} for part in PARTS},
-    "hygiene": {"core"},
+    "hygiene": {"core", "measure"},
     "measure": {"core"},
     "record": {"core"},
     "report": {"core", "record", "measure"},

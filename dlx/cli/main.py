@@ -19,6 +19,7 @@ COMMANDS = {
     "sweep": "train many: a=1,2  'seed=range(5)'  model=mlp,cnn",
     "find-lr": "try learning rates on one configuration, and suggest one",
     "evaluate": "measure a saved checkpoint again",
+    "compare": "compare trained runs: which is better, and how sure",
     "ensemble": "join finished runs into one model, and measure what it gains",
     "predict": "say what a saved model predicts for new rows",
     "export": "write a saved model as a file that runs without dlx",

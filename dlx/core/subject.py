@@ -105,7 +105,7 @@ class Section(Protocol):
         """Measure a run. Draws are keyed by the run's seed; the order of examples changes no number."""
 
 
-def apart(ids: Sequence[int], count: int) -> list[int]:
+def apart(ids: Sequence[int] | np.ndarray, count: int) -> list[int]:
     """Return the indices of at most `count` of the ids, ascending: always the same ones, whatever their order."""
     from dlx.core.random import key
 

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from dlx.core.errors import ConfigError
+from dlx.core.head import head_tensors
 from dlx.core.ranges import Count
 from dlx.core.types import OptimizerPart, SearchesLoss
 from dlx.engine.flat import Flat
-from dlx.engine.head import head_tensors
 
 # Stands for all parameters but the head's: what linear probing freezes.
 BACKBONE = "backbone"

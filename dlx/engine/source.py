@@ -10,8 +10,8 @@ from typing import Any, ClassVar
 from torch import nn
 
 from dlx.core.errors import ArtefactError, ConfigError
+from dlx.core.head import head_tensors
 from dlx.core.types import TaskSpec
-from dlx.engine.head import head_tensors
 from dlx.engine.pipeline import Statistics
 from dlx.engine.state import Weights, restore_statistics, section
 from dlx.record import checkpoint as files

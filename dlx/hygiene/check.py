@@ -20,7 +20,8 @@ from dlx.hygiene.near import Near, near_duplicates
 from dlx.hygiene.notes import NUM_QUERIES, Group, Time, groups_in, nearest_of, times_in
 from dlx.hygiene.order import Order, order
 from dlx.hygiene.properties import properties_of
-from dlx.hygiene.shift import PROPERTY_ROWS, Shift, holm, label_test, shift
+from dlx.hygiene.shift import PROPERTY_ROWS, Shift, label_test, shift
+from dlx.measure.comparison import holm
 
 FORMAT = 1
 # A hash of a row costs a microsecond or two, and one per thousand bytes.

@@ -5,7 +5,6 @@ N rows of train, M rows held out, P properties, C classes, R permutations.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -184,15 +183,6 @@ def benjamini_hochberg(p_values: np.ndarray) -> np.ndarray:
     from scipy.stats import false_discovery_control
 
     return np.asarray(false_discovery_control(p_values))
-
-
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Return the adjusted p-values of Holm 1979: by chance, one is below alpha with probability alpha at most."""
-    order = np.argsort(p_values, kind="stable")
-    raised = np.array(p_values)[order] * np.arange(len(p_values), 0, -1)
-    adjusted = np.empty(len(p_values))
-    adjusted[order] = np.minimum(1, np.maximum.accumulate(raised))
-    return [float(value) for value in adjusted]
 
 
 def label_test(train: np.ndarray, other: np.ndarray, kind: Kind) -> Test:

@@ -24,7 +24,7 @@ class Predictions:
     """N examples, C classes.
 
     Args:
-        splits: split name of each example [N].
+        splits: split name of each example [N]; ids: its row number in the dataset [N].
         targets: class indices or values [N].
         predictions: predicted class indices or values [N].
         probs: class probabilities [N, C]; None for regression.
@@ -32,6 +32,7 @@ class Predictions:
     """
 
     splits: NDArray[np.str_]
+    ids: NDArray[np.int64]
     targets: NDArray[np.float64]
     predictions: NDArray[np.float64]
     probs: NDArray[np.float64] | None
@@ -47,7 +48,8 @@ class Predictions:
 
     def _at(self, here: NDArray[np.bool_]) -> Predictions:
         probs = None if self.probs is None else self.probs[here]
-        return Predictions(self.splits[here], self.targets[here], self.predictions[here], probs, self.class_names)
+        return Predictions(self.splits[here], self.ids[here], self.targets[here], self.predictions[here], probs,
+                           self.class_names)
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -135,7 +137,8 @@ def read_predictions(path: Path) -> Predictions | Sequences | Labels | None:
     if classes and not _are_indices(table[:, :2], len(classes)):
         raise ArtefactError(f"{path} refused: targets and predictions must be class indices below {len(classes)}")
     names = tuple(header[index].removeprefix(PROB) for index in classes)
-    return Predictions(splits, table[:, 0], table[:, 1], probs, names)
+    ids = _numbers(rows, slice(1, 2), path)[:, 0].astype(np.int64)
+    return Predictions(splits, ids, table[:, 0], table[:, 1], probs, names)
 
 
 def _has_labels(header: list[str]) -> bool:

@@ -30,7 +30,7 @@ def to_json(document: Document, figures: str, measures: Mapping[str, Measures] =
                         for number, own in all_of.items()},
         "sections": [_section(section, figures) for section in document.sections],
     }
-    return json.dumps(_finite(content), indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+    return json.dumps(finite(content), indent=1, allow_nan=False, ensure_ascii=False) + "\n"
 
 
 def _section(section: Section, figures: str) -> dict[str, Any]:
@@ -49,9 +49,10 @@ def _section(section: Section, figures: str) -> dict[str, Any]:
     }
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
+    """Return plain data in which numbers that are not finite are None."""
     if isinstance(value, Mapping):
-        return {str(name): _finite(item) for name, item in value.items()}
+        return {str(name): finite(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
+        return [finite(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

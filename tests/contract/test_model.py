@@ -14,12 +14,12 @@ from small_runs import InMemory, session
 from torch import nn
 
 from dlx.core.errors import ConfigError
+from dlx.core.head import head_tensors
 from dlx.core.layers import Dropout
 from dlx.core.random import keyed_global
 from dlx.core.types import PADDING, Arrays, Batch, TaskSpec
 from dlx.engine.build import build_model, flops_per_step, made_for, meta_model
 from dlx.engine.evaluate import dead_units
-from dlx.engine.head import head_tensors
 from dlx.engine.modes import eval_mode
 from dlx.engine.step import bind_noise, dropout_rates
 from dlx.record.checkpoint import Checkpoint, decode, encode

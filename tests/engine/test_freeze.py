@@ -11,9 +11,9 @@ from small_runs import interrupted_after
 from torch import nn
 
 from dlx.core.errors import ConfigError, InterruptedRunError
+from dlx.core.head import head_tensors
 from dlx.engine.fit import batches, fit
 from dlx.engine.freeze import Freeze
-from dlx.engine.head import head_tensors
 from dlx.engine.start import start
 
 CNN = ("model=cnn", "model.width=4", "model.depth=2", "epochs=4")

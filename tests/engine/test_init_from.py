@@ -13,9 +13,9 @@ from torch.nn.utils import parametrizations
 
 from dlx.cli.main import main
 from dlx.core.errors import ArtefactError, ConfigError, InterruptedRunError
+from dlx.core.head import head_of, head_tensors
 from dlx.core.types import PADDING, Arrays, TaskSpec
 from dlx.engine.build import build_model
-from dlx.engine.head import head_of, head_tensors
 from dlx.engine.start import start
 from dlx.engine.state import section
 from dlx.record import layout

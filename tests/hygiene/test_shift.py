@@ -11,7 +11,6 @@ from dlx.hygiene.shift import (
     NUM_PERMUTATIONS,
     _left_out_scores,
     chi_squared,
-    holm,
     kolmogorov_smirnov,
     label_test,
     property_tests,
@@ -54,12 +53,6 @@ def test_rare_values_are_counted_together():
     draw = np.random.default_rng(2)
     p_values = [chi_squared(draw.integers(0, 400, 200), draw.integers(0, 400, 100))[1] for _ in range(50)]
     assert min(p_values) > 1e-4
-
-
-def test_holm_follows_its_steps():
-    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
-    assert holm([0.9, 0.8]) == [1.0, 1.0]
-    assert holm([]) == []
 
 
 def test_p_values_of_random_divisions_are_uniform():

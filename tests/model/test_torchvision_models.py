@@ -10,9 +10,9 @@ from small_runs import digits, session
 from torch import nn
 
 from dlx.core.errors import ArtefactError, ConfigError
+from dlx.core.head import head_tensors
 from dlx.core.layers import Dropout, StochasticDepth
 from dlx.core.vision import torchvision
-from dlx.engine.head import head_tensors
 from dlx.engine.start import start
 
 SMALL = "shufflenet_v2_x0_5"

@@ -47,6 +47,7 @@ class SweepFiles:
     """Everything of a sweep's folder that its report is made of.
 
     Args:
+        folder: of the sweep.
         dataset: its name, where all runs share one.
         selection: the rule that ranks, such as best_val_loss.
         typed: what was typed for the sweep, one override each.
@@ -56,6 +57,7 @@ class SweepFiles:
         checks: of data, and the run that it is of: the first that left any.
     """
 
+    folder: Path
     dataset: str | None
     selection: str
     typed: tuple[str, ...]
@@ -85,7 +87,7 @@ def read_sweep(folder: Path) -> SweepFiles:
     better, sizes = _facts(folder, runs)
     typed = folder / layout.OVERRIDES
     return SweepFiles(
-        dataset=None if not isinstance(dataset, Mapping) else str(dataset.get("part")),
+        folder=folder, dataset=None if not isinstance(dataset, Mapping) else str(dataset.get("part")),
         selection=str(rule), typed=tuple(_lines(typed)), runs=runs, keys=keys, greater_is_better=better,
         num_examples=sizes, checks=_checks(folder, runs))
 
