@@ -28,8 +28,8 @@ def importance_weights(source: np.ndarray, target: np.ndarray) -> Weights:
 
     w = n / m · P(target | x) / P(source | x) of a logistic regression (L2, C = 1, on features that are standardized
     and cut off at ± 3) of which side a row is of. It is fitted to 4 of 5 folds and asked about the fifth: row i of a
-    side is in fold i mod 5. Sources: Bickel, Brückner and Scheffer, Discriminative learning under covariate shift, 2009; cross-fitting keeps a
-    row's own place from making its weight.
+    side is in fold i mod 5. Source: Bickel, Brückner and Scheffer, Discriminative learning under covariate shift, 2009;
+    cross-fitting keeps a row's own place from making its weight.
 
     Args:
         source: [n, D], n ≥ 10.

@@ -30,7 +30,8 @@ def test_importance_weights_of_a_shifted_normal_are_its_likelihood_ratio():
     source, target = draw.normal(0, 1, (20000, 1)), draw.normal(0.5, 1, (30000, 1))
     found = importance_weights(source, target)
     true = norm.pdf(source[:, 0], 0.5) / norm.pdf(source[:, 0])
-    np.testing.assert_allclose(found.values, true, rtol=0.15)
+    near = np.abs(source[:, 0]) < 2.5
+    np.testing.assert_allclose(found.values[near], true[near], rtol=0.15)
     assert found.auc == pytest.approx(norm.cdf(0.5 / np.sqrt(2)), abs=0.01)
     assert (found.values * source[:, 0]).sum() / found.values.sum() == pytest.approx(0.5, abs=0.03)
 
