@@ -172,8 +172,8 @@ def print_compared(checkpoint: str, called: str, compared: Sequence[Compared], l
 
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False, title_justify="left",
                   title=escape(f"{checkpoint} on {called}, n = {compared[0].other.n:,}"))
-    for column in ("metric", called, "own test", "difference"):
-        table.add_column(escape(column), overflow="fold")
+    for column in ("metric", "other data", "own test", "difference"):
+        table.add_column(column, overflow="fold")
     for one in compared:
         cells = [words.interval(row.metric, *_bounds(row)) if row is not None else "–" for row in (one.other, one.own)]
         gap = "–" if one.difference is None else words.difference(one.other.metric, *_bounds(one.difference))

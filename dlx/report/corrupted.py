@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
 
 # Of every run alike, as those of summary.json.
 RESAMPLES_SEED = 0
-# Of train, from which means, deviations and quantiles are taken.
-TRAIN_ROWS = 10_000
+# Of train, from which means, deviations, quantiles and extremes are taken: rows, and numbers in them.
+TRAIN_ROWS, TRAIN_VALUES = 10_000, 2**24
 # Numbers of the rows that are corrupted at a time.
 BLOCK_VALUES = 2**22
 # Positions by name of the metric, corruption and severity; 0 is without corruption.
@@ -85,7 +86,8 @@ def _reason_against(subject: Subject, metrics: Mapping[str, Any]) -> str | None:
 def _corruptions(subject: Subject) -> list[Corruption]:
     def train() -> Any:
         ids = np.sort(subject.splits["train_eval"].ids.numpy())
-        return subject.rows(ids[apart(ids.tolist(), TRAIN_ROWS)])
+        most = min(TRAIN_ROWS, max(1, TRAIN_VALUES // math.prod(subject.given.input_shape)))
+        return subject.rows(ids[apart(ids.tolist(), most)])
 
     return corruptions_of(subject.given, train)
 

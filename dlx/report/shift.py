@@ -19,8 +19,9 @@ DEFINITIONS: dict[str, Definition] = {
         "those whose keyed hash of the id is smallest. Its interval is that of summary.json."),
     "corrupted": Definition(
         "The metric on the same examples, corrupted as the dataset gives them and before preprocessing, whose "
-        "statistics stay those of train. What is done at each severity is in the details. Each draw is a hash of the "
-        "example's id, the name of the corruption and the severity, so two runs see the same rows.",
+        "statistics stay those of train. What is done at each severity is in the details; what it needs of train is "
+        "of at most 10,000 rows. Each draw is a hash of the example's id, the name of the corruption and the severity, "
+        "so two runs see the same rows.",
         "levels of images of one channel: Mu and Gilmer, MNIST-C, 2019; of others: CIFAR-10-C, " + HENDRYCKS),
     "corruption_mean": Definition(
         "Mean over the five severities of the metric. Interval: bootstrap of examples, drawn whole."),

@@ -171,3 +171,25 @@ def test_other_data_prints_a_table(dlx, tmp_path, other):
     assert "n = 1,797" in result.out
     assert "own test" in result.out
     assert "independent" in result.out
+
+
+def test_other_sequences_are_measured_at_every_position(dlx, tmp_path):
+    run = copied(trained("dataset=copy", "dataset.num_examples=300", "model=lstm", "model.width=8", "epochs=1",
+                         "metric=[token_accuracy,perplexity]"), tmp_path)
+    found = measured(dlx, str(run), "dataset=copy", "dataset.num_examples=120", "dataset.num_test=60",
+                     "dataset.seed=4", "rows=test")
+    by_name = {row["metric"]: row for row in found["metrics"]}
+    assert by_name["token_accuracy"]["n"] == 60
+    # Hardly trained: as good as any of eight symbols.
+    assert 0 < by_name["token_accuracy"]["value"] < 0.4
+    assert 4 < by_name["perplexity"]["value"] < 12
+
+
+def test_other_data_of_a_checkpoint_file_or_an_ensemble(dlx, tmp_path, other):
+    run = copied(trained(*CLASSIFICATION), tmp_path)
+    by_run = measured(dlx, str(run), "dataset=arrays", f"dataset.path={other}", "level=0.9")
+    by_file = measured(dlx, f"{run}/checkpoints/best.safetensors", "dataset=arrays", f"dataset.path={other}",
+                       "level=0.9")
+    for one, same in zip(by_run["metrics"], by_file["metrics"], strict=True):
+        assert one["own_test"]["value"] == pytest.approx(same["own_test"]["value"], abs=1e-9)
+        assert {**one, "own_test": 0, "difference": 0} == {**same, "own_test": 0, "difference": 0}
