@@ -170,6 +170,27 @@ OF_ONE_RUN = (
         limit=1e9,
         unit="bytes",
     ),
+    Comparison(
+        "report-digits",
+        "standard report of digits: what it adds to dlx train, imports and figures included",
+        5,
+        Function("dlx_report", "added_seconds", {"dataset": "digits", "report": "standard"}),
+        limit=1.5,
+    ),
+    Comparison(
+        "report-mnist",
+        "standard report of MNIST, MLP",
+        3,
+        Function("dlx_report", "added_seconds", {"dataset": "mnist", "report": "standard"}),
+        limit=6.0,
+    ),
+    Comparison(
+        "report-full",
+        "full report of digits, MLP, one thread",
+        1,
+        Function("dlx_report", "added_seconds", {"dataset": "digits", "report": "full"}),
+        limit=60.0,
+    ),
     Comparison("start-help", "dlx -h", 7, Command(("dlx", "-h")), IMPORT_TORCH),
     Comparison("start-list", "dlx list", 7, Command(("dlx", "list")), IMPORT_TORCH),
     Comparison(

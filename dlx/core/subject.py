@@ -91,7 +91,7 @@ class Subject(Protocol):
         """
 
     def check_data(self) -> dict[str, Any]:
-        """Check data and splits, and the model beside simple answers: what hygiene.json holds."""
+        """Check data and splits, and the model beside simple answers: details of the section `data`."""
 
 
 class Section(Protocol):

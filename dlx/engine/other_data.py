@@ -9,7 +9,8 @@ import numpy as np
 
 from dlx.core.blocks import in_blocks
 from dlx.core.errors import ConfigError
-from dlx.core.intervals import Interval, independent_difference
+from dlx.core.gaps import RESAMPLES_SEED, Measured
+from dlx.core.intervals import Interval, difference
 from dlx.core.types import Dataset, Outcome, SplitIds
 from dlx.engine.agree import agreed
 from dlx.engine.classes import Classes
@@ -18,7 +19,6 @@ from dlx.engine.learnable import check_lengths
 from dlx.engine.pipeline import Pipeline
 from dlx.engine.predict import ask_prepared, restore_spec, restored_pipeline
 from dlx.engine.saved_model import SavedModel
-from dlx.engine.summary import RESAMPLES_SEED, Measured
 
 Rows = Literal["all", "test"]
 
@@ -95,7 +95,7 @@ def _difference(one: Measured, other: Measured | None) -> Measured | None:
         return None
     value, interval = one.value - other.value, None
     if one.interval is not None and other.interval is not None:
-        interval = independent_difference(one.value, one.interval, other.value, other.interval)
+        interval = difference(one.value, one.interval, other.value, other.interval)
     return one._replace(value=value, interval=interval, n=one.n + other.n)
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dlx.core.gaps import RESAMPLES_SEED
 from dlx.core.intervals import Interval, function_of_means
 from dlx.core.measures import Label, Measure, Measures
 from dlx.core.ragged import Ragged
@@ -24,8 +25,6 @@ from dlx.report.corrupted_examples import picture_bytes, shown_texts
 if TYPE_CHECKING:
     from dlx.core.subject import Subject
 
-# Of every run alike, as those of summary.json.
-RESAMPLES_SEED = 0
 # Of train, from which means, deviations, quantiles and extremes are taken: rows, and numbers in them.
 TRAIN_ROWS, TRAIN_VALUES = 10_000, 2**24
 # Numbers of the rows that are corrupted at a time.

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dlx.core.gaps import RESAMPLES_SEED
 from dlx.core.intervals import Interval, function_of_means
 from dlx.core.measures import Measure, Measures
 from dlx.core.random import numpy_generator
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from dlx.core.subject import Subject
     from dlx.core.types import Outcome
 
-RESAMPLES_SEED = 0
 # More would let a classifier tell sides apart by chance.
 NUM_COMPONENTS, ROWS_EACH = 32, 40
 TOKEN_FEATURES = 512

@@ -224,16 +224,11 @@ def test_mean_intervals_refuse_empty_and_non_finite_values(values, message):
         intervals.student_t(values, LEVEL)
 
 
-def test_difference_of_independent_proportions_is_that_of_newcombe():
-    """Table II of Newcombe 1998, method 10."""
-    for (a, m), (b, n), expected in (((56, 70), (48, 80), (0.0524, 0.3339)), ((9, 10), (3, 10), (0.1705, 0.8090))):
-        found = intervals.independent_difference(a / m, intervals.wilson(a, m, 0.95), b / n,
-                                                 intervals.wilson(b, n, 0.95))
-        assert (found.low, found.high) == pytest.approx(expected, abs=6e-5)
-        assert found.n == m + n
-
-
-def test_difference_of_an_undefined_interval_is_undefined():
-    found = intervals.independent_difference(0.5, intervals.wilson(5, 10, 0.9), 0.5, intervals.undefined("x", 0.9, 3))
-    assert found.method.startswith("undefined")
-    assert math.isnan(found.low)
+@pytest.mark.parametrize("n", [1, 2, 60, 2_001])
+def test_means_are_the_intervals_of_each_column_alone(n):
+    columns = np.random.default_rng(0).exponential(size=(3, n))
+    columns[1] = 0.5
+    for own, column in zip(intervals.means(columns, 0.9, 3), columns, strict=True):
+        alone = intervals.mean(column, 0.9, 3)
+        assert own[2:] == alone[2:]
+        assert own[:2] == pytest.approx(alone[:2], rel=1e-13, nan_ok=True)
