@@ -40,8 +40,9 @@ def agreed(own: TaskSpec, other: TaskSpec, targets: np.ndarray, called: str) -> 
                                                ("layout", own.layout, other.layout)]
     if own.layout == other.layout and own.layout not in RAGGED and not (own.columns and other.columns):
         facts.append(("input shape", own.input_shape, other.input_shape))
-    facts += [("sample rate", own.sample_rate, other.sample_rate),
-              ("next_token", own.next_token, other.next_token)]
+    if own.layout == other.layout:
+        facts += [("sample rate", own.sample_rate, other.sample_rate),
+                  ("next_token", own.next_token, other.next_token)]
     problems = [f"{called} does not fit the run: its {name} is {theirs}, and the run's is {ours}"
                 for name, ours, theirs in facts if ours != theirs]
     if not problems and other.vocabulary_size > own.vocabulary_size:

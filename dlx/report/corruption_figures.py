@@ -39,7 +39,7 @@ def severity_curves(measures: Measures, metric: str, names: Sequence[str]) -> by
         area.set_xlabel("severity" if is_lowest else "")
         area.set_ylabel(words.label(metric) if at % columns == 0 else "")
         areas.append(area)
-    areas[0].yaxis.set_major_locator(MaxNLocator(nbins=4, steps=[1, 2, 2.5, 5, 10]))
+    areas[0].yaxis.set_major_locator(MaxNLocator(nbins=4, steps=[1, 2, 5, 10]))
     if words.is_share(metric):
         areas[0].yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     return draw.png(canvas)
