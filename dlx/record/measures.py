@@ -64,12 +64,6 @@ def read_section(folder: Path, section: str) -> Measures | None:
     return _parse(path, read_json(path)) if path.is_file() else None
 
 
-def section_of(name: str) -> str:
-    """Return the section whose DEFINITIONS hold for a file: what stands before two underscores, of shift__mnist_1a2b
-    shift, which measured further things one by one."""
-    return name.partition("__")[0]
-
-
 def path_of(folder: Path, section: str) -> Path:
     """Return the file of a section."""
     assert SECTION.fullmatch(section), section
