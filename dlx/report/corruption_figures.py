@@ -21,7 +21,7 @@ LEFT, BOTTOM, TOP = 0.8, 0.55, 0.02
 CELL, LABEL, HEAD = 0.55, 1.25, 0.35
 
 
-def severity_curves(measures: Measures, metric: str, names: Sequence[str]) -> bytes:
+def severity_curves(measures: Measures, metric: str, names: Sequence[str]) -> draw.Drawn:
     """Draw the metric over severities, a panel for each corruption, all on one scale."""
     columns = 3 if len(names) in (5, 6, 9) else min(4, len(names))
     rows = math.ceil(len(names) / columns)
@@ -59,7 +59,7 @@ def _panel(area: Axes, measures: Measures, metric: str, name: str, clean: float 
     area.set_xlim(0.7, 5.3)
 
 
-def contact_sheet(pictures: Mapping[str, Any], shape: Sequence[int], names: Sequence[str]) -> bytes:
+def contact_sheet(pictures: Mapping[str, Any], shape: Sequence[int], names: Sequence[str]) -> draw.Drawn:
     """Draw for each corruption one example as it is and at the five severities.
 
     Args:
