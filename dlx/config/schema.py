@@ -17,6 +17,7 @@ ROOT: dict[str, Any] = {
     "accumulation_steps": Count,
     "selection": str,
     "level": Fraction,
+    "rows": Literal["all", "test"],
     "checkpoint_seconds": NonNegative,
     "name": str,
     "runs_dir": str,
