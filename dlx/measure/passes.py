@@ -124,3 +124,16 @@ def _watched(model: nn.Module, calls: list[Call]) -> list[Any]:
     layers = [layer for layer in model.modules() if not list(layer.children())]
     return [handle for layer in layers
             for handle in (layer.register_forward_pre_hook(before), layer.register_forward_hook(after))]
+
+
+def affordable(model: nn.Module, x: Tensor, count: int, pass_flops: float, least: int) -> int:
+    """Return how many of `count` examples one pass through a model, there and not back, may take.
+
+    Args:
+        model: in eval mode; no gradient is left in it.
+        x: one example [1, ...].
+        pass_flops: of the pass over all of them, at most.
+        least: so many are taken whatever they cost, where there are so many.
+    """
+    flops = look(model, x, x.element_size()).forward_flops
+    return min(count, max(least, int(pass_flops // max(flops, 1))))

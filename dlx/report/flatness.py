@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from dlx.report.flat.ground import Found, Ground
 
 ON = ("L is the mean loss, without penalties, smoothing or class weights, over at most num_examples train examples "
-      "(always the same ones), in eval mode with the stored statistics of normalizations; w are the parameters that "
+      "(always the same ones; fewer where a pass over them takes more than pass_flops operations, but 128), "
+      "in eval mode with the stored statistics of normalizations; w are the parameters that "
       "training moved. ")
 CAPS = ("Jiang, Neyshabur, Mobahi, Krishnan and Bengio, Fantastic generalization measures and where to find them, 2020;"
         " Dziugaite et al., In search of robust measures of generalization, 2020")
@@ -60,7 +61,8 @@ DEFINITIONS: dict[str, Definition] = {
         "every σ, with its t interval.", "Andriushchenko et al. 2023"),
     "bearable_noise": Definition(
         "The σ at which the mean accuracy over bearable_draws draws of w + u on at most bearable_examples train "
-        "examples is allowed_drop below that of w, up to drop_tolerance, by halving [0, most_noise]; u ~ N(0, σ²), "
+        "examples, fewer in the proportion in which pass_flops makes them fewer, is "
+        "allowed_drop below that of w, up to drop_tolerance, by halving [0, most_noise]; u ~ N(0, σ²), "
         "magnitude-aware N(0, σ²w² + magnitude_eps²); the same draws for every σ.", CAPS),
     "inverse_squared_noise": Definition("1/σ² of bearable_noise: larger is sharper.", CAPS),
     "pac_bayes_complexity": Definition(
@@ -86,6 +88,7 @@ class Flatness:
 
     Args:
         num_examples: of train and of val, at most, for all but bearable noise.
+        pass_flops: of one pass over them; of a model that takes more, fewer examples are looked at, 128 at least.
         float64_weights: a model of at most so many weights, none of a convolution, is computed in float64, others in
             float32.
         num_eigenvalues, tolerance, num_trace_probes: of the Hessian; the residual of an eigenvalue relative to it.
@@ -97,7 +100,7 @@ class Flatness:
         reach: of landscapes, in norms of filters.
     """
 
-    def __init__(self, num_examples: Count, float64_weights: Annotated[int, Range("[0, inf)")],
+    def __init__(self, num_examples: Count, pass_flops: Positive, float64_weights: Annotated[int, Range("[0, inf)")],
                  num_eigenvalues: Annotated[int, Range("[1, 50]")], tolerance: Fraction,
                  num_trace_probes: Annotated[int, Range("[2, inf)")], ascent_batch_size: Count, ascent_steps: Count,
                  radius: Positive, adaptive_radius: Positive, adaptive_linf_radius: Positive, eta: NonNegative,
@@ -105,37 +108,39 @@ class Flatness:
                  bearable_examples: Count, allowed_drop: Fraction, most_noise: Positive, bearable_draws: Count,
                  halvings: Count, drop_tolerance: NonNegative, magnitude_eps: NonNegative,
                  landscape_steps: Annotated[int, Range("[1, 100]")], reach: Positive) -> None:
-        self.examples = (num_examples, float64_weights)
+        self.num_examples, self.pass_flops, self.float64_weights = num_examples, pass_flops, float64_weights
         self.hessian = (num_eigenvalues, num_trace_probes, tolerance)
         self.worst = (radius, adaptive_radius, adaptive_linf_radius, eta, ascent_steps, ascent_batch_size)
         self.average = (noises, adaptive_noise, noise_draws)
-        self.bearable = (bearable_examples, allowed_drop, most_noise, bearable_draws, halvings, drop_tolerance,
+        self.bearable_examples = bearable_examples
+        self.bearable = (allowed_drop, most_noise, bearable_draws, halvings, drop_tolerance,
                          magnitude_eps)
         self.landscape = (landscape_steps, reach)
 
     def measure(self, subject: Subject) -> Measures:
         """Measure a run."""
-        from dlx.report.flat.ground import ground
+        from dlx.report.flat.ground import affordable_of, ground
 
         if subject.compares_examples:
             return Measures(skipped=(COMPARES,))
-        own = ground(subject, *self.examples)
+        count = affordable_of(subject, self.num_examples, self.pass_flops)
+        own = ground(subject, count, self.float64_weights)
         loss, gradient = own.space.gradient(own.space.weights, own.examples)
         if not (math.isfinite(loss) and bool(gradient.isfinite().all())):
             return Measures(skipped=(NO_SLOPE,))
-        found = list(self._parts(own))
+        found = list(self._parts(own, count))
         details = {"loss": own.clean.loss, "accuracy": own.clean.accuracy, "num_examples": len(own.examples.ids),
-                   "dtype": str(own.space.dtype).removeprefix("torch.")}
+                   "is_capped": count < self.num_examples, "dtype": str(own.space.dtype).removeprefix("torch.")}
         return Measures(tuple(number for part in found for number in part.numbers),
                         details | {name: value for part in found for name, value in part.details.items()},
                         tuple(reason for part in found for reason in part.skipped))
 
-    def _parts(self, own: Ground) -> Iterator[Found]:
+    def _parts(self, own: Ground, count: int) -> Iterator[Found]:
         from dlx.report.flat import curvature, landscape, noise, sharpness
 
         yield curvature.measure(own, *self.hessian)
         yield sharpness.worst(own, *self.worst)
         yield sharpness.average(own, *self.average)
-        yield noise.measure(own, *self.bearable)
+        yield noise.measure(own, max(1, self.bearable_examples * count // self.num_examples), *self.bearable)
         yield landscape.plane(own, *self.landscape)
-        yield landscape.paths(own, self.landscape[0], self.examples[0])
+        yield landscape.paths(own, self.landscape[0], count)

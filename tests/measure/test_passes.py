@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from dlx.measure.passes import look
+from dlx.measure.passes import affordable, look
 
 
 def counted(model, x):
@@ -65,3 +65,9 @@ def test_look_leaves_no_gradient_and_no_hook():
     assert not model[0]._forward_hooks
     assert not model[0]._forward_pre_hooks
     assert not seen.output.requires_grad
+
+
+@pytest.mark.parametrize(("pass_flops", "count"), [(90 * 7 + 1, 7), (1.0, 3), (1e9, 20)])
+def test_as_many_examples_are_affordable_as_a_pass_may_take(pass_flops, count):
+    model = nn.Sequential(nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 3)).double().eval()
+    assert affordable(model, torch.ones(1, 6, dtype=torch.float64), 20, pass_flops, 3) == count

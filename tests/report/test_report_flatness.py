@@ -57,6 +57,22 @@ def test_paths_start_and_end_with_what_the_checkpoints_say(split):
             assert path[split]["accuracies"][place] == pytest.approx(right)
 
 
+@pytest.mark.parametrize(("pass_flops", "count"), [(2e9, 1024), (20.3, 128)])
+def test_a_costly_model_is_measured_on_fewer_examples_and_the_section_says_so(tmp_path, pass_flops, count):
+    run = trained(*KINDS["images"])
+    own = subject(run)
+    found = make("report", "flatness", **SMALL, pass_flops=pass_flops).measure(own)
+    assert (found.details["num_examples"], found.details["is_capped"]) == (count, count < 1024)
+    rows = apart(own.splits["train_eval"].ids.tolist(), count)
+    assert found.details["loss"] == pytest.approx(own.said("train_eval").losses[rows].mean(), rel=1e-6)
+    bearable = found.find("bearable_noise", "train_eval", noise="plain")
+    assert bearable.n == min(2048 * count // 1024, len(own.splits["train_eval"].ids))
+    folder = copied(run, tmp_path / "run")
+    write_measures(folder, "flatness", found)
+    said = " ".join(flatness.section(read_run(folder)).notes)
+    assert ("128 examples, where 1,024 are usual" in said) == (count == 128)
+
+
 def test_a_path_of_no_length_is_left_out():
     same = measured(*KINDS["images"], "selection=last")
     assert "The best checkpoint is also the last one: there is no path between them." in same.skipped
