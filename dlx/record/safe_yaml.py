@@ -22,7 +22,7 @@ MAX_PLAIN = 2000
 MAX_DIGITS = 30
 # Keys below which texts are the user's: where data and saved weights lie, what columns, categories and classes are
 # called.
-OF_DATA = ("dataset", "given", "init_from")
+OF_DATA = ("dataset", "given", "init_from", "reference")
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _TRAVERSAL = re.compile(r"(^|[/\\])\.\.([/\\]|$)|^[/\\~]|^[A-Za-z]:[/\\]")
 

@@ -318,3 +318,9 @@ def test_read_json_takes_any_text_because_none_is_looked_up(tmp_path):
 def test_plain_mapping_refuses_what_is_no_plain_data(value):
     with pytest.raises(ArtefactError, match="here refused"):
         plain_mapping(value, "here")
+
+
+def test_the_reference_of_a_section_may_lie_anywhere(tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_text("report:\n  shift:\n    reference: /somewhere/a-run\n")
+    assert read_yaml(path)["report"]["shift"]["reference"] == "/somewhere/a-run"
