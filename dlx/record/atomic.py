@@ -7,6 +7,7 @@ with a journal keep the order in which names changed.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 from collections.abc import Iterator
@@ -20,14 +21,19 @@ from dlx.core.errors import StorageError
 # version of the file is found is whole; or nothing yet, of a file that is made again where it was lost.
 Sync = Literal["folder", "file", "none"]
 
+# What helps where space does not.
+REMEDIES = {**dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "make it writable"),
+            **dict.fromkeys((errno.EEXIST, errno.ENOTDIR, errno.EISDIR), "move away what is there")}
+
 
 @contextlib.contextmanager
-def storage_errors(path: Path, hint: str = "free space, then dlx resume") -> Iterator[None]:
-    """Turn an OSError of the block into a StorageError that names the path."""
+def storage_errors(path: Path, hint: str | None = None) -> Iterator[None]:
+    """Turn an OSError of the block into a StorageError that names the path, and says what to do: the hint, if given."""
     try:
         yield
     except OSError as error:
-        raise StorageError(f"cannot write {path}: {error.strerror or error}; {hint}") from error
+        advice = hint or f"{REMEDIES.get(error.errno or 0, 'free space')}, then dlx resume"
+        raise StorageError(f"cannot write {path}: {error.strerror or error}; {advice}") from error
 
 
 def write_bytes(path: Path, data: bytes, sync: Sync = "folder") -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import random
 import resource
 import signal
 import time
+from pathlib import Path
 
 import pytest
 
@@ -158,3 +160,11 @@ def test_write_json_refuses_what_is_no_json_and_keeps_the_old_file(value, tmp_pa
     with pytest.raises(ValueError, match="JSON"):
         atomic.write_json(tmp_path / "file", value)
     assert json.loads((tmp_path / "file").read_text()) == {"a": 1}
+
+
+@pytest.mark.parametrize(("number", "advice"), [
+    (errno.ENOSPC, "free space, then dlx resume"), (errno.EROFS, "make it writable, then dlx resume"),
+    (errno.ENOTDIR, "move away what is there, then dlx resume")])
+def test_storage_errors_say_what_helps(number, advice):
+    with pytest.raises(StorageError, match=f"cannot write there: .*; {advice}"), atomic.storage_errors(Path("there")):
+        raise OSError(number, os.strerror(number))
