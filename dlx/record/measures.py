@@ -61,7 +61,12 @@ def read_section(folder: Path, section: str) -> Measures | None:
         ArtefactError: the file is damaged.
     """
     path = path_of(folder, section)
-    return _parse(path, read_json(path)) if path.is_file() else None
+    if not path.is_file():
+        return None
+    try:
+        return _parse(path, read_json(path))
+    except ArtefactError as error:
+        raise ArtefactError(f"{error}; to measure it again: dlx evaluate {folder} 'report=[{section}]'") from error
 
 
 def path_of(folder: Path, section: str) -> Path:

@@ -92,3 +92,13 @@ def test_summary_without_an_interval_says_null(tmp_path):
     raw = json.loads((folder / "summary.json").read_text())
     assert raw["gaps"][0]["low"] is None
     assert read_run(folder).summary.gap("loss", "val").low is None
+
+
+@pytest.mark.parametrize("text", ['{"format": 1, "numb', "[]", '{"format": 1, "numbers": [{"value": NaN}]}', "{}",
+                                  '{"format": 1, "numbers": null}'])
+def test_damaged_measures_are_refused_with_the_command_that_measures_again(tmp_path, text):
+    folder = write_digits(tmp_path)
+    (folder / "measures").mkdir(exist_ok=True)
+    (folder / "measures" / "gap.json").write_text(text)
+    with pytest.raises(ArtefactError, match=r"gap\.json .*; to measure it again: dlx evaluate .* 'report=\[gap\]'"):
+        read_run(folder)
