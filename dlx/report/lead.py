@@ -11,6 +11,7 @@ from dlx.core.measures import Measure, Measures
 from dlx.report import words
 from dlx.report.files import RunFiles
 from dlx.report.finding import Diagnosis
+from dlx.report.problems import p_text
 from dlx.report.section import Told
 from dlx.report.summary import Measured, Summary
 
@@ -107,7 +108,7 @@ def _probabilities(run: RunFiles) -> Iterator[str]:
     error, chance = measured.find("ece", "test"), measured.find("ece_p_value", "test")
     if error is None or error.value is None or chance is None or chance.value is None:
         return
-    size = f"calibration error {words.percent(error.value)}%, p = {chance.value:.2g}"
+    size = f"calibration error {words.percent(error.value)}%, {p_text(chance.value)}"
     if chance.value >= SURPRISING:
         yield f"Probabilities are what they say as far as {error.n:,} examples can tell ({size})."
         return
@@ -122,5 +123,7 @@ def _direction(over: Measure) -> str:
     """Say which way, where the interval of confidence minus accuracy tells."""
     if over.value is None or over.low is None or over.high is None or over.low <= 0 <= over.high:
         return ""
-    bounds = words.bounds("accuracy", over.low, over.high)
+    # Of how far below, the bounds are as far below.
+    low, high = (over.low, over.high) if over.value > 0 else (-over.high, -over.low)
+    bounds = words.bounds("accuracy", low, high)
     return f": confidence is {words.distance('accuracy', over.value)} accuracy {bounds}"

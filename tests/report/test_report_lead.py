@@ -56,11 +56,21 @@ def test_lead_does_not_cry_over_a_slight_error_that_is_certain(tmp_path):
                         "p = 0.4)."),
     (0.001, (0.01, 0.03), "Probabilities are not what they say: confidence is 2.0 points above accuracy [1.0, 3.0] "
                           "(calibration error 2.5%, p = 0.001)."),
+    (0.000999, (0.01, 0.03), "Probabilities are not what they say: confidence is 2.0 points above accuracy [1.0, 3.0] "
+                             "(calibration error 2.5%, p < 0.001)."),
     (0.001, (-0.01, 0.03), "Probabilities are not what they say (calibration error 2.5%, p = 0.001).")])
 def test_lead_says_whether_probabilities_can_be_trusted(tmp_path, p_value, bounds, said):
     numbers = [Measure("ece", 0.025, "test", n=360), Measure("ece_p_value", p_value, "test"),
                Measure("overconfidence", 0.02, "test", low=bounds[0], high=bounds[1], method="t", level=0.95)]
     assert with_numbers(tmp_path, calibration=numbers)["trust"].text == said
+
+
+def test_lead_says_how_far_confidence_lies_below_accuracy(tmp_path):
+    numbers = [Measure("ece", 0.234, "test", n=360), Measure("ece_p_value", 0.0005, "test"),
+               Measure("overconfidence", -0.234, "test", low=-0.249, high=-0.209, method="t", level=0.95)]
+    assert with_numbers(tmp_path, calibration=numbers)["trust"].text == (
+        "Probabilities are not what they say: confidence is 23.4 points below accuracy [20.9, 24.9] (calibration error "
+        "23.4%, p < 0.001).")
 
 
 def test_lead_of_a_run_without_test_speaks_of_val(tmp_path):
