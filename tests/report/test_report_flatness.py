@@ -10,8 +10,10 @@ from trained_runs import KINDS, copied, subject, trained
 
 from dlx.core.measures import Measure, Measures
 from dlx.core.subject import apart
+from dlx.measure.passes import look
 from dlx.record.measures import write_measures
 from dlx.report.files import read_run
+from dlx.report.flat.ground import affordable_of
 from dlx.report.sections import flatness
 
 SMALL = {"landscape_steps": 2, "bearable_draws": 2, "noise_draws": 3, "num_trace_probes": 4, "ascent_steps": 3}
@@ -43,6 +45,12 @@ def test_middle_of_the_landscape_is_the_loss_of_the_run():
     assert found.details["plane"]["losses"][2][2] == pytest.approx(loss, rel=1e-6)
     assert np.shape(found.details["plane"]["errors"]) == (5, 5)
     assert found.find("loss_rise", "train_eval", distance=1.0).value > 0
+
+
+def test_operations_of_recurrent_models_count_four_times():
+    own = subject(trained("dataset=digits", "model=lstm", "model.width=8", "epochs=1"))
+    flops = look(own.model(), own.splits["train_eval"].inputs.index_select(0, torch.tensor([0])), 4).forward_flops
+    assert affordable_of(own, 1024, 4 * 200.5 * flops) == 200
 
 
 @pytest.mark.parametrize("split", ["train_eval", "val"])

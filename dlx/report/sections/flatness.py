@@ -160,9 +160,8 @@ def _notes(found: Measures) -> Iterator[str]:
     yield (f"Measured on {details['num_examples']:,} examples of train_eval in {details['dtype']}; the worst case is "
            f"the mean over batches of {settings.get('ascent_batch_size', 128)}. Logits are not normalized.")
     if details.get("is_capped"):
-        yield (f"{details['num_examples']:,} examples, where {settings.get('num_examples', 1024):,} are usual: a pass "
-               f"of this model over more takes more than {settings.get('pass_flops', 2e9):.2g} operations "
-               f"(report.flatness.pass_flops). Compare it with runs that were measured on as many.")
+        yield (f"{details['num_examples']:,} examples, where {settings.get('num_examples', 1024):,} are usual: this "
+               f"model costs much (report.flatness.pass_flops). Compare it with runs that were measured on as many.")
     if details.get("by_differences"):
         yield "Torch cannot differentiate this model twice: curvature is from differences of gradients."
     yield from _converged(found, settings)
