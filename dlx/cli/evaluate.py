@@ -97,11 +97,12 @@ def report_again(args: argparse.Namespace, config: dict[str, Any]) -> int:
     from dlx.cli.saved_models import refuse_device
     from dlx.config.build import ANY_PACKAGE, make_report
     from dlx.config.saved import to_part
+    from dlx.core.subject import check_sections
     from dlx.record import layout
 
     refuse_device(config["device"], args.overrides)
     sections = {name: to_part("report", value) for name, value in config["report"].items()}
-    make_report(sections, [ANY_PACKAGE])
+    check_sections(make_report(sections, [ANY_PACKAGE]))
     folder = args.checkpoint
     if (folder / layout.SWEEP).is_file():
         done = [path.parent for path in sorted((folder / layout.RUNS).glob(f"*/{layout.SUMMARY}"))]

@@ -35,10 +35,12 @@ def run_one(args: argparse.Namespace) -> int:
     from dlx.config.build import ANY_PACKAGE, build
     from dlx.config.compose import compose
     from dlx.config.saved import config_hash, to_saved
+    from dlx.core.subject import check_sections
 
     config = compose("train", args.overrides, args.config_dir)
     saved = to_saved(config)
     parts = build(saved, [ANY_PACKAGE], config["checkpoint_seconds"])
+    check_sections(parts.report)
     if args.dry_run and args.json:
         print(json.dumps(saved))
         return 0

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -113,6 +113,25 @@ class Section(Protocol):
 
     def measure(self, subject: Subject) -> Measures:
         """Measure a run. Draws are keyed by the run's seed; the order of examples changes no number."""
+
+
+@runtime_checkable
+class Checked(Protocol):
+    """A section that needs more than the run it measures."""
+
+    def check(self) -> None:
+        """Check, before anything is trained or measured, that it is there. Raises ConfigError."""
+
+
+def check_sections(sections: Mapping[str, Section]) -> None:
+    """Check that what sections need beside a run is there.
+
+    Raises:
+        ConfigError: it is not.
+    """
+    for section in sections.values():
+        if isinstance(section, Checked):
+            section.check()
 
 
 def apart(ids: Sequence[int] | np.ndarray, count: int) -> list[int]:

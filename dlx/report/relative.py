@@ -10,7 +10,8 @@ import numpy as np
 from dlx.core.errors import ConfigError
 from dlx.core.measures import Measure, Measures
 from dlx.measure.corruption.kind import SEVERITIES
-from dlx.record.measures import read_measures
+from dlx.record import layout
+from dlx.record.measures import read_section
 
 KEY = "report.shift.reference"
 
@@ -23,10 +24,7 @@ def relative_errors(own: Measures, reference: Path) -> list[Measure]:
     """
     if not own.details:
         return []
-    known = read_measures(reference).get("shift")
-    if known is None or not known.details.get("examples"):
-        raise ConfigError(f"{KEY}={reference} was not measured on corrupted data; first run: dlx evaluate {reference} "
-                          f"'report=[shift]'")
+    known = read_reference(reference)
     for name, what in (("examples", "other examples"), ("headline", "another metric"),
                        ("corruptions", "other corruptions")):
         if known.details.get(name) != own.details[name]:
@@ -35,6 +33,21 @@ def relative_errors(own: Measures, reference: Path) -> list[Measure]:
     metric = str(own.details["headline"])
     greater = bool(own.details["greater_is_better"][metric])
     return _ratios(_errors(own, metric, greater), _errors(known, metric, greater))
+
+
+def read_reference(reference: Path) -> Measures:
+    """Read what a reference run was measured to do on corrupted data.
+
+    Raises:
+        ConfigError: it was not measured on any, or is no run.
+    """
+    known = read_section(reference, "shift")
+    if known is not None and known.details.get("examples"):
+        return known
+    if not (reference / layout.CONFIG).is_file():
+        raise ConfigError(f"{KEY} must be the folder of a run, or null, got {reference}")
+    raise ConfigError(f"{KEY}={reference} was not measured on corrupted data; first run: dlx evaluate {reference} "
+                      f"'report=[shift]'")
 
 
 def _errors(measures: Measures, metric: str, greater: bool) -> dict[str, np.ndarray]:

@@ -90,6 +90,17 @@ class Shift:
     def __init__(self, num_examples: Count, reference: str | None) -> None:
         self.num_examples, self.reference = num_examples, reference
 
+    def check(self) -> None:
+        """Check, before anything is measured, that the reference run was.
+
+        Raises:
+            ConfigError: it was not, or is no run.
+        """
+        from dlx.report.relative import read_reference
+
+        if self.reference is not None:
+            read_reference(Path(self.reference))
+
     def measure(self, subject: Subject) -> Measures:
         """Measure a run.
 

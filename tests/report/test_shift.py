@@ -13,7 +13,7 @@ from trained_runs import KINDS, copied, subject, trained
 
 from dlx.core.errors import ConfigError
 from dlx.core.measures import Measure, Measures
-from dlx.core.subject import apart
+from dlx.core.subject import apart, check_sections
 from dlx.measure.corruption.images import image_corruptions
 from dlx.record import checkpoint
 from dlx.record.measures import write_measures
@@ -154,6 +154,7 @@ def test_corruption_error_of_a_perfect_reference_is_undefined(tmp_path):
     (made({"blur": [0.1] * 5}, metric="exact_match"), "report.shift.reference={folder} was measured on another metric"),
 ])
 def test_reference_that_cannot_be_one_is_refused(tmp_path, reference, message):
+    (tmp_path / "config.yaml").touch()
     if reference is not None:
         write_measures(tmp_path, "shift", reference)
     with pytest.raises(ConfigError) as caught:
@@ -191,3 +192,10 @@ def test_words_of_a_reference(measured, tmp_path):
 
 def test_a_run_that_was_not_measured_has_no_such_section():
     assert section(read_run(trained(*DIGITS))) is None
+
+
+def test_a_reference_that_is_no_run_is_refused_before_anything_is_measured(tmp_path):
+    section = make("report", "shift", reference=str(tmp_path / "nowhere"))
+    with pytest.raises(ConfigError, match=r"report.shift.reference must be the folder of a run, or null, got"):
+        check_sections({"shift": section})
+    check_sections({"shift": make("report", "shift"), "gap": make("report", "gap")})
