@@ -101,7 +101,7 @@ def execute(parts: Parts, saved: dict[str, Any], folder: RunFolder, surroundings
     Raises:
         DlxError: of the kind that says how it ended; status.json and dlx.log say it too.
     """
-    execute_together([(parts, saved, folder)], surroundings, observer, lambda: None, shelf=shelf)
+    execute_together([(parts, saved, folder)], surroundings, observer, lambda: None, shelf=shelf, alone=True)
     _refuse_diverged(folder)
 
 
@@ -157,7 +157,7 @@ def _refuse_diverged(folder: RunFolder) -> None:
 
 def execute_together(runs: Sequence[tuple[Parts, dict[str, Any], RunFolder]], surroundings: Surroundings,
                      observer: Observer, over: Callable[[], None], fused: bool = False, limits: Limits | None = None,
-                     shelf: Shelf | None = None) -> None:
+                     shelf: Shelf | None = None, alone: bool = False) -> None:
     """Train or go on training in folders that this process holds: several as members of a fused run.
 
     A run that diverges is over, and no error. Whatever else ends training ends it for all of them that are not over.
@@ -165,6 +165,7 @@ def execute_together(runs: Sequence[tuple[Parts, dict[str, Any], RunFolder]], su
     Args:
         over: is called as each run is over.
         fused: compute a run also as a member if it is alone.
+        alone: nothing comes after this one run, so once it is done a signal ends its report, too.
 
     Raises:
         DlxError: of the kind that says how it ended; status.json and dlx.log of each say it too.
@@ -173,7 +174,7 @@ def execute_together(runs: Sequence[tuple[Parts, dict[str, Any], RunFolder]], su
     from dlx.engine.signals import stop_on_signals
 
     def end(run: Run, data: Prepared | None = None) -> None:
-        conclude(run, surroundings.data_dir, data)
+        conclude(run, surroundings.data_dir, data, stop.done if alone else lambda: None)
         over()
 
     folders = [folder for *_, folder in runs]
@@ -192,11 +193,12 @@ def execute_together(runs: Sequence[tuple[Parts, dict[str, Any], RunFolder]], su
             train(waiting, surroundings.data_dir, observer, stop, end, fused, limits or UNBOUNDED, shelf)
 
 
-def conclude(run: Run, data_dir: str, data: Prepared | None = None) -> None:
+def conclude(run: Run, data_dir: str, data: Prepared | None = None, done: Callable[[], None] = lambda: None) -> None:
     """Write final status and report of a run whose training is over.
 
     Args:
         data: of the run, where somebody has it already.
+        done: is called before the report, when all else is written.
     """
     folder, path = run.folder, run.folder.path / layout.SUMMARY
     run.store.clean()
@@ -209,6 +211,7 @@ def conclude(run: Run, data_dir: str, data: Prepared | None = None) -> None:
         folder.set_status(status, **facts)
     if path.is_file():
         note_opening(run)
+    done()
     if run.parts.report or run.checks_data:
         from dlx.reporting import report_on
 

@@ -9,10 +9,10 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from types import FrameType
 
 import dlx
 from dlx.core.errors import ConfigError, DlxError, StorageError
+from dlx.engine.signals import leave
 
 COMMANDS = {
     "train": "train one configuration with one seed",
@@ -33,7 +33,6 @@ COMMANDS = {
     "completion": "print the shell completion script",
 }
 HIDDEN = ("complete",)
-SHOW_CURSOR = b"\x1b[?25h"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -76,13 +75,6 @@ def leaving_at_ctrl_c() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-def leave(number: int, _frame: FrameType | None) -> None:
-    """Handle a signal; files are replaced atomically, so leaving at once corrupts nothing."""
-    # A progress bar hides the cursor.
-    os.write(2, (SHOW_CURSOR if os.isatty(2) else b"") + b"dlx: interrupted\n")
-    os._exit(128 + number)
 
 
 def answer(arguments: list[str]) -> int:

@@ -53,7 +53,7 @@ def resume_run(path: Path, config: dict[str, Any], trust: list[str], as_json: bo
     with RunFolder(path) as folder:
         status = folder.status()
         surroundings = Surroundings.of(config)
-        if status["status"] in FINAL and not (path / layout.REPORT / layout.REPORT_HTML).is_file():
+        if status["status"] in FINAL and lacks_report(path, saved):
             report_on(Run(build_saved(saved, trust), saved, folder), surroundings.data_dir)
         if status["status"] == "diverged":
             raise ConfigError(f"{path} diverged and cannot go on: {status.get('reason')}")
@@ -66,6 +66,15 @@ def resume_run(path: Path, config: dict[str, Any], trust: list[str], as_json: bo
         with show_outcome(path, as_json):
             execute_in_processes(parts, saved, folder, surroundings, shown, processes)
     return 0
+
+
+def lacks_report(path: Path, saved: dict[str, Any]) -> bool:
+    """Say whether the report of a run that is over was never made, or a section that it asks for was not measured."""
+    from dlx.record.measures import path_of
+
+    if not (path / layout.REPORT / layout.REPORT_HTML).is_file():
+        return True
+    return (path / layout.SUMMARY).is_file() and any(not path_of(path, name).is_file() for name in saved["report"])
 
 
 def with_processes(saved: dict[str, Any], processes: int | None) -> dict[str, Any]:

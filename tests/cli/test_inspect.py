@@ -219,6 +219,14 @@ def test_resume_of_a_finished_run_shows_it_and_changes_nothing(dlx, tmp_path):
     assert {path: path.read_bytes() for path in before} == before
 
 
+def test_resume_measures_what_an_interrupted_report_left_out(dlx, tmp_path):
+    run = copied(trained(*CLASSIFICATION), tmp_path)
+    (run / "measures" / "capacity.json").unlink()
+    assert dlx("report", str(run)).code == 0
+    assert dlx("resume", str(run)).code == 0
+    assert (run / "measures" / "capacity.json").is_file()
+
+
 @pytest.mark.parametrize(("overrides", "message"), [
     (["epochs=30"], "unknown key epochs"), (["optimizer.lr=1"], "unknown key optimizer.lr"),
     (["checkpoint_seconds=-1"], "checkpoint_seconds must be in [0, inf), got -1"),

@@ -28,3 +28,14 @@ def test_signal_inside_an_inner_block_stays_requested_in_the_outer_one():
     assert inner is outer
     with stop_on_signals() as fresh:
         assert not fresh
+
+
+@pytest.mark.parametrize("done_first", [True, False])
+def test_signal_ends_the_process_once_all_is_done(done_first):
+    pid = os.fork()
+    if pid == 0:
+        with stop_on_signals() as stop:
+            for act in (stop.done, lambda: os.kill(os.getpid(), signal.SIGINT))[:: 1 if done_first else -1]:
+                act()
+        os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 130
