@@ -183,7 +183,7 @@ def execute_together(runs: Sequence[tuple[Parts, dict[str, Any], RunFolder]], su
         stop = stack.enter_context(stop_on_signals())
         waiting: list[Run] = []
         for (parts, saved, folder), own in zip(runs, logs, strict=True):
-            run = Run(parts, saved, folder, own, "data" in parts.report or (surroundings.checks_data and not waiting))
+            run = Run(parts, saved, folder, own, surroundings.checks_data and not waiting)
             if (folder.path / layout.SUMMARY).is_file():
                 end(run)
             else:
@@ -207,10 +207,22 @@ def conclude(run: Run, data_dir: str, data: Prepared | None = None) -> None:
         status = "diverged" if summary["status"] == "diverged" else "done"
         facts = {"epoch": summary["epochs_run"], **(summary["divergence"] or {}), "reason": summary["stop_reason"]}
         folder.set_status(status, **facts)
-    if run.parts.report:
+    if path.is_file():
+        note_opening(run)
+    if run.parts.report or run.checks_data:
         from dlx.reporting import report_on
 
         report_on(run, data_dir, data)
+
+
+def note_opening(run: Run) -> None:
+    """Put on record that the selected model of a run was measured on test; where that fails its log says so."""
+    from dlx.record.openings import note, opening_of_run, runs_folder
+
+    try:
+        note(runs_folder(run.folder.path), opening_of_run(run.folder.path))
+    except (ArtefactError, StorageError) as error:
+        run.log.warning("that test was opened is on no record: %s", error)
 
 
 @contextlib.contextmanager

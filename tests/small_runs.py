@@ -154,7 +154,8 @@ def train(parts: Parts, path: Path, dataset: InMemory | None = None, stop: StopR
     if not (path / layout.CONFIG).exists():
         folder.describe(CONFIG, [], {})
     with folder:
-        run.train([Run(parts, CONFIG, folder)], "", Watching(), StopRequest() if stop is None else stop, lambda _: None)
+        signals = StopRequest() if stop is None else stop
+        run.train([Run(parts, CONFIG, folder)], "", Watching(), signals, lambda *_: None)
     status = read_json(path / layout.STATUS)
     if status["status"] == "diverged":
         raise DivergedError(status["step"], status["lr"])

@@ -33,10 +33,11 @@ def parser() -> argparse.ArgumentParser:
 
 def run(args: argparse.Namespace) -> int:
     """Read, check, ask, write, print."""
+    from dlx.cli.evaluate import note_opening_of
     from dlx.cli.saved_models import read_runs
     from dlx.config.compose import compose
+    from dlx.core.gaps import SPLITS
     from dlx.engine.ensemble import ask_all
-    from dlx.engine.summary import SPLITS
     from dlx.run import Surroundings
 
     overrides = [text for text in args.runs if "=" in text and not Path(text).exists()]
@@ -47,6 +48,9 @@ def run(args: argparse.Namespace) -> int:
                    named.split_path)
     summary = summarize_all(named, runs, said, config["level"])
     folder = write(Path(config["runs_dir"]), config["name"], config["checkpoint"], runs, summary, said)
+    problem = note_opening_of(named._replace(split_path=folder / layout.SPLIT))
+    if problem is not None:
+        print(problem, file=sys.stderr)
     if args.json:
         print(json.dumps({"folder": str(folder), **summary}))
     else:
@@ -87,14 +91,14 @@ def summarize_all(named: Named, runs: Sequence[Path], said: dict[str, Said], lev
         measure_ensemble(metrics, said, level), level, status="done", task=spec.kind,
         class_names=list(spec.class_names), num_members=len(runs),
         num_examples={split.replace("train_eval", "train"): len(own.ids) for split, own in said.items()},
-        data_fingerprint=first.checkpoint.state["data_fingerprint"], test_openings=1, members=members,
+        data_fingerprint=first.checkpoint.state["data_fingerprint"], members=members,
         gain=gains(metrics, said, level), diversity=diversities(said, level))
 
 
 def write(runs_dir: Path, name: str, checkpoint: str, runs: Sequence[Path], summary: dict[str, Any],
           said: dict[str, Said]) -> Path:
     """Write the folder of an ensemble; it is one from the moment that its last file stands."""
-    from dlx.engine.summary import HELD_OUT
+    from dlx.core.gaps import HELD_OUT
     from dlx.record import atomic
     from dlx.record.folder import RunFolder
     from dlx.record.members import Source, write_members

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
     """Load, measure, print."""
     from dlx.cli.saved_models import read_models
     from dlx.config.compose import compose
-    from dlx.engine.summary import SPLITS
+    from dlx.core.gaps import SPLITS
 
     config = compose("evaluate", args.overrides)
     refuse_splits(config["splits"], SPLITS)
@@ -38,11 +39,34 @@ def run(args: argparse.Namespace) -> int:
         return report_again(args, config)
     named = read_models(args.checkpoint, config, args.overrides, args.trust)
     result = {"checkpoint": named.name, **measure(named, config)}
+    if "test" in config["splits"] and (problem := note_opening_of(named)) is not None:
+        print(problem, file=sys.stderr)
     if args.json:
         print(json.dumps(result))
     else:
         print_result(result)
     return 0
+
+
+def note_opening_of(named: Named) -> str | None:
+    """Put on record that a saved model was measured on test; return what prevented it.
+
+    A checkpoint that lies in no run folder has no record.
+    """
+    from dlx.core.errors import ArtefactError, StorageError
+    from dlx.record.openings import joint_digest, model_digest, note, opening_of, runs_folder
+
+    if named.split_path is None:
+        return None
+    digests = [model_digest(model.checkpoint.tensors) for model in named.models]
+    fingerprint = str(named.models[0].checkpoint.state.get("data_fingerprint"))
+    folder = named.split_path.parent
+    try:
+        note(runs_folder(folder), opening_of(folder, fingerprint,
+                                             joint_digest(digests) if named.is_ensemble else digests[0]))
+    except (ArtefactError, StorageError) as error:
+        return f"that test was opened is on no record: {error}"
+    return None
 
 
 def measure(named: Named, config: dict[str, Any]) -> dict[str, Any]:
@@ -96,7 +120,7 @@ def measure_again(path: Path, sections: dict[str, Any], config: dict[str, Any], 
     from dlx.record.folder import RunFolder
     from dlx.record.log import logged
     from dlx.reporting import report_on
-    from dlx.run import Surroundings, build_saved, read_config
+    from dlx.run import Surroundings, build_saved, note_opening, read_config
 
     saved = read_config(path)
     if not (path / layout.SUMMARY).is_file():
@@ -108,7 +132,9 @@ def measure_again(path: Path, sections: dict[str, Any], config: dict[str, Any], 
     parts = replace(parts, device=there, report=make_report(sections, [ANY_PACKAGE]))
     data_dir = Surroundings.of({**config, "checkpoint_seconds": 0.0}).data_dir
     with RunFolder(path) as folder, logged(folder, 0) as log:
-        report_on(Run(parts, {**saved, "report": sections}, folder, log), data_dir)
+        again = Run(parts, {**saved, "report": sections}, folder, log)
+        note_opening(again)
+        report_on(again, data_dir)
 
 
 def refuse_splits(splits: Any, known: tuple[str, ...]) -> None:

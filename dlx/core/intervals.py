@@ -1,4 +1,4 @@
-"""Confidence intervals of proportions and of functions of means.
+"""Confidence intervals of proportions, of functions of means, and of differences of two.
 
 Shape letters: N examples, K columns of per-example values, R bootstrap draws. A quantity that the data cannot bound has
 the bounds (nan, nan) and a method that begins with "undefined:"; no function here warns.
@@ -91,6 +91,73 @@ def clopper_pearson(successes: int, n: int, level: float) -> Interval:
     return Interval(low, high, "Clopper-Pearson", level, n, 0)
 
 
+def clopper_pearson_upper(successes: int, n: int, level: float) -> float:
+    """Return the bound that a proportion is below with probability of at least level, the one-sided exact one.
+
+    The level quantile of Beta(k + 1, n − k), k successes; 1 for k = n (Clopper & Pearson 1934, Biometrika 26).
+
+    Args:
+        successes: in [0, n].
+        n: number of trials, in [1, inf).
+        level: in (0, 1).
+
+    Raises:
+        ValueError: an argument is out of its range.
+    """
+    from scipy.special import betaincinv
+
+    _check_proportion(successes, n, level)
+    return 1.0 if successes == n else float(betaincinv(successes + 1, n - successes, level))
+
+
+def hoeffding_upper(mean: float, n: int, level: float) -> float:
+    """Return the bound that the expectation of values in [0, 1] is below with probability of at least level.
+
+    mean + √(ln(1 / (1 − level)) / 2n), at most 1 (Hoeffding 1963, JASA 58, theorem 1).
+
+    Args:
+        mean: of n independent values, in [0, 1].
+        level: in (0, 1).
+
+    Raises:
+        ValueError: an argument is out of its range.
+    """
+    _check_level(level)
+    if n < 1 or not 0 <= mean <= 1:
+        raise ValueError(f"n must be in [1, inf) and mean in [0, 1], got {n} and {mean}")
+    return min(1.0, mean + math.sqrt(-math.log1p(-level) / (2 * n)))
+
+
+def newcombe(successes: int, n: int, other_successes: int, other_n: int, level: float) -> Interval:
+    """Return the interval of a difference of proportions of independent samples, successes / n minus the other.
+
+    Wilson's interval of each, joined by `difference` (Newcombe 1998, Statistics in Medicine 17, method 10).
+
+    Raises:
+        ValueError: an argument is out of its range, see `wilson`.
+    """
+    one, other = wilson(successes, n, level), wilson(other_successes, other_n, level)
+    return difference(successes / n, one, other_successes / other_n, other)._replace(method="Newcombe")
+
+
+def difference(value: float, interval: Interval, other_value: float, other: Interval) -> Interval:
+    """Return the interval of value − other value, two quantities of independent samples whose intervals are known.
+
+    d − √((v − l)² + (U − V)²) to d + √((u − v)² + (V − L)²), d = v − V, of the intervals [l, u] around v and [L, U]
+    around V of one level (MOVER: Zou & Donner 2008, Statistics in Medicine 27). Undefined where one of the two is.
+    """
+    n = interval.n + other.n
+    for own in (interval, other):
+        if not math.isfinite(own.low) or not math.isfinite(own.high):
+            return Interval(math.nan, math.nan, own.method, own.level, n, 0)
+    centre = value - other_value
+    # A bootstrap's interval may leave out the value.
+    down = math.hypot(max(0.0, value - interval.low), max(0.0, other.high - other_value))
+    up = math.hypot(max(0.0, interval.high - value), max(0.0, other_value - other.low))
+    method = f"MOVER, of {interval.method}"
+    return Interval(centre - down, centre + up, method, interval.level, n, max(interval.num_draws, other.num_draws))
+
+
 def proportion(successes: int, n: int, level: float) -> Interval:
     """Return Wilson's interval, or Clopper and Pearson's where n < 100 or successes is 0 or n.
 
@@ -165,6 +232,22 @@ def mean(values: ArrayLike, level: float, seed: int) -> Interval:
     return function_of_means(_finite(values)[None], lambda means: means[0], level, seed)
 
 
+def means(columns: ArrayLike, level: float, seed: int) -> list[Interval]:
+    """Return `mean` of each of columns [K, N]. The same examples are drawn for all of them, once.
+
+    Raises:
+        ValueError: level is not in (0, 1), or columns are empty or not finite.
+    """
+    _check_level(level)
+    columns = _finite(columns)
+    n = columns.shape[1]
+    if n == 1:
+        return [undefined("one value", level, n) for _ in columns]
+    draws = resampled_means(columns, _num_draws(n), seed)
+    return [_bootstrap(own, lambda means: means[0], column[None], level)
+            for own, column in zip(draws, columns, strict=True)]
+
+
 def function_of_means(
     columns: np.ndarray, function: Callable[[np.ndarray], np.ndarray], level: float, seed: int
 ) -> Interval:
@@ -190,14 +273,23 @@ def function_of_means(
     n = columns.shape[1]
     if n == 1:
         return undefined("one value", level, n)
-    num_draws = BCA_DRAWS if n <= MAX_BCA else PERCENTILE_DRAWS
-    draws = function(resampled_means(columns, num_draws, seed))
+    return _bootstrap(function(resampled_means(columns, _num_draws(n), seed)), function, columns, level)
+
+
+def _num_draws(n: int) -> int:
+    return BCA_DRAWS if n <= MAX_BCA else PERCENTILE_DRAWS
+
+
+def _bootstrap(draws: np.ndarray, function: Callable[[np.ndarray], np.ndarray], columns: np.ndarray, level: float
+               ) -> Interval:
+    """Return the interval of function(means of columns [K, N]) from its draws [R]."""
+    n = columns.shape[1]
     if n > MAX_BCA:
         return percentile(draws, level, n, "percentile bootstrap")
-    means = columns.mean(axis=1, keepdims=True)
-    value, left_out = function(means)[0], function((n * means - columns) / (n - 1))
+    own = columns.mean(axis=1, keepdims=True)
+    value, left_out = function(own)[0], function((n * own - columns) / (n - 1))
     low, high = np.quantile(draws, _bca_quantiles(draws, value, left_out, level))
-    return Interval(float(low), float(high), "BCa bootstrap", level, n, num_draws)
+    return Interval(float(low), float(high), "BCa bootstrap", level, n, draws.size)
 
 
 def percentile(draws: np.ndarray, level: float, n: int, method: str) -> Interval:

@@ -91,3 +91,10 @@ def _product(matrix: Tensor, vector: Tensor) -> Tensor:
 
 def _unit(vector: Tensor) -> Tensor:
     return nn.functional.normalize(vector, dim=-1, eps=EPS)
+
+
+def denormalize(layer: Any) -> None:
+    """Give a normalized layer, in place, the weight that it computes with, and the type that it had before."""
+    weight = layer.weight.detach().clone()
+    layer.__class__ = next(plain for plain, normalized in NORMALIZED.items() if normalized is type(layer))
+    layer.weight = nn.Parameter(weight)

@@ -86,7 +86,7 @@ class Subject(Protocol):
         """Ask the model about prepared inputs [B, ...] that are in no split: scores as `Outcome` has them."""
 
     def check_data(self) -> dict[str, Any]:
-        """Check data and splits, and the model beside simple answers: what hygiene.json holds."""
+        """Check data and splits, and the model beside simple answers: details of the section `data`."""
 
 
 class Section(Protocol):

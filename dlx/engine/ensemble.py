@@ -11,12 +11,13 @@ import torch
 
 from dlx.core import diversity
 from dlx.core.errors import ConfigError
+from dlx.core.gaps import HELD_OUT, RESAMPLES_SEED, Measured, measure_all
 from dlx.core.intervals import Interval, function_of_means, mean, undefined
 from dlx.core.types import Kind, Metric, Outcome, StreamedMetric
 from dlx.engine.data import Shelf
 from dlx.engine.reevaluate import Asked, ask
 from dlx.engine.saved_model import SavedModel
-from dlx.engine.summary import HELD_OUT, RESAMPLES_SEED, Measured, as_record, measure_all
+from dlx.engine.summary import as_record
 
 KINDS: tuple[Kind, ...] = ("classification", "multilabel", "regression")
 

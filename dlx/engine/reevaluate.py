@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from dlx.core.gaps import measure_all
 from dlx.engine.data import Prepared, Shelf
 from dlx.engine.evaluate import Examples, beside_train, predict
 from dlx.engine.group import evaluator_of
 from dlx.engine.run import rows_of, split_of
 from dlx.engine.saved_model import SavedModel
 from dlx.engine.start import prepare_run
-from dlx.engine.summary import as_record, measure_all
+from dlx.engine.summary import as_record
 from dlx.record.split_rows import refuse_other_split
 
 
@@ -43,7 +44,7 @@ def ask(saved: SavedModel, data_dir: str, splits: Sequence[str], split_path: Pat
     """Ask a saved model about splits of its run's own data.
 
     Args:
-        splits: among `dlx.engine.summary.SPLITS`.
+        splits: among `dlx.core.gaps.SPLITS`.
         split_path: the run's split.npz, or None where a checkpoint is all there is.
         shelf: what several models have in common of their data is read once.
 

@@ -15,6 +15,7 @@ from torch import nn
 
 from dlx.core.device import Placement
 from dlx.core.errors import DivergedError, InterruptedRunError
+from dlx.core.gaps import HELD_OUT, SPLITS, TRAIN_EVAL, measure_all
 from dlx.core.memory import keep_freed_memory
 from dlx.engine.budget import TooManyMembersError, out_of_memory
 from dlx.engine.data import Prepared, Shelf
@@ -23,7 +24,6 @@ from dlx.engine.feed import Feed, feed
 from dlx.engine.fit import Fit, dismiss, fit
 from dlx.engine.group import Group, Member, evaluator_of, moved
 from dlx.engine.history import Row
-from dlx.engine.hygiene import hygiene
 from dlx.engine.parallel import check_start, clock_of
 from dlx.engine.parts import Parts
 from dlx.engine.recorder import Clock, Observer, Recorder
@@ -31,7 +31,7 @@ from dlx.engine.signals import StopRequest
 from dlx.engine.source import Source
 from dlx.engine.start import UnlikeDataError, start
 from dlx.engine.state import model_checkpoint, training_checkpoint
-from dlx.engine.summary import HELD_OUT, SPLITS, TRAIN_EVAL, measure_all, summarize
+from dlx.engine.summary import summarize
 from dlx.record import atomic, checkpoint, layout
 from dlx.record.checkpoint import Checkpoint
 from dlx.record.folder import RunFolder
@@ -43,8 +43,8 @@ from dlx.record.store import CheckpointStore, Found, newest_common
 class Run(NamedTuple):
     """One run to train, in a described and locked folder.
 
-    config: the configuration as saved, to be written into checkpoints; log: of this run alone; checks_data: leave
-    hygiene.json, for a report.
+    config: the configuration as saved, to be written into checkpoints; log: of this run alone; checks_data: check its
+    data afterwards whatever its report, for that of a sweep.
     """
 
     parts: Parts
@@ -301,10 +301,6 @@ def measure_selected(run: Run, model: nn.Module, placement: Placement, member: M
                        {name: split.outcome for name, split in examples.items()}, settings.level)
     held_out = {name: (data.splits[name].ids.numpy(), examples[name].outcome) for name in HELD_OUT}
     write_predictions(run.folder.path / layout.PREDICTIONS, held_out, data.spec.kind, data.spec.class_names)
-    if run.checks_data:
-        found = hygiene(data, run.config.get("preprocessing"), parts.metrics,
-                        {name: examples[name].outcome for name in HELD_OUT}, settings.level)
-        atomic.write_json(run.folder.path / layout.HYGIENE, found, "file")
     progress = member.progress
     assert progress.best_row is not None
     selected = progress.rows[progress.best_row]
@@ -317,8 +313,8 @@ def measure_selected(run: Run, model: nn.Module, placement: Placement, member: M
         num_examples={name: len(split.ids) for name, split in data.splits.items()},
         num_changed_labels=data.num_changed,
         selection={"rule": settings.selection, "epoch": selected["epoch"], "step": selected["step"]},
-        epochs_run=progress.epoch, stop_reason=str(why), divergence=divergence, test_openings=1,
-        data_fingerprint=data.fingerprint, device=placement.device.type, threads=placement.threads)
+        epochs_run=progress.epoch, stop_reason=str(why), divergence=divergence, data_fingerprint=data.fingerprint,
+        device=placement.device.type, threads=placement.threads)
 
 
 def split_of(data: Prepared, name: str) -> Feed:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from dlx.core.blocks import in_blocks
+from dlx.core.gaps import HELD_OUT, SPLITS, TRAIN_EVAL
 from dlx.core.ragged import Ragged
 from dlx.core.subject import CheckpointName, Said
 from dlx.core.types import Outcome, Split
@@ -25,7 +26,6 @@ from dlx.engine.predict import restored_pipeline
 from dlx.engine.reevaluate import prepare_saved
 from dlx.engine.run import split_of
 from dlx.engine.saved_model import SavedModel
-from dlx.engine.summary import HELD_OUT, SPLITS, TRAIN_EVAL
 from dlx.record import checkpoint as files
 from dlx.record import layout
 from dlx.record.safe_yaml import read_json

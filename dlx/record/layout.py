@@ -9,7 +9,6 @@ METRICS = "metrics.csv"
 TIMING = "timing.csv"
 SUMMARY = "summary.json"
 PREDICTIONS = "predictions.csv"
-HYGIENE = "hygiene.json"
 MEASURES = "measures"
 LOG = "dlx.log"
 LOCK = "run.lock"
@@ -32,6 +31,9 @@ CROSS_VALIDATION = "cross_validation.json"
 PROGRESS = "progress"
 LAUNCHER = "launcher"
 JOURNAL = "optuna.journal"
+
+# Of a runs folder.
+OPENINGS = "test_openings.jsonl"
 
 FIND_LR = "find_lr.json"
 LR_CURVE = "lr_curve.csv"

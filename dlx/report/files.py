@@ -88,22 +88,22 @@ def read_run(folder: Path) -> RunFiles:
     """
     if not (folder / layout.CONFIG).is_file():
         raise ArtefactError(f"{folder} is not a run folder: it has no {layout.CONFIG}")
-    summary, checks = (_json(folder / name) for name in (layout.SUMMARY, layout.HYGIENE))
+    summary, measures = _json(folder / layout.SUMMARY), read_measures(folder)
     predictions = read_predictions(folder / layout.PREDICTIONS)
     return RunFiles(
         folder=folder,
         config=read_yaml(folder / layout.CONFIG),
         overrides=_overrides(folder / layout.OVERRIDES),
-        status=_status(folder / layout.STATUS),
-        history=_history(folder / layout.METRICS),
+        status=read_status(folder),
+        history=read_history(folder),
         summary=None if summary is None else parse_summary(summary),
         predictions=predictions if isinstance(predictions, Predictions) else None,
         sequences=predictions if type(predictions) is Sequences else None,
         transcriptions=predictions if isinstance(predictions, Transcriptions) else None,
         labels=predictions if isinstance(predictions, Labels) else None,
         provenance=_json(folder / layout.PROVENANCE),
-        checks=None if checks is None else parse_checks(checks),
-        measures=read_measures(folder),
+        checks=parse_checks(measures["data"]) if "data" in measures else None,
+        measures=measures,
         missing=tuple(f"{name} is missing: {text}." for name, text in CONSEQUENCES.items()
                       if not (folder / name).is_file()),
     )
@@ -117,8 +117,9 @@ def _overrides(path: Path) -> tuple[str, ...]:
     return tuple(line for line in read_text(path).splitlines() if line) if path.is_file() else ()
 
 
-def _status(path: Path) -> Status:
-    raw = _json(path)
+def read_status(folder: Path) -> Status:
+    """Read how far a run is. Raises ArtefactError where the file is damaged."""
+    raw = _json(folder / layout.STATUS)
     if raw is None:
         return Status("unknown")
     reason = raw.get("reason")
@@ -130,7 +131,9 @@ def _whole(value: Any) -> int | None:
     return value if isinstance(value, int) else None
 
 
-def _history(path: Path) -> History:
+def read_history(folder: Path) -> History:
+    """Read the epochs of a run. Raises ArtefactError where the file is damaged."""
+    path = folder / layout.METRICS
     try:
         return History.of(read_rows(path))
     except (ValueError, TypeError, KeyError) as error:

@@ -59,7 +59,6 @@ class Summary:
     metrics: tuple[Measured, ...]
     gaps: tuple[Measured, ...]
     optimism: tuple[tuple[str, float], ...]
-    test_openings: int | None
     data_fingerprint: str
 
     def metric(self, name: str, split: str) -> Measured | None:
@@ -112,7 +111,7 @@ def _parse(raw: Mapping[str, Any]) -> Summary:
         gaps=tuple(_measured(item, level, better[item["metric"]]) for item in raw.get("gaps") or ()),
         optimism=tuple((str(item["metric"]), float(item["value"])) for item in raw.get("selection_optimism") or ()
                        if item["value"] is not None),
-        test_openings=_whole(raw.get("test_openings")), data_fingerprint=str(raw.get("data_fingerprint", "unknown")),
+        data_fingerprint=str(raw.get("data_fingerprint", "unknown")),
     )
 
 

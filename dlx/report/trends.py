@@ -60,6 +60,21 @@ def rise_from_minimum(curve: Column) -> Rise:
     return Rise(index, minimum, end, end / minimum - 1 if minimum > 0 else 0.0)
 
 
+def leaves_minimum(curve: Column, tolerance: float) -> int:
+    """Return the last index at which a finite curve, length at least 1, is at its minimum, within a tolerance.
+
+    After it, the mean over up to three epochs, none of them before or at the minimum, is always more than the
+    tolerance above it; the last such mean is `Rise.end`. It is the minimum's own index where the curve never returns.
+
+    Args:
+        tolerance: as a share of the minimum, which is positive.
+    """
+    lowest = int(np.argmin(curve))
+    returns = [index for index in range(lowest + 1, len(curve))
+               if curve[max(lowest + 1, index - 2):index + 1].mean() <= (1 + tolerance) * curve[lowest]]
+    return returns[-1] if returns else lowest
+
+
 def late_fall(curve: Column) -> Fall:
     """Measure the fall over the last quarter, at least one step, of a finite curve of length at least 2."""
     steps = max(1, len(curve) // 4)

@@ -56,7 +56,7 @@ def test_train_leaves_the_files_of_a_run_and_no_others():
     assert figures
     assert {str(path.relative_to(run)) for path in run.rglob("*") if path.is_file()} - figures == {
         "config.yaml", "overrides.txt", "status.json", "provenance.json", "metrics.csv", "timing.csv", "summary.json",
-        "predictions.csv", "hygiene.json", "split.npz", "dlx.log", "run.lock", "checkpoints/initial.safetensors",
+        "predictions.csv", "split.npz", "dlx.log", "run.lock", "checkpoints/initial.safetensors",
         "checkpoints/best.safetensors", "checkpoints/last.safetensors", "report/report.json", "report/report.md",
         "report/report.html", *(f"measures/{name}.json" for name in STANDARD)}
 
@@ -126,7 +126,7 @@ def test_train_says_in_provenance_the_state_of_the_users_repository(dlx, workdir
     (workdir / "notes.txt").write_text("two\n")
     assert dlx("train", *QUICK, "name=changed", "--json").code == 0
     states = {path.name.split("-")[2]: json.loads((path / "provenance.json").read_text())["git"]
-              for path in (workdir / "runs").iterdir()}
+              for path in (workdir / "runs").glob("*/")}
     commit = git("rev-parse", "HEAD").strip()
     assert states == {"clean": {"commit": commit}, "changed": {
         "commit": commit, "difference_sha256": hashlib.sha256(git("diff", "HEAD").encode()).hexdigest()}}
@@ -170,10 +170,10 @@ def test_train_selects_the_epoch_of_the_lowest_val_loss():
 def test_train_says_in_summary_what_was_trained():
     facts = summary(trained(*CLASSIFICATION))
     assert {key: facts[key] for key in ("status", "task", "name", "dataset", "model", "seed", "num_parameters",
-                                        "num_examples", "epochs_run", "stop_reason", "test_openings", "level")} == {
+                                        "num_examples", "epochs_run", "stop_reason", "level")} == {
         "status": "done", "task": "classification", "name": "small", "dataset": "digits", "model": "mlp", "seed": 3,
         "num_parameters": 64 * 16 + 16 + 16 * 10 + 10, "num_examples": {"train": 1078, "val": 360, "test": 359},
-        "epochs_run": 3, "stop_reason": "all epochs done", "test_openings": 1, "level": 0.9}
+        "epochs_run": 3, "stop_reason": "all epochs done", "level": 0.9}
     assert facts["class_names"] == list("0123456789")
 
 
@@ -331,7 +331,7 @@ def test_train_in_a_process_keeps_streams_apart_and_the_command_line(workdir):
 def test_train_of_one_seed_gives_the_same_bytes_and_of_another_does_not(dlx):
     for overrides in (("seed=0", "name=a"), ("seed=0", "name=b"), ("seed=1", "name=c"), ("split.seed=1", "name=d")):
         assert dlx("train", *QUICK, *overrides, "--json").code == 0
-    runs = {path.name.split("-")[2]: path for path in Path("runs").iterdir()}
+    runs = {path.name.split("-")[2]: path for path in Path("runs").glob("*/")}
     for name in ("metrics.csv", "predictions.csv", "checkpoints/initial.safetensors"):
         contents = {key: (run / name).read_bytes() for key, run in runs.items()}
         if name.endswith(".csv"):

@@ -222,3 +222,13 @@ def test_mean_intervals_refuse_empty_and_non_finite_values(values, message):
         intervals.mean(values, LEVEL, 0)
     with pytest.raises(ValueError, match=message):
         intervals.student_t(values, LEVEL)
+
+
+@pytest.mark.parametrize("n", [1, 2, 60, 2_001])
+def test_means_are_the_intervals_of_each_column_alone(n):
+    columns = np.random.default_rng(0).exponential(size=(3, n))
+    columns[1] = 0.5
+    for own, column in zip(intervals.means(columns, 0.9, 3), columns, strict=True):
+        alone = intervals.mean(column, 0.9, 3)
+        assert own[2:] == alone[2:]
+        assert own[:2] == pytest.approx(alone[:2], rel=1e-13, nan_ok=True)

@@ -242,7 +242,7 @@ def test_train_on_a_table_from_the_command_line(dlx, workdir):
     result = dlx("train", "dataset=csv", "dataset.path=bc.csv", "dataset.target=target", "epochs=5", "device=cpu",
                  "--json")
     assert result.code == 0, result.err
-    run = next((workdir / "runs").iterdir())
+    run = next((workdir / "runs").glob("*/"))
     predictions = pd.read_csv(run / "predictions.csv")
     assert {"prob_benign", "prob_malignant"} <= set(predictions.columns)
     test = predictions[predictions.split == "test"]

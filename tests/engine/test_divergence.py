@@ -123,7 +123,7 @@ def test_divergence_on_the_command_line_exits_with_1_and_says_what_to_try(dlx, t
     assert result.code == 1
     assert "training diverged: the loss of step" in result.out + result.err
     assert "try a smaller optimizer.lr" in " ".join((result.out + result.err).split())
-    (run,) = (tmp_path / "runs").iterdir()
+    (run,) = (tmp_path / "runs").glob("*/")
     assert json.loads((run / "status.json").read_text())["status"] == "diverged"
     assert_no_file_holds_nan(run)
 

@@ -164,7 +164,7 @@ def test_init_from_refuses_embeddings_of_another_vocabulary(tmp_path):
         (tmp_path / f"{name}.csv").write_text("\n".join(["text,label", *rows]) + "\n")
     data = ("dataset.text=text", "dataset.target=label")
     assert main(["train", *words, f"dataset.path={tmp_path / 'old.csv'}", *data]) == 0
-    (path,) = (tmp_path / "runs").iterdir()
+    (path,) = (tmp_path / "runs").glob("*/")
     assert main(["train", *words, f"dataset.path={tmp_path / 'old.csv'}", *data, f"model.init_from={path}"]) == 0
     assert main(["train", *words, f"dataset.path={tmp_path / 'new.csv'}", *data, f"model.init_from={path}"]) == 2
 

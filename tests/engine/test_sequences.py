@@ -163,7 +163,7 @@ def test_sequence_run_leaves_a_row_for_each_sequence_and_a_report(next_token, tm
         assert np.mean([float(row["nll"]) for row in own]) == pytest.approx(summary["loss", split], rel=1e-7)
     report = render(folder)
     sections = {section.key: section for section in report.document.sections}
-    assert not {"confusion", "reliability", "residuals"} & sections.keys()
+    assert not {"confusion", "calibration", "residuals"} & sections.keys()
     found = sections["sequences"].values["test"]
     assert sum(group["n"] for group in found) == 24
     assert np.average([group["nll"] for group in found], weights=[group["n"] for group in found]) == pytest.approx(

@@ -57,7 +57,6 @@ def test_test_rows_poisoned_change_the_measurement_of_test_alone(pair):
     assert clean["stop_reason"] == bad["stop_reason"]
     for one, other in zip(clean["metrics"], bad["metrics"], strict=True):
         assert (one == other) == (one["split"] != "test") or one["metric"] in ("top_k", "roc_auc")
-    assert clean["test_openings"] == bad["test_openings"] == 1
     ours, theirs = ([line for line in (path / "predictions.csv").read_text().splitlines() if line.startswith("val,")]
                     for path in pair)
     assert ours == theirs

@@ -69,7 +69,7 @@ def test_resume_takes_a_launcher_and_what_to_do_about_failures(dlx, workdir):
     assert stopped.code == 5
     assert stopped.err.count("failed: late is not here") == 1
     assert "1 of 3 runs failed; 2 were not finished. dlx resume" in stopped.err
-    sweep, = Path("runs").iterdir()
+    sweep, = Path("runs").glob("*/")
     again = dlx("resume", str(sweep), "--trust", "late_parts", "launcher.pin=false", "max_failures=1", "workers=1")
     assert again.code == 5
     # The log of the first run tells of two attempts by now.

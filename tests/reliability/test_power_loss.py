@@ -12,7 +12,7 @@ from dlx.record import layout
 def test_a_summary_that_stands_vouches_for_durable_files(monkeypatch, dlx, workdir):
     with disk_events(monkeypatch) as events:
         assert dlx("train", "epochs=1", "device.threads=1").code == 0
-    (run,) = (workdir / "runs").iterdir()
+    (run,) = (workdir / "runs").glob("*/")
     stands = events.index(("name", layout.SUMMARY))
     before = events[:stands]
     assert ("folder", run.name) in events[stands:]

@@ -78,7 +78,7 @@ def test_folders_made_by_thirty_processes_at_once_are_never_shared(tmp_path):
     made = [name for path in tmp_path.glob("made-*") for name in path.read_text().split("\n")]
     assert len(made) == NUMBER * 20
     assert len(set(made)) == len(made)
-    assert sorted(made) == sorted(path.name for path in (tmp_path / "runs").iterdir())
+    assert sorted(made) == sorted(path.name for path in (tmp_path / "runs").glob("*/"))
 
 
 @pytest.fixture

@@ -76,7 +76,7 @@ def make_summary(train_eval: float = 0.998, val: float = 0.975, test: float = 0.
         "model": "mlp", "seed": 0, "num_parameters": 26122, "num_examples": {"train": 1077, "val": 360, "test": 360},
         "selection": {"rule": "best_val_loss", "epoch": epoch, "step": 17 * epoch}, "epochs_run": 30,
         "stop_reason": "all epochs done", "level": 0.95, "metrics": metrics, "gaps": gaps,
-        "selection_optimism": [{"metric": "accuracy", "value": val - test}], "test_openings": 1,
+        "selection_optimism": [{"metric": "accuracy", "value": val - test}],
         "data_fingerprint": "sha256:0f3a", **changes,
     }
 

@@ -38,8 +38,6 @@ def _facts(run: RunFiles) -> Iterator[tuple[str, str]]:
     if summary.epochs_run is not None:
         yield "training", f"{words.count(summary.epochs_run, 'epoch')}, stopped: {summary.stop_reason}"
     yield "kept", f"epoch {summary.selected_epoch} by {summary.selection_rule}"
-    if summary.test_openings is not None:
-        yield "test opened", words.count(summary.test_openings, "time")
     yield "data fingerprint", summary.data_fingerprint
 
 

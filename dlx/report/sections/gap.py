@@ -1,12 +1,14 @@
-"""The gap table: every metric on every split at the selected checkpoint, and how the intervals were made."""
+"""How well it generalizes: metrics and gaps at the best and the last checkpoint, and what test guarantees."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
-from dlx.report import words
+from dlx.core.measures import Measures
+from dlx.report import gap_dots, guarantees, words
 from dlx.report.files import RunFiles
 from dlx.report.finding import Diagnosis
+from dlx.report.onset import TOLERANCE
 from dlx.report.section import Section, Table
 from dlx.report.summary import Measured, Summary
 
@@ -50,19 +52,46 @@ def _headline(summary: Summary) -> str | None:
 
 
 def section(run: RunFiles) -> Section:
-    """Write the table, or say why there is none."""
+    """Write the tables, what they guarantee, and figures; or say why there are none."""
     if run.summary is None:
         return Section("gap", "Results and gaps", ("Nothing was measured at a selected checkpoint: this run has no "
                                                     "summary.json.",))
-    summary = run.summary
+    summary, measures = run.summary, run.measures.get("gap")
+    tables = [Table("Metrics and gaps", COLUMNS, rows(summary))]
+    last = None if measures is None else at_last(summary, measures)
+    if last is not None:
+        tables.append(Table(f"The same at the last checkpoint, of epoch {summary.epochs_run}", COLUMNS, rows(last)))
     return Section(
-        key="gap", title="Results and gaps", sentences=(_where(summary),),
-        points=(*_made(summary), *READING, *_optimism(summary), *_openings(summary)),
-        tables=(Table("Metrics and gaps", COLUMNS, rows(summary)),),
+        key="gap", title="Results and gaps",
+        sentences=(_where(summary), *(() if measures is None else _measured_sentences(summary, measures))),
+        points=() if measures is not None else tuple(_optimism(summary)), tables=tuple(tables),
+        figures=() if measures is None else gap_dots.figures(summary, last), notes=(*_made(summary), *READING),
         values={"selected_epoch": summary.selected_epoch, "selection_rule": summary.selection_rule,
                 "metrics": [asdict(item) for item in summary.metrics], "gaps": [asdict(item) for item in summary.gaps],
-                "selection_optimism": dict(summary.optimism), "test_openings": summary.test_openings},
+                "selection_optimism": dict(summary.optimism)},
+        parts=() if measures is None else guarantees.sections(summary, measures),
     )
+
+
+def at_last(summary: Summary, measures: Measures) -> Summary | None:
+    """Return the summary with the numbers of the last checkpoint; None where it was not measured."""
+    better = {item.metric: item.greater_is_better for item in summary.metrics}
+    found = [tuple(Measured(str(item.of.get("metric")), item.split, item.value, item.low, item.high, item.method,
+                            item.level or summary.level, item.n, item.num_draws,
+                            better.get(str(item.of.get("metric")), True))
+                   for item in measures.every(name, checkpoint="last")) for name in ("metric", "gap")]
+    return replace(summary, metrics=found[0], gaps=found[1]) if found[0] else None
+
+
+def _measured_sentences(summary: Summary, measures: Measures) -> list[str]:
+    onset = measures.find("overfitting_epoch", "val", "")
+    sentences = [text for text in measures.skipped if text.startswith("The last checkpoint")]
+    if onset is not None and onset.value is not None:
+        sentences.append(f"Overfitting set in after epoch {onset.value:.0f}: from then on val loss stayed more than "
+                         f"{100 * TOLERANCE:g}% above its minimum, while train_eval loss went on falling.")
+    elif onset is not None:
+        sentences.append(f"No onset of overfitting: {str(onset.method).partition(': ')[2]}.")
+    return [*guarantees.headline(summary, measures), *sentences]
 
 
 def _value(item: Measured | None) -> str:
@@ -109,10 +138,3 @@ def _optimism(summary: Summary) -> list[str]:
     texts = [f"{words.label(name)} {words.difference(name, value, None, None)}" for name, value in summary.optimism]
     parts = ", ".join(texts)
     return [f"Val minus test at the selected checkpoint: {parts}. Val chose it, so val tends to flatter it."]
-
-
-def _openings(summary: Summary) -> list[str]:
-    if summary.test_openings is None or summary.test_openings <= 1:
-        return []
-    return [f"The test split was opened {summary.test_openings:,} times. If any choice was made after seeing a test "
-            f"result, these test numbers flatter the model."]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dlx.report import evidence, fit, gradients, stability, words
 from dlx.report.files import RunFiles
-from dlx.report.reliability import EXPLANATION
 from dlx.report.section import Section
 
 SPLITS = (
@@ -40,10 +39,6 @@ GRADIENTS = (
     "last step of an epoch.",
     "dead units: ReLU units that are 0 on all training examples.",
 )
-CONFIDENCE = (
-    "confidence: the probability of the predicted class. Bins are (low, high], a confidence of 1 is in the last.",
-    EXPLANATION,
-)
 RULES = (
     "The diagnosis looks at train_eval and val, never at test, because it leads to the next run and is a "
     "selection. The first rule that holds gives it:",
@@ -54,8 +49,7 @@ def section(run: RunFiles) -> Section:
     """Write the definitions of what is shown, and the rules of the diagnosis with their thresholds."""
     names = () if run.summary is None else run.summary.names()
     metrics = tuple(f"{words.label(name)}: {METRICS[name]}" for name in names if name in METRICS)
-    classification = run.predictions is not None and run.predictions.probs is not None
-    points = SPLITS + metrics + (CONFIDENCE if classification else ()) + GRADIENTS
+    points = SPLITS + metrics + GRADIENTS
     rules = Section("rules", "Rules of the diagnosis", RULES, (*_process_rules(), *_fit_rules(), *_beside_rules()))
     return Section("method", "How every number was computed", points=points, parts=(rules,))
 
