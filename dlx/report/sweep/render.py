@@ -16,6 +16,7 @@ from dlx.report.sweep import (
     importance,
     interactions,
     leaderboard,
+    learning_curve,
     next_steps,
     optimism,
     parallel,
@@ -29,8 +30,8 @@ from dlx.report.write import write
 # In reading order.
 SECTIONS: tuple[Callable[[Sweep], Section | None], ...] = (
     verdict.section, cross_validation.section, next_steps.section, leaderboard.section, effects.section,
-    interactions.section, importance.section, parallel.section, tradeoff.section, optimism.section,
-    failures.section, hygiene.section, facts.section)
+    interactions.section, importance.section, parallel.section, tradeoff.section,
+    learning_curve.section, optimism.section, failures.section, hygiene.section, facts.section)
 
 
 @dataclass(frozen=True)
