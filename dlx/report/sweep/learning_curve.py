@@ -22,6 +22,7 @@ from dlx.report.sweep.slices import (
     MAX_SLICES,
     Slice,
     as_error,
+    capital,
     common_seeds,
     error_name,
     errors_axis,
@@ -29,6 +30,7 @@ from dlx.report.sweep.slices import (
     shown_metrics,
     sizes_axis,
     slices,
+    spread_of,
 )
 
 KEY = "dataset.train_fraction"
@@ -79,9 +81,9 @@ def _learned(sweep: Sweep, piece: Slice, metric: str) -> Iterator[Learned]:
     sizes, errors = sizes[known], errors[known]
     if len(sizes) < FEWEST_SIZES or not (np.diff(sizes) > 0).all():
         return
-    found = curve(sizes, errors, NUM_DRAWS, 0, spread=_spread(sweep, errors))
+    found = curve(sizes, errors, NUM_DRAWS, 0, spread=spread_of(sweep, errors.shape[1]))
     yield Learned(piece, metric, sizes, errors, found, *(
-        held_out(sizes, errors, NUM_DRAWS, 0, LEVEL, with_floor, _spread(sweep, errors))
+        held_out(sizes, errors, NUM_DRAWS, 0, LEVEL, with_floor, spread_of(sweep, errors.shape[1]))
         for with_floor in (True, False)))
 
 
@@ -92,21 +94,15 @@ def _size(sweep: Sweep, point: int) -> float:
     return float(np.mean(sizes)) if sizes else math.nan
 
 
-def _spread(sweep: Sweep, errors: Array) -> float:
-    """Return by what deviations grow because folds share examples, the correction of Nadeau and Bengio 2003."""
-    ratio = 0.0 if sweep.overlap is None else sweep.overlap.ratios["val"]
-    return math.sqrt(1 + errors.shape[1] * ratio)
-
-
 def _sentences(sweep: Sweep, own: Learned) -> Iterator[str]:
     name, law = error_name(sweep, own.metric), own.curve.law
     low, high = f"{own.sizes[0]:,.0f}", f"{own.sizes[-1]:,.0f}"
     of = f" of {own.piece.name}" if own.piece.name else ""
     first, last = (words.measured(own.metric, float(value)) for value in (own.curve.means[0], own.curve.means[-1]))
     if law.scale == 0:
-        yield f"Val {name}{of} does not fall with the examples: it is {first} with {low} and {last} with {high}."
+        yield f"{capital(name)}{of} does not fall with the examples: it is {first} with {low} and {last} with {high}."
         return
-    yield (f"Val {name}{of} goes from {first} with {low} train examples to {last} with {high}; the fitted power law "
+    yield (f"{capital(name)}{of} goes from {first} with {low} train examples to {last} with {high}; the fitted power law "
            f"has the exponent {_of(own, 'exponent')} and the floor {_of(own, 'floor', own.metric)}.")
     if own.held_out is not None:
         yield _prediction(own, own.held_out)
@@ -183,14 +179,14 @@ def _tables(sweep: Sweep, found: Sequence[Learned]) -> Iterator[Table]:
         own.metric, float(own.curve.means[-1])), *(_at(own, factor * own.sizes[-1]) for factor in FACTORS),
         _growth(own)) for own in found)
     yield Table("Fitted curves, and what they extrapolate to", (
-        "val error", "exponent", "floor", "at the largest size", *(f"at {factor} times that" for factor in FACTORS),
+        "error", "exponent", "floor", "at the largest size", *(f"at {factor} times that" for factor in FACTORS),
         "times the examples to halve what is above the floor"), rows)
     held = tuple((_name(sweep, own), large(own.held_out.size), _written(own.metric, own.held_out),
                   _written(own.metric, own.without_floor), words.measured(own.metric, own.held_out.measured))
                  for own in found if own.held_out is not None and own.without_floor is not None)
     if held:
         yield Table("The largest size, predicted from the others", (
-            "val error", "examples", "predicted", "by a power without a floor", "measured"), held)
+            "error", "examples", "predicted", "by a power without a floor", "measured"), held)
 
 
 def _name(sweep: Sweep, own: Learned) -> str:
@@ -229,8 +225,8 @@ def _figure(sweep: Sweep, found: Sequence[Learned]) -> Figure:
     step = (WIDTH - 0.2) / len(names)
     for column, metric in enumerate(names):
         left = 0.75 + step * column
-        area = draw.axes(canvas, (left, 0.55, WIDTH - step * (column + 1) + 0.05, 0.75), words.title(
-            f"val {error_name(sweep, metric)}"), "train examples", "")
+        area = draw.axes(canvas, (left, 0.55, WIDTH - step * (column + 1) + 0.05, 0.75), capital(
+            error_name(sweep, metric)), "train examples", "")
         _panel(area, sweep, [own for own in found if own.metric == metric])
     handles = dict(zip(*reversed(canvas.axes[0].get_legend_handles_labels()), strict=True))
     canvas.legend(handles.values(), handles.keys(), loc="upper left", ncols=4, borderaxespad=0, borderpad=0,
@@ -275,7 +271,7 @@ def _held_out(area: Axes, own: Learned, color: str) -> None:
     if found is None:
         return
     # Beside the dot that it predicts.
-    place = found.size * 1.06
+    place = found.size * 1.12
     if found.is_inside is not None:
         area.vlines(place, max(found.low, 1e-12), max(found.high, 1e-12), color=color, linewidth=1.2)
     area.plot([place], [max(found.predicted, 1e-12)], linestyle="", marker="D", markersize=6.5, color="white",

@@ -93,6 +93,10 @@ class Sweep:
         complete = bool(np.isfinite(self.val).all() and np.isfinite(self.gap).all())
         return complete and size == len(self.points) and cells == set(product(*(axis.levels for axis in self.axes)))
 
+    def places(self, point: int) -> list[int]:
+        """Return the column of each run of a point among the seeds."""
+        return [self.seeds.index(name) for name in _seed_names(self.points[point].runs)]
+
     def estimate(self, split: str, point: int, metric: str | None = None) -> Estimate:
         """Return the mean over seeds or folds of a point, with its interval."""
         return self.estimated(self.values(split, metric)[point], split)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from dlx.report.section import Document, Section
 from dlx.report.sweep import (
+    capacity_curve,
     cross_validation,
     effects,
     facts,
@@ -31,7 +32,7 @@ from dlx.report.write import write
 SECTIONS: tuple[Callable[[Sweep], Section | None], ...] = (
     verdict.section, cross_validation.section, next_steps.section, leaderboard.section, effects.section,
     interactions.section, importance.section, parallel.section, tradeoff.section,
-    learning_curve.section, optimism.section, failures.section, hygiene.section, facts.section)
+    learning_curve.section, capacity_curve.section, optimism.section, failures.section, hygiene.section, facts.section)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -65,8 +66,18 @@ def as_error(sweep: Sweep, metric: str, values: Array) -> Array:
 
 
 def error_name(sweep: Sweep, metric: str) -> str:
-    """Name the error: 1 - accuracy, loss."""
-    return f"1 - {words.label(metric)}" if is_greater_better(sweep, metric) else words.label(metric)
+    """Name the error on val: 1 - val accuracy, val loss."""
+    return f"1 - val {words.label(metric)}" if is_greater_better(sweep, metric) else f"val {words.label(metric)}"
+
+
+def capital(text: str) -> str:
+    """Begin a sentence."""
+    return text[:1].upper() + text[1:]
+
+
+def spread_of(sweep: Sweep, num_repetitions: int) -> float:
+    """Return by what deviations grow because folds share examples, the correction of Nadeau and Bengio 2003."""
+    return math.sqrt(1 + num_repetitions * (0.0 if sweep.overlap is None else sweep.overlap.ratios["val"]))
 
 
 def common_seeds(values: Array) -> Array:

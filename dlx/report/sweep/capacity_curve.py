@@ -1,0 +1,333 @@
+"""Errors by the number of parameters, and where the model can fit every train example. K capacities, S seeds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from dlx.measure.curve_shape import Shape, shape
+from dlx.report import draw, words
+from dlx.report.section import Figure, Section, Table
+from dlx.report.sections.capacity import large
+from dlx.report.summary import Summary
+from dlx.report.sweep.basis import basis, runs_and_points
+from dlx.report.sweep.details import history_of, summary_of
+from dlx.report.sweep.estimates import LEVEL
+from dlx.report.sweep.points import Array, Sweep, mean_over_seeds
+from dlx.report.sweep.scales import unit, value_axis
+from dlx.report.sweep.slices import (
+    COLORS,
+    MAX_SLICES,
+    Slice,
+    as_error,
+    capital,
+    common_seeds,
+    error_name,
+    errors_axis,
+    not_shown,
+    shown_metrics,
+    sizes_axis,
+    slices,
+    spread_of,
+)
+
+FEWEST = 3
+# Belkin et al. 2019: the threshold is where train examples are fitted, all but one in a thousand.
+SMALL_ERROR, SMALL_LOSS = 1e-3, 1e-3
+WIDTH, ROW = 8.9, 2.7
+CANNOT = (
+    "that parameters are the cause: width and depth change more than their number, and other learning rates may suit "
+    "other sizes. A peak can hide between two sizes, and early stopping, regularization and clean labels flatten it "
+    "(Nakkiran et al. 2020).")
+
+
+class Curves(NamedTuple):
+    """Errors of one configuration by capacity, in ascending order of parameters.
+
+    parameters: [K]; train, val: errors [K, S] after the last epoch, or at the selected checkpoint where there is no
+    history; selected: on val at the selected checkpoint [K, S]; fitted: capacity at which train is fitted, None where
+    none is; equal: at which parameters are as many as train's targets, None where those are unknown.
+    """
+
+    piece: Slice
+    metric: str
+    parameters: Array
+    train: Array
+    val: Array
+    selected: Array
+    fitted: float | None
+    equal: float | None
+    shape: Shape
+
+
+def section(sweep: Sweep) -> Section | None:
+    """Draw errors along the setting that changes the number of parameters most, and say what shape they have."""
+    sizes = _parameters(sweep)
+    pieces = _pieces(sweep, sizes)
+    if not pieces:
+        return None
+    ended = _histories(sweep, pieces)
+    names = [metric for metric in shown_metrics(sweep) if np.isfinite(_values_of(sweep, ended, "train_eval", metric)[
+        list(pieces[0].points)]).any()]
+    found = [_curves(sweep, piece, metric, sizes, ended) for metric in names for piece in pieces[:MAX_SLICES]]
+    if not found:
+        return None
+    with draw.style():
+        figure = _figure(sweep, found)
+    when = "after the last epoch" if ended is not None else "at the selected checkpoint"
+    return Section(
+        key="capacity_curve", title="Capacity curve",
+        sentences=(*_sentences(sweep, found[0], when), *not_shown(pieces)), points=tuple(_remarks(sweep, found)),
+        tables=tuple(_table(sweep, own) for own in found), figures=(figure,),
+        notes=basis(_method(sweep, when), runs_and_points(sweep), CANNOT),
+        values={"measured": when, "curves": [_plain(own) for own in found]})
+
+
+def _parameters(sweep: Sweep) -> Array:
+    """Return the parameters of the points [P], of their first run that is done; NaN where there is none."""
+    found = []
+    for point in sweep.points:
+        own = next(filter(None, (summary_of(sweep, run) for run in point.runs)), None)
+        found.append(math.nan if own is None or own.num_parameters is None else float(own.num_parameters))
+    return np.array(found)
+
+
+def _pieces(sweep: Sweep, sizes: Array) -> list[Slice]:
+    """Cut the sweep along the number whose levels all differ in parameters, the one that spans most of them."""
+    best: list[Slice] = []
+    widest = 1.0
+    for index, axis in enumerate(sweep.axes):
+        found = slices(sweep, index, FEWEST) if axis.numbers else []
+        found = [Slice(own.name, tuple(sorted(own.points, key=lambda point: sizes[point]))) for own in found
+                 if np.isfinite(sizes[list(own.points)]).all() and len(set(sizes[list(own.points)])) == len(own.points)]
+        span = max((sizes[own.points[-1]] / sizes[own.points[0]] for own in found), default=0.0)
+        if span > widest:
+            best, widest = found, span
+    return best
+
+
+def _histories(sweep: Sweep, pieces: Sequence[Slice]) -> dict[str, Array] | None:
+    """Return the columns of the last epoch [P, S] of the points on curves; None where a run has no epochs."""
+    columns: dict[str, Array] = {}
+    for point in (point for piece in pieces[:MAX_SLICES] for point in piece.points):
+        for run, seed in zip(sweep.points[point].runs, sweep.places(point), strict=True):
+            history = history_of(sweep, run)
+            if history is not None and not history.num_epochs:
+                return None
+            for name in () if history is None else history.columns:
+                value = history.last(name) if history is not None else None
+                own = columns.setdefault(name, np.full(sweep.val.shape, math.nan))
+                own[point, seed] = math.nan if value is None else value
+    return columns
+
+
+def _values_of(sweep: Sweep, ended: dict[str, Array] | None, split: str, metric: str) -> Array:
+    """Return errors [P, S] after the last epoch; at the selected checkpoint where a metric is not measured then."""
+    name = f"{split}_{metric}"
+    values = sweep.values(split, metric) if ended is None or name not in ended else ended[name]
+    return as_error(sweep, metric, values)
+
+
+def _curves(sweep: Sweep, piece: Slice, metric: str, sizes: Array, ended: dict[str, Array] | None) -> Curves:
+    rows = list(piece.points)
+    train, val = (_values_of(sweep, ended, split, metric)[rows] for split in ("train_eval", "val"))
+    selected = as_error(sweep, metric, sweep.values("val", metric)[rows])
+    summary = next(filter(None, (summary_of(sweep, run) for run in sweep.points[rows[0]].runs)))
+    paired = common_seeds(val)
+    return Curves(piece, metric, sizes[rows], train, val, selected, _fitted(sweep, rows, sizes[rows], ended),
+                  _equal(summary), shape(paired, LEVEL, spread_of(sweep, paired.shape[1])))
+
+
+def _fitted(sweep: Sweep, rows: list[int], sizes: Array, ended: dict[str, Array] | None) -> float | None:
+    """Return the smallest capacity whose mean error on train is below 0.1%, or loss a thousandth of the first's."""
+    accuracy = "accuracy" if "train_eval_accuracy" in sweep.columns else None
+    means = mean_over_seeds(_values_of(sweep, ended, "train_eval", accuracy or "loss")[rows])
+    reached = np.flatnonzero(means < SMALL_ERROR if accuracy else means < SMALL_LOSS * means[0])
+    return float(sizes[reached[0]]) if reached.size else None
+
+
+def _equal(summary: Summary) -> float | None:
+    """Return train examples times outputs: what an interpolating linear model needs (Belkin et al. 2019)."""
+    outputs = {"classification": len(summary.class_names), "regression": 1}.get(summary.task, 0)
+    return float(summary.num_examples.get("train", 0) * outputs) or None
+
+
+def _sentences(sweep: Sweep, own: Curves, when: str) -> Iterator[str]:
+    of = f" of {own.piece.name}" if own.piece.name else ""
+    name = capital(error_name(sweep, own.metric)) + of
+    means = mean_over_seeds(own.val)
+
+    def at(place: int) -> str:
+        return f"{words.measured(own.metric, float(means[place]))} at {_count(own.parameters[place])}"
+
+    found = own.shape
+    first, last = 0, len(means) - 1
+    if found.kind == "peak":
+        yield (f"{name} {when} has a peak, a double descent: {at(found.place)}, above {at(found.before)} "
+               f"({_ratio(own, found.place, found.before)}) and {at(found.after)} "
+               f"({_ratio(own, found.place, found.after)}){_beside(own)}.")
+    elif found.kind == "dip":
+        yield (f"{name} {when} is U-shaped: lowest with {at(found.place)}, below {at(found.before)} "
+               f"({_ratio(own, found.before, found.place)}) and {at(found.after)} "
+               f"({_ratio(own, found.after, found.place)}).")
+    elif found.kind in ("falls", "rises"):
+        other = "rise" if found.kind == "falls" else "fall"
+        yield (f"{name} {when} {found.kind} with capacity, and no {other} is told from noise: {at(first)}, {at(last)} "
+               f"({_ratio(own, first, last)}), lowest {at(int(np.argmin(means)))}.")
+    elif found.kind == "flat":
+        yield f"{name} {when} has no shape that is told from noise: {at(first)}, {at(last)}."
+    else:
+        yield (f"{name} {when} is lowest with {at(found.place)}; one {sweep.repetition} cannot tell whether it falls, "
+               f"is U-shaped or has a peak.")
+    yield _thresholds(own, when)
+
+
+def _beside(own: Curves) -> str:
+    near = own.fitted if own.fitted is not None else own.equal
+    if near is None:
+        return ""
+    return f"; the peak lies at {words.number(own.parameters[own.shape.place] / near)} times the threshold"
+
+
+def _thresholds(own: Curves, when: str) -> str:
+    fitted = (f"From {_count(own.fitted)} on train is fitted {when}" if own.fitted is not None else
+              f"No size fits all of train {when}")
+    if own.equal is None:
+        return f"{fitted}."
+    inside = own.parameters[0] <= own.equal <= own.parameters[-1]
+    where = "" if inside else f", {'below' if own.equal < own.parameters[0] else 'above'} all sizes here"
+    return f"{fitted}; parameters are as many as train's targets at {large(own.equal)}{where}."
+
+
+def _count(value: float) -> str:
+    return f"{large(value)} parameters"
+
+
+def _ratio(own: Curves, of: int, to: int) -> str:
+    """Write how many times as large, or how much larger, one error is than another, with the simultaneous interval."""
+    value, low, high = own.shape.ratio(of, to)
+    if not own.shape.is_log:
+        return words.difference(own.metric, value, low, high)
+    return f"{words.number(value, low, high)} times as high [{words.number(low, value, high)}, " \
+           f"{words.number(high, value, low)}]"
+
+
+def _remarks(sweep: Sweep, found: Sequence[Curves]) -> Iterator[str]:
+    if len(found) > 1:
+        told = {"peak": "has a peak", "dip": "is U-shaped", "falls": "falls", "rises": "rises",
+                "flat": "has no shape beyond noise", "unknown": "has one value for each size"}
+        yield "; ".join(f"{_name(sweep, own)} {told[own.shape.kind]}" for own in found) + "."
+    if found[0].fitted is None and found[0].equal is not None:
+        yield "Where nothing fits train, no peak of interpolation is expected yet: train longer, or larger models."
+
+
+def _name(sweep: Sweep, own: Curves) -> str:
+    return error_name(sweep, own.metric) + (f" of {own.piece.name}" if own.piece.name else "")
+
+
+def _table(sweep: Sweep, own: Curves) -> Table:
+    rows = []
+    for place, parameters in enumerate(own.parameters):
+        gap = sweep.estimated(own.val[place] - own.train[place])
+        rows.append((large(parameters), "–" if own.equal is None else words.number(parameters / own.equal),
+                     sweep.estimated(own.train[place]).written(own.metric), sweep.estimated(
+                         own.val[place]).written(own.metric), gap.difference(own.metric),
+                     sweep.estimated(own.selected[place]).written(own.metric)))
+    return Table(f"{capital(_name(sweep, own))} by capacity", (
+        "parameters", "to train's targets", "train_eval", "val", "val minus train_eval", "val, selected checkpoint"),
+        tuple(rows))
+
+
+def _method(sweep: Sweep, when: str) -> str:
+    return (
+        f"errors {when}, mean and {sweep.interval}. The shape is told by the differences between all sizes, paired "
+        f"over {sweep.repetition}s, at 95% for all of them together (Tukey's studentized range, of logarithms where "
+        f"errors are above 0): a peak lies above a smaller and a larger size, a dip below both. Train is fitted where "
+        f"its mean error is below 0.1% (of what has no accuracy: where its loss is a thousandth of that of the "
+        f"smallest size). Train's targets: examples times classes, of a regression examples (Belkin et al. 2019).")
+
+
+def _plain(own: Curves) -> dict[str, Any]:
+    def plain(values: Array) -> list[list[float | None]]:
+        return [[float(value) if math.isfinite(value) else None for value in row] for row in values]
+
+    found = own.shape
+    return {"configuration": own.piece.name, "metric": own.metric, "parameters": own.parameters.tolist(),
+            "train_eval": plain(own.train), "val": plain(own.val), "val_selected": plain(own.selected),
+            "train_fitted_at": own.fitted, "targets_of_train": own.equal, "shape": found.kind,
+            "place": own.parameters[found.place], "compared_with": [own.parameters[found.before],
+                                                                    own.parameters[found.after]]}
+
+
+def _figure(sweep: Sweep, found: Sequence[Curves]) -> Figure:
+    names = tuple(dict.fromkeys(own.metric for own in found))
+    height = 2 * ROW + 0.5
+    canvas = draw.figure(WIDTH, height)
+    step = (WIDTH - 0.2) / len(names)
+    for column, metric in enumerate(names):
+        own = [curves for curves in found if curves.metric == metric]
+        left, right = 0.8 + step * column, WIDTH - step * (column + 1) + 0.05
+        upper = draw.axes(canvas, (left, ROW + 0.35, right, 0.85), capital(error_name(sweep, metric)), "", "")
+        lower = draw.axes(canvas, (left, 0.5, right, ROW + 0.6), f"Val minus train_eval{unit(metric)}", "parameters", "")
+        _errors(upper, sweep, own)
+        _gaps(lower, sweep, own)
+    handles = dict(zip(*reversed(canvas.axes[0].get_legend_handles_labels()), strict=True))
+    canvas.legend(handles.values(), handles.keys(), loc="upper left", ncols=3, borderaxespad=0, borderpad=0,
+                  bbox_to_anchor=(0.2 / WIDTH, 1 - 0.1 / height))
+    return Figure("capacity_curve", draw.png(canvas), " ".join(_sentences(sweep, found[0], "")).replace("  ", " "), (
+        f"Dots: means over {sweep.repetition}s, bars: {sweep.interval}. Solid vertical line: the smallest size that "
+        f"fits train; dotted: as many parameters as targets in train."))
+
+
+def _errors(area: Axes, sweep: Sweep, found: Sequence[Curves]) -> None:
+    drawn = []
+    for number, own in enumerate(found):
+        name, color = draw.plain(own.piece.name, 28), COLORS[number]
+        lines = [(own.val, color, "-", name or "val"), (own.train, color if name else draw.BLUE, ":" if name else "-",
+                                                         "" if name else "train_eval")]
+        if not name:
+            lines.append((own.selected, color, "--", "val, selected checkpoint"))
+        for values, shade, style, label in lines:
+            drawn.append(mean_over_seeds(values))
+            _line(area, sweep, own.parameters, values, shade, style, label)
+    values = np.concatenate(drawn)
+    _place(area, found)
+    if (values > 0).all() and values.max() > 8 * values.min():
+        area.set_yscale("log")
+        area.set_ylim(values.min() / 1.6, values.max() * 1.6)
+        errors_axis(area.yaxis, found[0].metric, values)
+    else:
+        value_axis(area.yaxis, found[0].metric, 4)
+
+
+def _gaps(area: Axes, sweep: Sweep, found: Sequence[Curves]) -> None:
+    scale = 100.0 if words.is_share(found[0].metric) else 1.0
+    area.axhline(0, color=draw.GREY, linewidth=1.0)
+    for number, own in enumerate(found):
+        _line(area, sweep, own.parameters, scale * (own.val - own.train), COLORS[number], "-", "")
+    _place(area, found)
+    value_axis(area.yaxis, None, 4)
+
+
+def _place(area: Axes, found: Sequence[Curves]) -> None:
+    area.set_xscale("log")
+    sizes = np.concatenate([own.parameters for own in found])
+    sizes_axis(area.xaxis, sizes, float((sizes.max() / sizes.min()) ** (1 / 7)))
+    area.set_xlim(sizes.min() / 1.2, sizes.max() * 1.2)
+    own = found[0]
+    for value, style in ((own.fitted, "-"), (own.equal, ":")):
+        if value is not None and sizes.min() <= value <= sizes.max():
+            area.axvline(value, color=draw.GREY, linestyle=style, linewidth=1.2)
+
+
+def _line(area: Axes, sweep: Sweep, sizes: Array, values: Array, color: str, style: str, label: str) -> None:
+    found = [sweep.estimated(row) for row in values]
+    bounded = [(size, own.low, own.high) for size, own in zip(sizes, found, strict=True) if own.low is not None]
+    if bounded and style != "--":
+        area.vlines(*zip(*bounded, strict=True), color=color, linewidth=1.3, alpha=0.5)
+    area.plot(sizes, mean_over_seeds(values), style, marker="" if style == "--" else "o", markersize=5, color=color,
+              linewidth=1.4, label=label or None)
