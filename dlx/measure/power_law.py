@@ -104,8 +104,11 @@ def _at(exponents: np.ndarray, sizes: np.ndarray, errors: np.ndarray, share: np.
     level = mean - slope * mean_falling
     free, flat = (slope >= 0) & (level >= 0), (slope < 0) & (mean >= 0)
     left = (variance[:, None] - slope * slope_products, np.broadcast_to(variance[:, None], error.shape))
-    return PowerLaws(np.where(free, level, np.where(flat, mean, floor)), np.where(free, slope, np.where(flat, 0, scale)),
-                     exponents, np.where(free, left[0], np.where(flat, left[1], error)))
+    # In the order of PowerLaw: free, flat, and through 0.
+    chosen = (np.where(free, own, np.where(flat, even, rest)) for own, even, rest in (
+        (level, mean, floor), (slope, 0.0, scale), (*left, error)))
+    floor, scale, error = chosen
+    return PowerLaws(floor, scale, exponents, error)
 
 
 def _products(columns: np.ndarray, errors: np.ndarray) -> np.ndarray:

@@ -76,9 +76,9 @@ def section(sweep: Sweep) -> Section | None:
     found = [_curves(sweep, piece, metric, sizes, ended) for metric in names for piece in pieces[:MAX_SLICES]]
     if not found:
         return None
-    with draw.style():
-        figure = _figure(sweep, found)
     when = "after the last epoch" if ended is not None else "at the selected checkpoint"
+    with draw.style():
+        figure = _figure(sweep, found, when)
     return Section(
         key="capacity_curve", title="Capacity curve",
         sentences=(*_sentences(sweep, found[0], when), *not_shown(pieces)), points=tuple(_remarks(sweep, found)),
@@ -176,8 +176,10 @@ def _sentences(sweep: Sweep, own: Curves, when: str) -> Iterator[str]:
                f"({_ratio(own, found.after, found.place)}).")
     elif found.kind in ("falls", "rises"):
         other = "rise" if found.kind == "falls" else "fall"
+        lowest = int(np.argmin(means))
+        least = "" if lowest in (first, last) else f"; its lowest mean is {at(lowest)}"
         yield (f"{name} {when} {found.kind} with capacity, and no {other} is told from noise: {at(first)}, {at(last)} "
-               f"({_ratio(own, first, last)}), lowest {at(int(np.argmin(means)))}.")
+               f"({_ratio(own, first, last)}){least}.")
     elif found.kind == "flat":
         yield f"{name} {when} has no shape that is told from noise: {at(first)}, {at(last)}."
     else:
@@ -263,7 +265,7 @@ def _plain(own: Curves) -> dict[str, Any]:
                                                                     own.parameters[found.after]]}
 
 
-def _figure(sweep: Sweep, found: Sequence[Curves]) -> Figure:
+def _figure(sweep: Sweep, found: Sequence[Curves], when: str) -> Figure:
     names = tuple(dict.fromkeys(own.metric for own in found))
     height = 2 * ROW + 0.5
     canvas = draw.figure(WIDTH, height)
@@ -271,14 +273,16 @@ def _figure(sweep: Sweep, found: Sequence[Curves]) -> Figure:
     for column, metric in enumerate(names):
         own = [curves for curves in found if curves.metric == metric]
         left, right = 0.8 + step * column, WIDTH - step * (column + 1) + 0.05
-        upper = draw.axes(canvas, (left, ROW + 0.35, right, 0.85), capital(error_name(sweep, metric)), "", "")
-        lower = draw.axes(canvas, (left, 0.5, right, ROW + 0.6), f"Val minus train_eval{unit(metric)}", "parameters", "")
+        title = capital(error_name(sweep, metric).replace("val ", ""))
+        upper = draw.axes(canvas, (left, ROW + 0.45, right, 0.75), title, "", "")
+        title = f"Val minus train_eval{unit(metric)}"
+        lower = draw.axes(canvas, (left, 0.5, right, ROW + 0.75), title, "parameters", "")
         _errors(upper, sweep, own)
         _gaps(lower, sweep, own)
     handles = dict(zip(*reversed(canvas.axes[0].get_legend_handles_labels()), strict=True))
     canvas.legend(handles.values(), handles.keys(), loc="upper left", ncols=3, borderaxespad=0, borderpad=0,
                   bbox_to_anchor=(0.2 / WIDTH, 1 - 0.1 / height))
-    return Figure("capacity_curve", draw.png(canvas), " ".join(_sentences(sweep, found[0], "")).replace("  ", " "), (
+    return Figure("capacity_curve", draw.png(canvas), " ".join(_sentences(sweep, found[0], when)), (
         f"Dots: means over {sweep.repetition}s, bars: {sweep.interval}. Solid vertical line: the smallest size that "
         f"fits train; dotted: as many parameters as targets in train."))
 

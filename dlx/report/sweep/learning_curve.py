@@ -102,8 +102,8 @@ def _sentences(sweep: Sweep, own: Learned) -> Iterator[str]:
     if law.scale == 0:
         yield f"{capital(name)}{of} does not fall with the examples: it is {first} with {low} and {last} with {high}."
         return
-    yield (f"{capital(name)}{of} goes from {first} with {low} train examples to {last} with {high}; the fitted power law "
-           f"has the exponent {_of(own, 'exponent')} and the floor {_of(own, 'floor', own.metric)}.")
+    yield (f"{capital(name)}{of} goes from {first} with {low} train examples to {last} with {high}; the fitted power "
+           f"law has the exponent {_of(own, 'exponent')} and the floor {_of(own, 'floor', own.metric)}.")
     if own.held_out is not None:
         yield _prediction(own, own.held_out)
     later = [f"{_at(own, factor * own.sizes[-1])} with {factor} times the examples" for factor in FACTORS]

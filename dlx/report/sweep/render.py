@@ -18,6 +18,7 @@ from dlx.report.sweep import (
     interactions,
     leaderboard,
     learning_curve,
+    matched_fit,
     next_steps,
     optimism,
     parallel,
@@ -32,7 +33,8 @@ from dlx.report.write import write
 SECTIONS: tuple[Callable[[Sweep], Section | None], ...] = (
     verdict.section, cross_validation.section, next_steps.section, leaderboard.section, effects.section,
     interactions.section, importance.section, parallel.section, tradeoff.section,
-    learning_curve.section, capacity_curve.section, optimism.section, failures.section, hygiene.section, facts.section)
+    learning_curve.section, capacity_curve.section, matched_fit.section, optimism.section,
+    failures.section, hygiene.section, facts.section)
 
 
 @dataclass(frozen=True)
