@@ -39,6 +39,8 @@ FEWEST = 3
 # Belkin et al. 2019: the threshold is where train examples are fitted, all but one in a thousand.
 SMALL_ERROR, SMALL_LOSS = 1e-3, 1e-3
 WIDTH, ROW = 8.9, 2.7
+TOLD = {"peak": "has a peak", "dip": "is U-shaped", "falls": "falls", "rises": "rises",
+        "flat": "has no shape that is told from noise", "unknown": "has one value for each size"}
 CANNOT = (
     "that parameters are the cause: width and depth change more than their number, and other learning rates may suit "
     "other sizes. A peak can hide between two sizes, and early stopping, regularization and clean labels flatten it "
@@ -62,6 +64,12 @@ class Curves(NamedTuple):
     fitted: float | None
     equal: float | None
     shape: Shape
+    gap_shape: Shape
+
+    @property
+    def is_selected_other(self) -> bool:
+        """Say whether another epoch than the last was selected anywhere."""
+        return not np.allclose(self.selected, self.val, equal_nan=True)
 
 
 def section(sweep: Sweep) -> Section | None:
@@ -137,9 +145,10 @@ def _curves(sweep: Sweep, piece: Slice, metric: str, sizes: Array, ended: dict[s
     train, val = (_values_of(sweep, ended, split, metric)[rows] for split in ("train_eval", "val"))
     selected = as_error(sweep, metric, sweep.values("val", metric)[rows])
     summary = next(filter(None, (summary_of(sweep, run) for run in sweep.points[rows[0]].runs)))
-    paired = common_seeds(val)
+    paired = [common_seeds(values) for values in (val, val - train)]
+    shapes = [shape(values, LEVEL, spread_of(sweep, values.shape[1])) for values in paired]
     return Curves(piece, metric, sizes[rows], train, val, selected, _fitted(sweep, rows, sizes[rows], ended),
-                  _equal(summary), shape(paired, LEVEL, spread_of(sweep, paired.shape[1])))
+                  _equal(summary), *shapes)
 
 
 def _fitted(sweep: Sweep, rows: list[int], sizes: Array, ended: dict[str, Array] | None) -> float | None:
@@ -220,9 +229,13 @@ def _ratio(own: Curves, of: int, to: int) -> str:
 
 def _remarks(sweep: Sweep, found: Sequence[Curves]) -> Iterator[str]:
     if len(found) > 1:
-        told = {"peak": "has a peak", "dip": "is U-shaped", "falls": "falls", "rises": "rises",
-                "flat": "has no shape beyond noise", "unknown": "has one value for each size"}
-        yield "; ".join(f"{_name(sweep, own)} {told[own.shape.kind]}" for own in found) + "."
+        yield capital("; ".join(f"{_name(sweep, own)} {TOLD[own.shape.kind]}" for own in found)) + "."
+    gap, sizes = found[0].gap_shape, found[0].parameters
+    if gap.kind == "peak":
+        yield (f"Val minus train_eval {TOLD['peak']} at {_count(sizes[gap.place])}, above that at "
+               f"{_count(sizes[gap.before])} and {_count(sizes[gap.after])}.")
+    elif gap.kind != "unknown":
+        yield f"Val minus train_eval {TOLD[gap.kind]}."
     if found[0].fitted is None and found[0].equal is not None:
         yield "Where nothing fits train, no peak of interpolation is expected yet: train longer, or larger models."
 
@@ -235,13 +248,14 @@ def _table(sweep: Sweep, own: Curves) -> Table:
     rows = []
     for place, parameters in enumerate(own.parameters):
         gap = sweep.estimated(own.val[place] - own.train[place])
+        selected = sweep.estimated(own.selected[place]).written(own.metric)
         rows.append((large(parameters), "–" if own.equal is None else words.number(parameters / own.equal),
                      sweep.estimated(own.train[place]).written(own.metric), sweep.estimated(
                          own.val[place]).written(own.metric), gap.difference(own.metric),
-                     sweep.estimated(own.selected[place]).written(own.metric)))
-    return Table(f"{capital(_name(sweep, own))} by capacity", (
-        "parameters", "to train's targets", "train_eval", "val", "val minus train_eval", "val, selected checkpoint"),
-        tuple(rows))
+                     *((selected,) if own.is_selected_other else ())))
+    columns = ("parameters", "to train's targets", "train_eval", "val", "val minus train_eval",
+               *(("val, selected checkpoint",) if own.is_selected_other else ()))
+    return Table(f"{capital(_name(sweep, own))} by capacity", columns, tuple(rows))
 
 
 def _method(sweep: Sweep, when: str) -> str:
@@ -261,8 +275,9 @@ def _plain(own: Curves) -> dict[str, Any]:
     return {"configuration": own.piece.name, "metric": own.metric, "parameters": own.parameters.tolist(),
             "train_eval": plain(own.train), "val": plain(own.val), "val_selected": plain(own.selected),
             "train_fitted_at": own.fitted, "targets_of_train": own.equal, "shape": found.kind,
-            "place": own.parameters[found.place], "compared_with": [own.parameters[found.before],
-                                                                    own.parameters[found.after]]}
+            "gap_shape": own.gap_shape.kind,
+            "place": own.parameters[found.place],
+            "compared_with": [own.parameters[found.before], own.parameters[found.after]]}
 
 
 def _figure(sweep: Sweep, found: Sequence[Curves], when: str) -> Figure:
@@ -293,7 +308,7 @@ def _errors(area: Axes, sweep: Sweep, found: Sequence[Curves]) -> None:
         name, color = draw.plain(own.piece.name, 28), COLORS[number]
         lines = [(own.val, color, "-", name or "val"), (own.train, color if name else draw.BLUE, ":" if name else "-",
                                                          "" if name else "train_eval")]
-        if not name:
+        if not name and own.is_selected_other:
             lines.append((own.selected, color, "--", "val, selected checkpoint"))
         for values, shade, style, label in lines:
             drawn.append(mean_over_seeds(values))
@@ -305,7 +320,7 @@ def _errors(area: Axes, sweep: Sweep, found: Sequence[Curves]) -> None:
         area.set_ylim(values.min() / 1.6, values.max() * 1.6)
         errors_axis(area.yaxis, found[0].metric, values)
     else:
-        value_axis(area.yaxis, found[0].metric, 4)
+        value_axis(area.yaxis, found[0].metric)
 
 
 def _gaps(area: Axes, sweep: Sweep, found: Sequence[Curves]) -> None:
