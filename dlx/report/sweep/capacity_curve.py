@@ -74,6 +74,9 @@ class Curves(NamedTuple):
 
 def section(sweep: Sweep) -> Section | None:
     """Draw errors along the setting that changes the number of parameters most, and say what shape they have."""
+    # First what costs nothing: a random search has no curves, and many summaries.
+    if not any(axis.numbers and slices(sweep, index, FEWEST) for index, axis in enumerate(sweep.axes)):
+        return None
     sizes = _parameters(sweep)
     pieces = _pieces(sweep, sizes)
     if not pieces:
