@@ -109,8 +109,8 @@ def add_to_runs(folder: Path, files: Callable[[Mapping[str, str]], Mapping[str, 
     """Write more into the folders of the runs that are done.
 
     Args:
-        files: by the settings of a run: "summary" what its summary says, too; "epochs" columns of metrics.csv; "seconds"
-            the epochs' own; "config"; and "flops" of a training step.
+        files: by the settings of a run: "summary" what its summary says, too; "epochs" columns of metrics.csv;
+            "seconds" the epochs' own; "config"; and "flops" of a training step.
     """
     for run in read_sweep(folder).runs:
         if run.status == "done":
@@ -118,9 +118,9 @@ def add_to_runs(folder: Path, files: Callable[[Mapping[str, str]], Mapping[str, 
     return folder
 
 
-def _add_to_run(folder: Path, summary: Mapping[str, Any] | None = None, epochs: Mapping[str, Sequence[float]] | None = None,
-                seconds: Sequence[float] | None = None, config: Mapping[str, Any] | None = None,
-                flops: float | None = None) -> None:
+def _add_to_run(folder: Path, summary: Mapping[str, Any] | None = None,
+                epochs: Mapping[str, Sequence[float]] | None = None, seconds: Sequence[float] | None = None,
+                config: Mapping[str, Any] | None = None, flops: float | None = None) -> None:
     if summary is not None:
         known = json.loads((folder / "summary.json").read_text())
         (folder / "summary.json").write_text(json.dumps({**known, **summary}))
@@ -146,8 +146,9 @@ def _write_run(folder: Path, found: Outcome) -> None:
         (folder / "status.json").write_text(json.dumps({"status": found[0], "reason": found[1]}))
         return
     metrics = [column.removeprefix("val_") for column in found if column.startswith("val_")]
-    summary = {"format": 1, "task": "classification", "metrics": [{"metric": metric, "split": "val", "value": found[f"val_{metric}"],
-                            "greater_is_better": GREATER.get(metric, False)} for metric in metrics], "gaps": [],
+    on_val = [{"metric": metric, "split": "val", "value": found[f"val_{metric}"],
+               "greater_is_better": GREATER.get(metric, False)} for metric in metrics]
+    summary = {"format": 1, "task": "classification", "metrics": on_val, "gaps": [],
                "num_examples": {"train": 1078, "val": 360, "test": 359}}
     (folder / "summary.json").write_text(json.dumps(summary))
     (folder / "status.json").write_text(json.dumps({"status": "done"}))

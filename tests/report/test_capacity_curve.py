@@ -124,7 +124,7 @@ def test_one_seed_tells_no_shape(tmp_path):
 def test_every_other_configuration_has_a_curve(tmp_path):
     section = capacity_curve.section(load(make(tmp_path, FALLS, axes={"regularizer": ["none", "l2"]})))
     assert [own["configuration"] for own in section.values["curves"]] == ["regularizer=none", "regularizer=l2"]
-    assert section.figures[0].png.startswith(b"\x89PNG")
+    assert section.figures[0].picture.png.startswith(b"\x89PNG")
 
 
 def test_settings_that_leave_parameters_alone_have_no_curve(tmp_path):

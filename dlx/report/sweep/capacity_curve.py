@@ -39,7 +39,8 @@ FEWEST = 3
 # Belkin et al. 2019: the threshold is where train examples are fitted, all but one in a thousand.
 SMALL_ERROR, SMALL_LOSS = 1e-3, 1e-3
 WIDTH, ROW = 8.9, 2.7
-TOLD = {"peak": "has a peak", "dip": "is U-shaped", "falls": "falls", "rises": "rises",
+TOLD = {"peak": "has a peak", "dip": "is U-shaped", "falls": "falls, and no rise is told from noise",
+        "rises": "rises, and no fall is told from noise",
         "flat": "has no shape that is told from noise", "unknown": "has one value for each size"}
 CANNOT = (
     "that parameters are the cause: width and depth change more than their number, and other learning rates may suit "
