@@ -32,6 +32,12 @@ class Shape(NamedTuple):
     differences: np.ndarray
     half_widths: np.ndarray
 
+    @property
+    def is_double_descent(self) -> bool:
+        """Say whether the curve falls before it rises to its peak and falls again."""
+        before = slice(0, self.before), self.before
+        return self.kind == "peak" and bool((self.differences[before] > self.half_widths[before]).any())
+
     def ratio(self, of: int, to: int) -> tuple[float, float, float]:
         """Return error over error of two places with its interval; differences where those are no logarithms."""
         middle, half = self.differences[of, to], self.half_widths[of, to]

@@ -26,6 +26,13 @@ def test_shape_of_a_clear_curve(curve, kind, place, before, after):
     assert place is None or found.place == place
 
 
+def test_double_descent_falls_before_its_peak():
+    assert shape(noisy([1.0, 0.5, 0.9, 0.4, 0.3]), 0.95).is_double_descent
+    rises_first = shape(noisy([0.5, 0.7, 0.9, 0.4, 0.3]), 0.95)
+    assert rises_first.kind == "peak"
+    assert not rises_first.is_double_descent
+
+
 def test_shape_without_repetitions_is_unknown():
     found = shape(np.array([[1.0], [0.2], [0.5]]), 0.95)
     assert (found.kind, found.place) == ("unknown", 1)

@@ -4,40 +4,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 
-from dlx.measure.curve_shape import Shape, shape
 from dlx.report import draw, words
 from dlx.report.section import Figure, Section, Table
 from dlx.report.sections.capacity import large
-from dlx.report.summary import Summary
 from dlx.report.sweep.basis import basis, runs_and_points
-from dlx.report.sweep.details import history_of, summary_of
-from dlx.report.sweep.estimates import LEVEL
+from dlx.report.sweep.capacities import Curves, all_curves
 from dlx.report.sweep.points import Array, Sweep, mean_over_seeds
 from dlx.report.sweep.scales import unit, value_axis
 from dlx.report.sweep.slices import (
     COLORS,
-    MAX_SLICES,
-    Slice,
-    as_error,
     capital,
-    common_seeds,
     error_name,
     errors_axis,
     not_shown,
-    shown_metrics,
     sizes_axis,
-    slices,
-    spread_of,
 )
 
-FEWEST = 3
-# Belkin et al. 2019: the threshold is where train examples are fitted, all but one in a thousand.
-SMALL_ERROR, SMALL_LOSS = 1e-3, 1e-3
 WIDTH, ROW = 8.9, 2.7
 TOLD = {"peak": "has a peak", "dip": "is U-shaped", "falls": "falls, and no rise is told from noise",
         "rises": "rises, and no fall is told from noise",
@@ -48,125 +35,20 @@ CANNOT = (
     "(Nakkiran et al. 2020).")
 
 
-class Curves(NamedTuple):
-    """Errors of one configuration by capacity, in ascending order of parameters.
-
-    parameters: [K]; train, val: errors [K, S] after the last epoch, or at the selected checkpoint where there is no
-    history; selected: on val at the selected checkpoint [K, S]; fitted: capacity at which train is fitted, None where
-    none is; equal: at which parameters are as many as train's targets, None where those are unknown.
-    """
-
-    piece: Slice
-    metric: str
-    parameters: Array
-    train: Array
-    val: Array
-    selected: Array
-    fitted: float | None
-    equal: float | None
-    shape: Shape
-    gap_shape: Shape
-
-    @property
-    def is_selected_other(self) -> bool:
-        """Say whether another epoch than the last was selected anywhere."""
-        return not np.allclose(self.selected, self.val, equal_nan=True)
-
-
 def section(sweep: Sweep) -> Section | None:
     """Draw errors along the setting that changes the number of parameters most, and say what shape they have."""
-    # First what costs nothing: a random search has no curves, and many summaries.
-    if not any(axis.numbers and slices(sweep, index, FEWEST) for index, axis in enumerate(sweep.axes)):
-        return None
-    sizes = _parameters(sweep)
-    pieces = _pieces(sweep, sizes)
-    if not pieces:
-        return None
-    ended = _histories(sweep, pieces)
-    names = [metric for metric in shown_metrics(sweep) if np.isfinite(_values_of(sweep, ended, "train_eval", metric)[
-        list(pieces[0].points)]).any()]
-    found = [_curves(sweep, piece, metric, sizes, ended) for metric in names for piece in pieces[:MAX_SLICES]]
+    pieces, found, ended = all_curves(sweep)
     if not found:
         return None
-    when = "after the last epoch" if ended is not None else "at the selected checkpoint"
+    when = "after the last epoch" if ended else "at the selected checkpoint"
     with draw.style():
         figure = _figure(sweep, found, when)
     return Section(
         key="capacity_curve", title="Capacity curve",
         sentences=(*_sentences(sweep, found[0], when), *not_shown(pieces)), points=tuple(_remarks(sweep, found)),
-        tables=tuple(_table(sweep, own) for own in found), figures=(figure,),
+        tables=tuple(_table(sweep, own, folded=number > 1) for number, own in enumerate(found)), figures=(figure,),
         notes=basis(_method(sweep, when), runs_and_points(sweep), CANNOT),
         values={"measured": when, "curves": [_plain(own) for own in found]})
-
-
-def _parameters(sweep: Sweep) -> Array:
-    """Return the parameters of the points [P], of their first run that is done; NaN where there is none."""
-    found = []
-    for point in sweep.points:
-        own = next(filter(None, (summary_of(sweep, run) for run in point.runs)), None)
-        found.append(math.nan if own is None or own.num_parameters is None else float(own.num_parameters))
-    return np.array(found)
-
-
-def _pieces(sweep: Sweep, sizes: Array) -> list[Slice]:
-    """Cut the sweep along the number whose levels all differ in parameters, the one that spans most of them."""
-    best: list[Slice] = []
-    widest = 1.0
-    for index, axis in enumerate(sweep.axes):
-        found = slices(sweep, index, FEWEST) if axis.numbers else []
-        found = [Slice(own.name, tuple(sorted(own.points, key=lambda point: sizes[point]))) for own in found
-                 if np.isfinite(sizes[list(own.points)]).all() and len(set(sizes[list(own.points)])) == len(own.points)]
-        span = max((sizes[own.points[-1]] / sizes[own.points[0]] for own in found), default=0.0)
-        if span > widest:
-            best, widest = found, span
-    return best
-
-
-def _histories(sweep: Sweep, pieces: Sequence[Slice]) -> dict[str, Array] | None:
-    """Return the columns of the last epoch [P, S] of the points on curves; None where a run has no epochs."""
-    columns: dict[str, Array] = {}
-    for point in (point for piece in pieces[:MAX_SLICES] for point in piece.points):
-        for run, seed in zip(sweep.points[point].runs, sweep.places(point), strict=True):
-            history = history_of(sweep, run)
-            if history is not None and not history.num_epochs:
-                return None
-            for name in () if history is None else history.columns:
-                value = history.last(name) if history is not None else None
-                own = columns.setdefault(name, np.full(sweep.val.shape, math.nan))
-                own[point, seed] = math.nan if value is None else value
-    return columns
-
-
-def _values_of(sweep: Sweep, ended: dict[str, Array] | None, split: str, metric: str) -> Array:
-    """Return errors [P, S] after the last epoch; at the selected checkpoint where a metric is not measured then."""
-    name = f"{split}_{metric}"
-    values = sweep.values(split, metric) if ended is None or name not in ended else ended[name]
-    return as_error(sweep, metric, values)
-
-
-def _curves(sweep: Sweep, piece: Slice, metric: str, sizes: Array, ended: dict[str, Array] | None) -> Curves:
-    rows = list(piece.points)
-    train, val = (_values_of(sweep, ended, split, metric)[rows] for split in ("train_eval", "val"))
-    selected = as_error(sweep, metric, sweep.values("val", metric)[rows])
-    summary = next(filter(None, (summary_of(sweep, run) for run in sweep.points[rows[0]].runs)))
-    paired = [common_seeds(values) for values in (val, val - train)]
-    shapes = [shape(values, LEVEL, spread_of(sweep, values.shape[1])) for values in paired]
-    return Curves(piece, metric, sizes[rows], train, val, selected, _fitted(sweep, rows, sizes[rows], ended),
-                  _equal(summary), *shapes)
-
-
-def _fitted(sweep: Sweep, rows: list[int], sizes: Array, ended: dict[str, Array] | None) -> float | None:
-    """Return the smallest capacity whose mean error on train is below 0.1%, or loss a thousandth of the first's."""
-    accuracy = "accuracy" if "train_eval_accuracy" in sweep.columns else None
-    means = mean_over_seeds(_values_of(sweep, ended, "train_eval", accuracy or "loss")[rows])
-    reached = np.flatnonzero(means < SMALL_ERROR if accuracy else means < SMALL_LOSS * means[0])
-    return float(sizes[reached[0]]) if reached.size else None
-
-
-def _equal(summary: Summary) -> float | None:
-    """Return train examples times outputs: what an interpolating linear model needs (Belkin et al. 2019)."""
-    outputs = {"classification": len(summary.class_names), "regression": 1}.get(summary.task, 0)
-    return float(summary.num_examples.get("train", 0) * outputs) or None
 
 
 def _sentences(sweep: Sweep, own: Curves, when: str) -> Iterator[str]:
@@ -180,7 +62,8 @@ def _sentences(sweep: Sweep, own: Curves, when: str) -> Iterator[str]:
     found = own.shape
     first, last = 0, len(means) - 1
     if found.kind == "peak":
-        yield (f"{name} {when} has a peak, a double descent: {at(found.place)}, above {at(found.before)} "
+        double = ", a double descent" if found.is_double_descent else ""
+        yield (f"{name} {when} has a peak{double}: {at(found.place)}, above {at(found.before)} "
                f"({_ratio(own, found.place, found.before)}) and {at(found.after)} "
                f"({_ratio(own, found.place, found.after)}){_beside(own)}.")
     elif found.kind == "dip":
@@ -248,7 +131,7 @@ def _name(sweep: Sweep, own: Curves) -> str:
     return error_name(sweep, own.metric) + (f" of {own.piece.name}" if own.piece.name else "")
 
 
-def _table(sweep: Sweep, own: Curves) -> Table:
+def _table(sweep: Sweep, own: Curves, folded: bool) -> Table:
     rows = []
     for place, parameters in enumerate(own.parameters):
         gap = sweep.estimated(own.val[place] - own.train[place])
@@ -259,7 +142,7 @@ def _table(sweep: Sweep, own: Curves) -> Table:
                      *((selected,) if own.is_selected_other else ())))
     columns = ("parameters", "to train's targets", "train_eval", "val", "val minus train_eval",
                *(("val, selected checkpoint",) if own.is_selected_other else ()))
-    return Table(f"{capital(_name(sweep, own))} by capacity", columns, tuple(rows))
+    return Table(f"{capital(_name(sweep, own))} by capacity", columns, tuple(rows), folded)
 
 
 def _method(sweep: Sweep, when: str) -> str:
@@ -302,8 +185,10 @@ def _figure(sweep: Sweep, found: Sequence[Curves], when: str) -> Figure:
     canvas.legend(handles.values(), handles.keys(), loc="upper left", ncols=3, borderaxespad=0, borderpad=0,
                   bbox_to_anchor=(0.2 / WIDTH, 1 - 0.1 / height))
     return Figure("capacity_curve", draw.png(canvas), " ".join(_sentences(sweep, found[0], when)), (
-        f"Dots: means over {sweep.repetition}s, bars: {sweep.interval}. Solid vertical line: the smallest size that "
-        f"fits train; dotted: as many parameters as targets in train."))
+        f"Dots: means over {sweep.repetition}s, bars: {sweep.interval}, cut where they reach far beyond all runs. "
+        f"{'Dotted curves: train_eval. ' if found[0].piece.name else ''}Solid vertical line: the smallest size that "
+        f"fits train{' in the first curve' if found[0].piece.name else ''}; dotted: as many parameters as targets in "
+        f"train."))
 
 
 def _errors(area: Axes, sweep: Sweep, found: Sequence[Curves]) -> None:
@@ -318,12 +203,14 @@ def _errors(area: Axes, sweep: Sweep, found: Sequence[Curves]) -> None:
             drawn.append(mean_over_seeds(values))
             _line(area, sweep, own.parameters, values, shade, style, label)
     values = np.concatenate(drawn)
+    values = values[np.isfinite(values)]
     _place(area, found)
     if (values > 0).all() and values.max() > 8 * values.min():
         area.set_yscale("log")
         area.set_ylim(values.min() / 1.6, values.max() * 1.6)
         errors_axis(area.yaxis, found[0].metric, values)
     else:
+        _within(area, np.concatenate([np.concatenate([own.train, own.val], axis=None) for own in found]))
         value_axis(area.yaxis, found[0].metric)
 
 
@@ -333,7 +220,15 @@ def _gaps(area: Axes, sweep: Sweep, found: Sequence[Curves]) -> None:
     for number, own in enumerate(found):
         _line(area, sweep, own.parameters, scale * (own.val - own.train), COLORS[number], "-", "")
     _place(area, found)
+    _within(area, scale * np.concatenate([[0.0], *((own.val - own.train).ravel() for own in found)]))
     value_axis(area.yaxis, None, 4)
+
+
+def _within(area: Axes, values: Array) -> None:
+    """Show all runs; intervals of two or three runs can be many times as long."""
+    low, high = float(np.nanmin(values)), float(np.nanmax(values))
+    margin = 0.15 * (high - low) or 0.1
+    area.set_ylim(low - margin, high + margin)
 
 
 def _place(area: Axes, found: Sequence[Curves]) -> None:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from matplotlib.axes import Axes
 
-from dlx.measure.power_law import FEWEST_SIZES, Curve, HeldOut, curve, held_out
+from dlx.measure.power_law import EXPONENTS, FEWEST_SIZES, Curve, HeldOut, curve, held_out
 from dlx.report import draw, words
 from dlx.report.section import Figure, Section, Table
 from dlx.report.sections.capacity import large
@@ -125,6 +125,10 @@ def _remarks(sweep: Sweep, found: Sequence[Learned]) -> Iterator[str]:
                f"simulations only.")
     elif any(own.errors.shape[1] < 2 for own in found):
         yield f"Curves whose sizes share no two {sweep.repetition}s have no intervals."
+    if any(low <= EXPONENTS[0] * 1.01 or high >= EXPONENTS[-1] / 1.01 for low, high in (
+            own.curve.of("exponent", LEVEL) for own in found)):
+        yield (f"An interval of the exponent that reaches {EXPONENTS[0]:g} or {EXPONENTS[-1]:g} ends there because "
+               f"none beyond is looked for: such a curve does not tell its exponent.")
     floored = [own for own in found if own.held_out is not None and own.without_floor is not None]
     better = sum(_miss(own.without_floor) < _miss(own.held_out) for own in floored)
     if floored:
@@ -251,7 +255,7 @@ def _panel(area: Axes, sweep: Sweep, found: Sequence[Learned]) -> None:
         area.plot(np.repeat(own.sizes, own.errors.shape[1]), own.errors.ravel(), linestyle="", marker="o", markersize=3,
                   color=color, alpha=0.3, markeredgewidth=0)
         area.plot(own.sizes, own.curve.means, linestyle="", marker="o", markersize=5.5, color=color, label=label)
-        _held_out(area, own, color)
+        _held_out(area, own, color, 1.12 * 1.07**number)
     values = np.concatenate([value[value > 0] for value in drawn])
     area.set_ylim(values.min() / 1.5, values.max() * 1.25)
     errors_axis(area.yaxis, found[0].metric, values)
@@ -266,12 +270,12 @@ def _band(area: Axes, own: Learned, sizes: Array, color: str) -> None:
     area.fill_between(sizes, np.maximum(low, 1e-12), high, color=color, alpha=0.13, linewidth=0)
 
 
-def _held_out(area: Axes, own: Learned, color: str) -> None:
+def _held_out(area: Axes, own: Learned, color: str, beside: float) -> None:
     found = own.held_out
     if found is None:
         return
-    # Beside the dot that it predicts.
-    place = found.size * 1.12
+    # Beside the dot that it predicts, and those of other curves.
+    place = found.size * beside
     if found.is_inside is not None:
         area.vlines(place, max(found.low, 1e-12), max(found.high, 1e-12), color=color, linewidth=1.2)
     area.plot([place], [max(found.predicted, 1e-12)], linestyle="", marker="D", markersize=6.5, color="white",

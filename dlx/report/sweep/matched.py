@@ -67,11 +67,11 @@ def matched(sweep: Sweep, loss_name: str) -> Matched | None:
             history = history_of(sweep, run)
             if history is None:
                 continue
-            if not history.has(f"val_{metric}") or not history.has(f"train_eval_{loss_name}"):
-                return None
             seconds, costs = _costs(sweep, run, history)
             timed.append(tuple(seconds))
             found[point, seed] = _trained(history, metric, loss_name, costs)
+            if not found[point, seed].epochs.size:
+                return None
     if not found:
         return None
     # Members of one training share each epoch's time, to the last digit.
