@@ -8,8 +8,10 @@ from pathlib import Path
 
 from dlx.report.section import Document, Section
 from dlx.report.sweep import (
+    bias_variance,
     cross_validation,
     effects,
+    ensemble_gain,
     facts,
     failures,
     hygiene,
@@ -19,6 +21,7 @@ from dlx.report.sweep import (
     next_steps,
     optimism,
     parallel,
+    similarity,
     tradeoff,
     verdict,
 )
@@ -29,8 +32,9 @@ from dlx.report.write import write
 # In reading order.
 SECTIONS: tuple[Callable[[Sweep], Section | None], ...] = (
     verdict.section, cross_validation.section, next_steps.section, leaderboard.section, effects.section,
-    interactions.section, importance.section, parallel.section, tradeoff.section, optimism.section,
-    failures.section, hygiene.section, facts.section)
+    interactions.section, importance.section, parallel.section, tradeoff.section,
+    bias_variance.section, ensemble_gain.section, similarity.section, optimism.section, failures.section,
+    hygiene.section, facts.section)
 
 
 @dataclass(frozen=True)
