@@ -23,6 +23,7 @@ from dlx.report.sweep.members import (
     drawn_keys,
     groups_of,
     numeric_axis,
+    of_one_kind,
     shared,
     train_overlap,
 )
@@ -58,7 +59,8 @@ def section(sweep: Sweep) -> Section | None:
     """Take apart the test loss of each configuration with three runs or more; None where none predicts one thing."""
     groups, left = groups_of(sweep, MIN_RUNS, MAX_GROUPS)
     said = [(group, shared(sweep, group)) for group in groups]
-    found = [_found(group, own) for group, own in said if isinstance(own, Shared)]
+    found = [_found(group, own) for group, own in of_one_kind(
+        [(group, own) for group, own in said if isinstance(own, Shared)])]
     reasons = [own for _, own in said if isinstance(own, str)]
     if not found:
         # Folds are tested on other rows each: there is nothing to say.

@@ -18,7 +18,7 @@ from dlx.report.section import Command, Figure, Section, Table
 from dlx.report.sweep.axes import short_names
 from dlx.report.sweep.basis import basis
 from dlx.report.sweep.estimates import LEVEL
-from dlx.report.sweep.members import NOT_TO_CHOOSE, Group, Shared, groups_of, have_same_rows, shared
+from dlx.report.sweep.members import NOT_TO_CHOOSE, Group, Shared, groups_of, have_same_rows, of_one_kind, shared
 from dlx.report.sweep.points import Sweep
 from dlx.report.sweep.scales import value_axis
 from dlx.report.typed import command_line
@@ -57,9 +57,10 @@ def section(sweep: Sweep) -> Section | None:
     """Say what joining the runs of a configuration gains; None where no two runs share their test examples."""
     groups, left = groups_of(sweep, 2, MAX_GROUPS)
     said = [(group, shared(sweep, group)) for group in groups]
-    found = [_found(group, own) for group, own in said if isinstance(own, Shared) and own.is_whole]
-    if not found:
+    kept = of_one_kind([(group, own) for group, own in said if isinstance(own, Shared) and own.is_whole])
+    if not kept:
         return None
+    found = [_found(group, own) for group, own in kept]
     with draw.style():
         figures = (_figure(found),)
     commands, reason = _command(sweep, found[0])
@@ -193,5 +194,5 @@ def _figure(found: Sequence[Found]) -> Figure:
     return Figure("ensemble_gain", draw.png(canvas),
                   f"Test {_label(own)} of ensembles falls from {words.number(own.losses[1], own.whole)} for one run to "
                   f"{words.number(own.whole, own.losses[1])} for {len(own.group.runs)}, for {own.group.name}.",
-                  f"Each dot is a mean over ensembles of so many runs of one configuration; right, how far it lies below "
+                  f"Each dot is a mean over ensembles of so many runs of a configuration; right, how far it lies below "
                   f"one run.{more}")

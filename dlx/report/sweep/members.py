@@ -125,8 +125,8 @@ def shared(sweep: Sweep, group: Group) -> Shared | str | None:
         common to all or their targets differ.
     """
     said = [predictions_of(sweep, run) for run in group.runs]
-    own = [found.of("test").finite() for found in said if isinstance(found, Predictions)]
-    if len(own) < len(group.runs):
+    own = [_finite(found.of("test")) for found in said if isinstance(found, Predictions)]
+    if len(own) < len(group.runs) or any(not len(found) for found in own):
         return None
     ids = functools.reduce(np.intersect1d, [found.ids for found in own])
     is_whole = all(len(found) == len(ids) for found in own)
@@ -138,10 +138,25 @@ def shared(sweep: Sweep, group: Group) -> Shared | str | None:
     if (targets != targets[0]).any() or len({found.class_names for found in own}) > 1:
         return "the runs learnt other targets of the same test examples"
     probs = [found.probs for found in own]
-    scores = [(found.predictions if prob is None else prob)[at]
-              for found, prob, at in zip(own, probs, rows, strict=True)]
+    scores = np.stack([(found.predictions if prob is None else prob)[at]
+                       for found, prob, at in zip(own, probs, rows, strict=True)])
     kind: Kind = "regression" if probs[0] is None else "classification"
-    return Shared(kind, ids, targets[0], np.stack(scores), is_whole)
+    return Shared(kind, ids, targets[0], scores, is_whole)
+
+
+def _finite(said: Predictions) -> Predictions:
+    """Return the examples of which target, prediction and probabilities are finite."""
+    known = said.finite()
+    if known.probs is None or np.isfinite(known.probs).all():
+        return known
+    here = np.isfinite(known.probs).all(axis=1)
+    return Predictions(known.splits[here], known.ids[here], known.targets[here], known.predictions[here],
+                       known.probs[here], known.class_names)
+
+
+def of_one_kind(found: Sequence[tuple[Group, Shared]]) -> list[tuple[Group, Shared]]:
+    """Keep those with the task of the first: losses of classes and of numbers stand in no one table."""
+    return [(group, said) for group, said in found if said.kind == found[0][1].kind]
 
 
 def drawn_keys(sweep: Sweep) -> tuple[str, ...]:
