@@ -31,7 +31,9 @@ demo: setup  ## train on embedded real data and report how well it generalizes
 test: setup  ## run the quick tests
 	$(BIN)/pytest -n 2
 
-test-all: setup  ## run all tests, the slow ones too
+test-all: setup  ## run all tests, the slow ones and those against other libraries too
+	$(BIN)/pip install -q -c constraints.txt -e '.[oracles]'
+	$(BIN)/pip install -q --no-deps torchattacks==3.5.1
 	$(BIN)/pytest -n 2 -m 'slow or not slow'
 
 lint: setup typecheck  ## run the linter and the type checker

@@ -133,7 +133,7 @@ def _write(task: Task, stop: StopRequest) -> None:
 
     folder = RunFolder(task.folder)
     with logged(folder, 0) as log, task.observe() as observer:
-        run = Run(task.parts, task.config, folder, log, checks_data=True)
+        run = Run(task.parts, task.config, folder, log)
         train([run], task.data_dir, observer, stop, lambda *_: None)
 
 

@@ -10,11 +10,14 @@ from dlx.engine.run import Run
 from dlx.engine.subject import TrainedRun
 from dlx.record import layout
 from dlx.record.measures import write_measures
-from dlx.report.render import Report, render
+from dlx.report.data import Data
+from dlx.report.render import render
 
 
-def report_on(run: Run, data_dir: str, data: Prepared | None = None) -> Report:
+def report_on(run: Run, data_dir: str, data: Prepared | None = None) -> None:
     """Let the sections of a trained run measure it, where there is something to measure, and render its report.
+
+    A run without sections has no report, even where its data is checked for that of a sweep.
 
     Args:
         run: its parts are on the device where it is measured, and say which sections.
@@ -27,16 +30,19 @@ def report_on(run: Run, data_dir: str, data: Prepared | None = None) -> Report:
     folder = run.folder.path
     if (folder / layout.SUMMARY).is_file():
         measure(run, TrainedRun(folder, run.parts, data_dir, data))
-    return render(folder)
+    if run.parts.report:
+        render(folder)
 
 
 def measure(run: Run, subject: TrainedRun) -> None:
     """Let each section measure a run, and write measures/<section>.json."""
-    for name, section in run.parts.report.items():
+    sections = {**({"data": Data()} if run.checks_data else {}), **run.parts.report}
+    for name, section in sections.items():
         start = time.perf_counter()
         found = section.measure(subject)
         seconds = time.perf_counter() - start
-        settings = {key: value for key, value in run.config["report"][name].items() if key != "part"}
+        given = run.config["report"].get(name, {})
+        settings = {key: value for key, value in given.items() if key != "part"}
         write_measures(run.folder.path, name, replace(found, settings=settings, seconds=seconds))
         run.log.info("report: %s took %.2f s", name, seconds)
         for reason in found.skipped:

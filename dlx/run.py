@@ -183,7 +183,7 @@ def execute_together(runs: Sequence[tuple[Parts, dict[str, Any], RunFolder]], su
         stop = stack.enter_context(stop_on_signals())
         waiting: list[Run] = []
         for (parts, saved, folder), own in zip(runs, logs, strict=True):
-            run = Run(parts, saved, folder, own, "data" in parts.report or (surroundings.checks_data and not waiting))
+            run = Run(parts, saved, folder, own, surroundings.checks_data and not waiting)
             if (folder.path / layout.SUMMARY).is_file():
                 end(run)
             else:
@@ -209,7 +209,7 @@ def conclude(run: Run, data_dir: str, data: Prepared | None = None) -> None:
         folder.set_status(status, **facts)
     if path.is_file():
         note_opening(run)
-    if run.parts.report:
+    if run.parts.report or run.checks_data:
         from dlx.reporting import report_on
 
         report_on(run, data_dir, data)

@@ -213,7 +213,7 @@ def trained(runs: Sequence[Described], base: Path, stop: StopRequest | None = No
         for own in made:
             stack.enter_context(own.folder)
         left = [own for own in made if not (own.folder.path / layout.SUMMARY).exists()]
-        run.train(left, "", Watching(), StopRequest() if stop is None else stop, lambda _: None,
+        run.train(left, "", Watching(), StopRequest() if stop is None else stop, lambda *_: None,
                   limits=limits or Limits())
     return paths
 

@@ -21,7 +21,7 @@ TEXT_BYTES = 200
 
 
 class Inspected(NamedTuple):
-    """What was found in a dataset; hygiene as hygiene.json holds it, drawn a PNG."""
+    """What was found in a dataset; hygiene as measures/data.json holds it, drawn a PNG."""
 
     name: str
     fingerprint: str
@@ -87,12 +87,12 @@ def show(found: Inspected, path: Path | None) -> None:
     """
     from rich.console import Console
 
-    from dlx.report.checks import parse_checks
+    from dlx.report.checks import checks_of
 
     console = Console()
     print_profile(console, found.name, found.fingerprint, found.profile)
     print_texts(console, found.arrays, found.spec)
-    print_checks(console, parse_checks(found.hygiene))
+    print_checks(console, checks_of(found.hygiene))
     if path is not None:
         console.print(f"[bold]Examples[/]  {path}", highlight=False, soft_wrap=True)
 

@@ -61,7 +61,17 @@ class Subject(Protocol):
         """Return the model of a checkpoint, in eval mode: always the same object, not to be changed; copy it first."""
 
     def losses(self, outputs: Tensor, targets: Tensor, ids: Tensor) -> Tensor:
-        """Map a model's outputs [B, ...], targets [B, ...] and ids [B] to losses [B], differentiably."""
+        """Map a model's outputs [B, ...], targets [B, ...] and ids [B] to losses [B], differentiably.
+
+        They are those of evaluation, neither smoothed nor weighted, whether or not gradients are taken.
+        """
+
+    @property
+    def compares_examples(self) -> bool:
+        """Whether an example's loss also depends on what the model of the best checkpoint says of others.
+
+        Of a model that was changed, `losses` and `logits` then are no longer its own.
+        """
 
     def logits(self, outputs: Tensor, ids: Tensor) -> Tensor:
         """Map a model's outputs [B, ...] and ids [B] to logits [B, C]; a regression's outputs stay as they are.
@@ -86,7 +96,7 @@ class Subject(Protocol):
         """Ask the model about prepared inputs [B, ...] that are in no split: scores as `Outcome` has them."""
 
     def check_data(self) -> dict[str, Any]:
-        """Check data and splits, and the model beside simple answers: what hygiene.json holds."""
+        """Check data and splits, and the model beside simple answers: details of the section `data`."""
 
 
 class Section(Protocol):

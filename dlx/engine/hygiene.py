@@ -1,4 +1,4 @@
-"""hygiene.json: the checks of a run's data, and its model beside simple answers. Checked once per data in a process."""
+"""The checks of a run's data, and its model beside simple answers. Checked once per data in a process."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def kept(arrays: Arrays, read: Callable[[], Arrays]) -> Callable[[], Arrays]:
 
 def hygiene(data: Prepared, preprocessing: object, metrics: Mapping[str, Metric],
             outcomes: Mapping[str, Outcome] | None = None, level: float = 0.95) -> dict[str, Any]:
-    """Check data, or recall what was found in the same data, and return what hygiene.json holds.
+    """Check data, or recall what was found in the same data, and return what was found as JSON holds it.
 
     Args:
         preprocessing: its configuration, as JSON holds it.

@@ -24,7 +24,6 @@ from dlx.engine.feed import Feed, feed
 from dlx.engine.fit import Fit, dismiss, fit
 from dlx.engine.group import Group, Member, evaluator_of, moved
 from dlx.engine.history import Row
-from dlx.engine.hygiene import hygiene
 from dlx.engine.parallel import check_start, clock_of
 from dlx.engine.parts import Parts
 from dlx.engine.recorder import Clock, Observer, Recorder
@@ -44,8 +43,8 @@ from dlx.record.store import CheckpointStore, Found, newest_common
 class Run(NamedTuple):
     """One run to train, in a described and locked folder.
 
-    config: the configuration as saved, to be written into checkpoints; log: of this run alone; checks_data: leave
-    hygiene.json, for a report.
+    config: the configuration as saved, to be written into checkpoints; log: of this run alone; checks_data: check its
+    data afterwards whatever its report, for that of a sweep.
     """
 
     parts: Parts
@@ -302,10 +301,6 @@ def measure_selected(run: Run, model: nn.Module, placement: Placement, member: M
                        {name: split.outcome for name, split in examples.items()}, settings.level)
     held_out = {name: (data.splits[name].ids.numpy(), examples[name].outcome) for name in HELD_OUT}
     write_predictions(run.folder.path / layout.PREDICTIONS, held_out, data.spec.kind, data.spec.class_names)
-    if run.checks_data:
-        found = hygiene(data, run.config.get("preprocessing"), parts.metrics,
-                        {name: examples[name].outcome for name in HELD_OUT}, settings.level)
-        atomic.write_json(run.folder.path / layout.HYGIENE, found, "file")
     progress = member.progress
     assert progress.best_row is not None
     selected = progress.rows[progress.best_row]

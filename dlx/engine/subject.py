@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from dlx.core.blocks import in_blocks
 from dlx.core.gaps import HELD_OUT, SPLITS, TRAIN_EVAL
+from dlx.core.losses import ComparesExamples, as_measured
 from dlx.core.ragged import Ragged
 from dlx.core.subject import CheckpointName, Said
 from dlx.core.types import Outcome, Split
@@ -87,11 +88,17 @@ class TrainedRun:
 
     def losses(self, outputs: Tensor, targets: Tensor, ids: Tensor) -> Tensor:
         """Map outputs [B, ...], targets [B, ...] and ids [B] to losses [B], differentiably."""
-        return self._evaluator("best").reading.losses(outputs, targets, ids[None])
+        with as_measured():
+            return self._evaluator("best").reading.losses(outputs, targets, ids[None])
 
     def logits(self, outputs: Tensor, ids: Tensor) -> Tensor:
         """Map outputs [B, ...] and ids [B] to logits [B, C]; a regression's outputs stay as they are."""
         return outputs if self.spec.kind == "regression" else self._evaluator("best").reading.logits(outputs, ids[None])
+
+    @property
+    def compares_examples(self) -> bool:
+        """Whether an example's loss also depends on what the model of the best checkpoint says of others."""
+        return isinstance(self._parts.loss, ComparesExamples)
 
     @property
     def target_scale(self) -> tuple[float, float]:

@@ -161,7 +161,7 @@ def adjusted(shifts: Mapping[str, Shift], ordered: Order | None) -> tuple[dict[s
 
 def report_of(found: Hygiene, metrics: Mapping[str, Metric], rows: Mapping[str, np.ndarray], model: Model | None = None
               ) -> dict[str, Any]:
-    """Return findings as plain data for hygiene.json.
+    """Return findings as JSON holds them.
 
     Args:
         metrics: of the run; baselines are measured with them.

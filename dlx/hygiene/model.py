@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dlx.core.intervals import mean
+from dlx.core.intervals import function_of_means, mean
 from dlx.core.types import Metric, Outcome
 from dlx.hygiene.baselines import Baseline
 
@@ -17,9 +17,8 @@ RESAMPLES_SEED = 0
 class Against(NamedTuple):
     """A model against a baseline, on the same rows of a split.
 
-    difference: of the share of right answers, or of the root mean squared error, model minus baseline; low, high: of
-    the mean paired difference that `better` speaks of, right answers or squared errors; better: "model", "baseline" or
-    "neither", where the interval includes 0.
+    difference: of the share of right answers, or of the root mean squared error, model minus baseline; low, high: its
+    interval, by resampling rows whole; better: "model", "baseline" or "neither", where the interval includes 0.
     """
 
     baseline: str
@@ -60,16 +59,22 @@ def _against(baseline: Baseline, split: str, outcome: Outcome, level: float) -> 
     places, other = baseline.places[split], baseline.outcomes[split]
     own = Outcome(outcome.scores[places], outcome.targets[places])
     if own.scores.ndim == 2:
-        scores = [(item.scores.argmax(axis=1) == item.targets).astype(np.float64) for item in (own, other)]
-        difference, sign, measure = float(scores[0].mean() - scores[1].mean()), 1, "accuracy"
+        right = [(item.scores.argmax(axis=1) == item.targets).astype(np.float64) for item in (own, other)]
+        difference, sign, measure = float(right[0].mean() - right[1].mean()), 1, "accuracy"
+        interval = mean(right[0] - right[1], level, RESAMPLES_SEED)
     else:
-        scores = [(item.scores - item.targets) ** 2 for item in (own, other)]
-        difference, sign, measure = float(np.sqrt(scores[0].mean()) - np.sqrt(scores[1].mean())), -1, "rmse"
-    interval = mean(scores[0] - scores[1], level, RESAMPLES_SEED)
+        squares = np.stack([(item.scores - item.targets) ** 2 for item in (own, other)])
+        difference, sign, measure = float(_rmse_difference(squares.mean(axis=1, keepdims=True))[0]), -1, "rmse"
+        interval = function_of_means(squares, _rmse_difference, level, RESAMPLES_SEED)
     low, high = sorted((sign * interval.low, sign * interval.high))
     better = "model" if low > 0 else "baseline" if high < 0 else "neither"
     return Against(baseline.name, split, measure, difference, interval.low, interval.high, interval.method, level,
                    len(places), better)
+
+
+def _rmse_difference(means: np.ndarray) -> np.ndarray:
+    """Map mean squared errors [2, R], of the model and the baseline, to differences of their roots [R]."""
+    return np.asarray(np.sqrt(means[0]) - np.sqrt(means[1]))
 
 
 def without_leaked(outcomes: Mapping[str, Outcome], rows: Mapping[str, np.ndarray], leaked: Mapping[str, np.ndarray],

@@ -49,8 +49,19 @@ def read_measures(folder: Path) -> dict[str, Measures]:
     """
     if not (folder / layout.MEASURES).is_dir():
         return {}
-    return {path.stem: _parse(path, read_json(path)) for path in sorted((folder / layout.MEASURES).glob("*.json"))
-            if SECTION.fullmatch(path.stem)}
+    names = sorted(path.stem for path in (folder / layout.MEASURES).glob("*.json"))
+    found = {name: read_section(folder, name) for name in names if SECTION.fullmatch(name)}
+    return {name: own for name, own in found.items() if own is not None}
+
+
+def read_section(folder: Path, section: str) -> Measures | None:
+    """Read what one section of a run measured; None where it did not.
+
+    Raises:
+        ArtefactError: the file is damaged.
+    """
+    path = path_of(folder, section)
+    return _parse(path, read_json(path)) if path.is_file() else None
 
 
 def path_of(folder: Path, section: str) -> Path:

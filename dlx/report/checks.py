@@ -1,4 +1,4 @@
-"""hygiene.json in words: what is wrong with the data, what is worth knowing, and what simple answers reach."""
+"""Checks of data in words: what is wrong with the data, what is worth knowing, and what simple answers reach."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from dlx.core.errors import ArtefactError
+from dlx.core.measures import Measures
 from dlx.record import layout
 from dlx.report import words
 from dlx.report.problems import Raw, p_text, problems, remarks
 from dlx.report.section import Table
 
 FORMAT = 1
+FILE = f"{layout.MEASURES}/data.json"
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class Checks:
         metrics: names.
         against: the model against simple answers; empty without a model.
         notes: how it was done.
-        raw: the file's content.
+        raw: what `dlx.core.subject.Subject.check_data` found.
     """
 
     problems: tuple[str, ...]
@@ -54,19 +56,28 @@ class Checks:
     raw: Raw
 
 
-def parse_checks(raw: Raw) -> Checks:
-    """Put the content of hygiene.json into words.
+def parse_checks(measures: Measures) -> Checks | None:
+    """Put what the section data measured into words; None where it measured nothing.
+
+    Raises:
+        ArtefactError: see `checks_of`.
+    """
+    return checks_of(measures.details) if measures.details else None
+
+
+def checks_of(raw: Raw) -> Checks:
+    """Put findings into words.
 
     Raises:
         ArtefactError: another format, a missing key or a value of the wrong type.
     """
     if raw.get("format") != FORMAT:
-        raise ArtefactError(f"{layout.HYGIENE} has format {raw.get('format')!r}; this version of dlx reads {FORMAT}")
+        raise ArtefactError(f"{FILE} has format {str(raw.get('format'))[:20]!r}; this version of dlx reads {FORMAT}")
     try:
         return Checks(tuple(problems(raw)), tuple(remarks(raw)), tuple(_tables(raw)), _baselines(raw), _metrics(raw),
                       tuple(_against(raw)), tuple(_notes(raw)), raw)
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-        raise ArtefactError(f"{layout.HYGIENE} refused: {type(error).__name__} at {error}") from error
+        raise ArtefactError(f"{FILE} refused: {type(error).__name__} at {error}") from error
 
 
 def _tables(raw: Raw) -> Iterator[Table]:

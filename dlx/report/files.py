@@ -88,7 +88,7 @@ def read_run(folder: Path) -> RunFiles:
     """
     if not (folder / layout.CONFIG).is_file():
         raise ArtefactError(f"{folder} is not a run folder: it has no {layout.CONFIG}")
-    summary, checks = (_json(folder / name) for name in (layout.SUMMARY, layout.HYGIENE))
+    summary, measures = _json(folder / layout.SUMMARY), read_measures(folder)
     predictions = read_predictions(folder / layout.PREDICTIONS)
     return RunFiles(
         folder=folder,
@@ -102,8 +102,8 @@ def read_run(folder: Path) -> RunFiles:
         transcriptions=predictions if isinstance(predictions, Transcriptions) else None,
         labels=predictions if isinstance(predictions, Labels) else None,
         provenance=_json(folder / layout.PROVENANCE),
-        checks=None if checks is None else parse_checks(checks),
-        measures=read_measures(folder),
+        checks=parse_checks(measures["data"]) if "data" in measures else None,
+        measures=measures,
         missing=tuple(f"{name} is missing: {text}." for name, text in CONSEQUENCES.items()
                       if not (folder / name).is_file()),
     )

@@ -1,4 +1,4 @@
-"""What the checks of data found, one sentence each. The mapping that every function takes is that of hygiene.json."""
+"""What the checks of data found, one sentence each. The mapping is what `dlx.core.subject.Subject.check_data` gives."""
 
 from __future__ import annotations
 

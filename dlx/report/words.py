@@ -9,6 +9,9 @@ SHARES = ("exact_match", "error_rate", "beam_error_rate")
 LABELS = {"top_k": "top-k", "nll": "NLL", "rmse": "RMSE", "mae": "MAE", "r2": "R²", "macro_f1": "macro F1",
           "roc_auc": "ROC AUC", "label_macro_f1": "macro F1 of labels", "label_micro_f1": "micro F1 of labels",
           "beam_error_rate": "error rate, beam search"}
+# What the sentences of the first screen answer.
+TOPICS = {"result": "How well", "certainty": "How sure", "cause": "What happened", "trust": "Can it be trusted",
+          "next": "What next"}
 
 
 def is_share(metric: str) -> bool:
@@ -105,3 +108,8 @@ def title(metric: str) -> str:
     """Return a metric's name with a capital."""
     name = label(metric)
     return name[0].upper() + name[1:]
+
+
+def lower(sentence: str) -> str:
+    """Return a sentence to go on with after a colon; a first word that is an abbreviation stays as it is."""
+    return sentence if sentence[1:2].isupper() else sentence[:1].lower() + sentence[1:]

@@ -77,7 +77,7 @@ def test_complete_of_the_first_word_is_a_command(offered, words, expected):
                  "--temperature", "--top-k", "--trust"]),
     ("export", ["--format", "--help", "--json", "--output", "--trust"]),
     ("resume", ["--help", "--json", "--trust"]),
-    ("report", ["--help", "--json"]),
+    ("report", ["--help", "--json", "--latex", "--pdf"]),
     ("runs", ["--help", "--json"]),
     ("list", ["--config-dir", "--help", "--json"]),
     ("completion", ["--help"]),

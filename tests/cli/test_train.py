@@ -56,7 +56,7 @@ def test_train_leaves_the_files_of_a_run_and_no_others():
     assert figures
     assert {str(path.relative_to(run)) for path in run.rglob("*") if path.is_file()} - figures == {
         "config.yaml", "overrides.txt", "status.json", "provenance.json", "metrics.csv", "timing.csv", "summary.json",
-        "predictions.csv", "hygiene.json", "split.npz", "dlx.log", "run.lock", "checkpoints/initial.safetensors",
+        "predictions.csv", "split.npz", "dlx.log", "run.lock", "checkpoints/initial.safetensors",
         "checkpoints/best.safetensors", "checkpoints/last.safetensors", "report/report.json", "report/report.md",
         "report/report.html", *(f"measures/{name}.json" for name in STANDARD)}
 
@@ -313,7 +313,7 @@ def test_train_prints_verdict_gap_and_folder_and_progress_apart(dlx):
     result = dlx("train", *QUICK, "name=shown")
     folder = Path("runs") / only_run().name
     accuracy = values(summary(only_run())["metrics"])["accuracy", "test"]
-    assert f"test accuracy is {accuracy:.1%}" in " ".join(result.out.split())
+    assert f"Test accuracy is {accuracy:.1%}" in " ".join(result.out.split())
     assert f"Run folder  {folder}\n" in result.out
     assert f"Report  {folder}/report/report.html\n" in result.out
     assert result.err.startswith(f"shown  seed 0  →  {folder}\nepoch 1/1  train_eval loss ")

@@ -1,4 +1,4 @@
-"""hygiene.json of runs: when it is written, what it is made from, and that the same data is checked once."""
+"""Checks of data of runs: when they are written, what it is made from, and that the same data is checked once."""
 
 import json
 from pathlib import Path
@@ -10,10 +10,11 @@ from conftest import only_run
 from dlx.core.ragged import Ragged
 from dlx.core.types import Arrays
 from dlx.engine.hygiene import KEPT_BYTES, kept
+from dlx.record.measures import read_section
 
 
 def read(folder: Path):
-    return json.loads((folder / "hygiene.json").read_text())
+    return json.loads((folder / "measures" / "data.json").read_text())["details"]
 
 
 def test_run_writes_what_its_report_says_of_data_and_baselines(dlx):
@@ -33,8 +34,8 @@ def test_run_writes_what_its_report_says_of_data_and_baselines(dlx):
 def test_the_same_run_says_the_same(dlx):
     for name in ("one", "two"):
         assert dlx("train", "dataset=iris", "epochs=1", f"runs_dir={name}").code == 0
-    one, two = (only_run(Path(name)) / "hygiene.json" for name in ("one", "two"))
-    assert one.read_bytes() == two.read_bytes()
+    one, two = (read_section(only_run(Path(name)), "data") for name in ("one", "two"))
+    assert (one.details, one.numbers) == (two.details, two.numbers)
 
 
 def test_data_on_disk_gives_the_findings_of_data_in_memory(dlx):
@@ -46,7 +47,8 @@ def test_data_on_disk_gives_the_findings_of_data_in_memory(dlx):
 def test_of_a_sweep_the_first_run_is_checked_and_the_report_tells(dlx):
     assert dlx("sweep", "dataset=iris", "epochs=1", "seed=0,1", "model=linear,mlp").code == 0
     sweep = only_run()
-    assert len(list(sweep.glob("runs/*/hygiene.json"))) == 1
+    assert len(list(sweep.glob("runs/*/measures/data.json"))) == 1
+    assert not list(sweep.glob("runs/*/report")), "runs of a sweep have no reports of their own"
     assert "Data and baselines" in (sweep / "report" / "report.md").read_text()
 
 

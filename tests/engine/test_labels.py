@@ -21,6 +21,7 @@ from dlx.core.types import Arrays, SplitIds, TaskSpec
 from dlx.engine.learnable import check_classes
 from dlx.hygiene.data import one_target
 from dlx.record import layout
+from dlx.record.measures import read_section
 from dlx.record.safe_yaml import read_json
 from dlx.report.render import render
 
@@ -78,7 +79,7 @@ def test_labels_run_leaves_targets_and_probabilities_of_each_and_a_report(tmp_pa
                          for what in ("target", "prob"))
         assert np.array_equal(truths, labelled().arrays.targets[own.id.astype(int)])
         assert ((probs > 0.5) == truths).mean() == pytest.approx(summary["label_accuracy", split])
-    sections = {section.key: section for section in render(folder).document.sections}
+    sections = {part.key: part for section in render(folder).document.sections for part in (section, *section.parts)}
     assert not {"confusion", "calibration", "residuals"} & sections.keys()
     found = {own["label"]: own for own in sections["labels"].values["test"]}
     there = {name: frame[frame.split == "test"][f"target_{name}"].astype(int).sum() for name in NAMES}
@@ -135,7 +136,7 @@ def test_labels_of_several_columns_of_a_table_are_learnt_checked_and_predicted(t
     assert main(["train", *common, "loss=bce", "metric=[label_accuracy,subset_accuracy]"]) == 0
     (run,) = (path for path in (tmp_path / "runs").iterdir() if (path / layout.SUMMARY).is_file())
     assert read_json(run / layout.SUMMARY)["class_names"] == list(NAMES)
-    assert read_json(run / layout.HYGIENE)["conflicts"]["rows"]["found"] == 0
+    assert read_section(run, "data").find("conflicting_rows", checkpoint="").value == 0
     capsys.readouterr()
     frame.drop(columns=list(NAMES)).head(9).to_csv("more.csv", index=False)
     assert main(["predict", str(run), "more.csv", "--json", "device=cpu"]) == 0

@@ -112,7 +112,7 @@ def test_transcription_run_leaves_what_was_said_and_a_report(tmp_path):
         for row in own:
             assert row["target"] == " ".join(names[label] for label in targets[int(row["id"])] if label != IGNORED)
     assert summary["beam_error_rate", "test"] is not None
-    sections = {section.key: section for section in render(folder).document.sections}
+    sections = {part.key: part for section in render(folder).document.sections for part in (section, *section.parts)}
     assert not {"confusion", "calibration", "residuals", "sequences"} & sections.keys()
     found = sections["transcriptions"].values["test"]
     assert np.average([group["error_rate"] for group in found], weights=[group["n"] for group in found]) == (

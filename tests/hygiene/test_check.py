@@ -12,7 +12,7 @@ from dlx.hygiene.data import Data
 from dlx.metric.accuracy import Accuracy
 from dlx.metric.rmse import Rmse
 from dlx.metric.token_accuracy import TokenAccuracy
-from dlx.report.checks import parse_checks
+from dlx.report.checks import checks_of
 from dlx.report.hygiene import checks_section
 
 
@@ -42,7 +42,7 @@ def table(kind="classification", num_rows=300, width=5, seed=0):
 def told(data, metrics=None, model=None):
     """Return the findings as the report reads them, by way of JSON."""
     raw = report_of(check(data), metrics or {"accuracy": Accuracy()}, data.rows, model)
-    return parse_checks(json.loads(json.dumps(raw, allow_nan=False)))
+    return checks_of(json.loads(json.dumps(raw, allow_nan=False)))
 
 
 @pytest.mark.parametrize("kind", ["classification", "regression"])

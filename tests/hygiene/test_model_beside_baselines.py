@@ -63,3 +63,16 @@ def test_a_baseline_that_was_measured_on_some_rows_is_compared_on_those():
                         {"val": Outcome(np.eye(3)[(targets[places] + 1) % 3], targets[places])}, {})
     (found,) = against([baseline], {"val": model}, 0.95)
     assert (found.n, found.difference, found.better) == (25, 1.0, "model")
+
+
+def test_the_interval_of_a_regression_is_of_the_difference_that_is_told_and_covers_it():
+    draw, covered = np.random.default_rng(5), []
+    for _ in range(60):
+        targets = draw.normal(size=200)
+        noise = draw.normal(size=200)
+        model, simple = (Outcome(targets + size * noise + 0.3 * draw.normal(size=200), targets) for size in (0.5, 0.7))
+        baseline = Baseline("linear", "ridge regression", 9, 9, {"test": np.arange(200)}, {"test": simple}, {})
+        (found,) = against([baseline], {"test": model}, 0.95)
+        assert found.low <= found.difference <= found.high
+        covered.append(found.low <= np.hypot(0.5, 0.3) - np.hypot(0.7, 0.3) <= found.high)
+    assert np.mean(covered) >= 0.9

@@ -119,7 +119,7 @@ def assert_untouched(sweep: Path, reference: Path) -> None:
 def assert_same_run(sweep: Path, reference: Path, name: str) -> None:
     # The data of a sweep is checked with the first run of each job, whichever that is.
     ours, theirs = (folder / layout.RUNS / name for folder in (sweep, reference))
-    assert_same_result(ours, theirs, without=(layout.REPORT, layout.OVERRIDES, layout.HYGIENE))
+    assert_same_result(ours, theirs, without=(layout.REPORT, layout.OVERRIDES, layout.MEASURES))
 
 
 def assert_mended(sweep: Path, reference: Path, modes: list[str]) -> None:

@@ -6,6 +6,9 @@ import pytest
 from report_runs import class_predictions, make_rows, make_summary, overfitting_curves, write_run
 
 from dlx.core.errors import ArtefactError
+from dlx.core.measures import Measures
+from dlx.record.measures import write_measures
+from dlx.report.data import DEFINITIONS, numbers_of
 from dlx.report.diagnosis import diagnose_run
 from dlx.report.files import read_run
 from dlx.report.render import render
@@ -14,7 +17,7 @@ COUNTS = {"found": 0, "of": 360, "rows": []}
 
 
 def checks(**changes):
-    """A hygiene.json in which nothing is wrong."""
+    """What the section data finds where nothing is wrong."""
     across = {"val in train": COUNTS, "test in train": COUNTS, "test in val": COUNTS}
     within = {"train": {"found": 0, "of": 1077, "rows": []}, "val": COUNTS, "test": COUNTS}
     sizes = {"train": 1077, "val": 360, "test": 360}
@@ -44,14 +47,14 @@ def beaten(split="val", better="baseline"):
 
 def write(parent, found):
     folder = write_run(parent, make_rows(*overfitting_curves()), make_summary(), class_predictions())
-    (folder / "hygiene.json").write_text(json.dumps(found))
+    write_measures(folder, "data", Measures(details=found))
     return folder
 
 
 def section(folder):
     render(folder)
     report = json.loads((folder / "report" / "report.json").read_text())
-    return next(item for item in report["sections"] if item["key"] == "hygiene")
+    return next(item for item in report["sections"] if item["key"] == "data")
 
 
 def test_clean_data_is_said_to_be_clean_and_baselines_stand_beside_the_model(tmp_path):
@@ -110,7 +113,7 @@ def test_a_run_without_checks_has_no_section(tmp_path):
                                     {"baselines": [1]}, {"made": None}, {"groups": "x"}, {"alpha": []},
                                     {"against": [beaten(), {}]}, {"num_rows": {"train": "many"}}])
 def test_a_damaged_file_is_refused_by_name(tmp_path, change):
-    with pytest.raises(ArtefactError, match=r"hygiene\.json"):
+    with pytest.raises(ArtefactError, match=r"measures/data\.json"):
         render(write(tmp_path, checks(**change)))
 
 
@@ -120,3 +123,20 @@ def test_names_from_the_file_are_escaped_in_the_page(tmp_path):
     folder = write(tmp_path, checks(columns=columns))
     render(folder)
     assert "<script>" not in (folder / "report" / "report.html").read_text()
+
+
+def test_numbers_of_the_section_are_those_of_its_details():
+    one = {"found": 2, "of": 360, "rows": [7, 9]}
+    raw = checks(against=[beaten()], without_leaked=[
+        {"split": "test", "metric": "accuracy", "value": 0.97, "n": 360, "value_without": None, "n_without": 0}])
+    raw["duplicates"]["across"] = {**raw["duplicates"]["across"], "test in train": one}
+    found = Measures(tuple(numbers_of(raw)), raw)
+    assert found.find("equal_rows_in_split", "test", "", **{"in": "train"}).value == 2
+    assert found.find("equal_rows_in_split", "val", "", **{"in": "train"}).value == 0
+    assert found.find("conflicting_rows", checkpoint="").n == 1797
+    assert (found.find("shift_auc", "val", "").value, found.find("shift_p_value", "val", "").num_draws) == (0.51, 999)
+    assert found.find("baseline", "test", "", baseline="linear", metric="accuracy").value == 0.95
+    against = found.find("model_minus_baseline", "val", baseline="linear", metric="accuracy")
+    assert (against.value, against.low, against.high, against.n) == (-0.031, -0.05, -0.01, 360)
+    assert found.find("without_leaked", "test", metric="accuracy").method == "undefined: train has every row"
+    assert {item.name for item in found.numbers} <= DEFINITIONS.keys()

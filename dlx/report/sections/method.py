@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from dlx.report import evidence, fit, gradients, stability, words
 from dlx.report.files import RunFiles
-from dlx.report.section import Section
+from dlx.report.section import Section, Table
+from dlx.report.to_json import definitions_of
 
 SPLITS = (
     "train_eval, val, test: measured by the same code in evaluation mode, without dropout, augmentation or "
@@ -51,7 +54,26 @@ def section(run: RunFiles) -> Section:
     metrics = tuple(f"{words.label(name)}: {METRICS[name]}" for name in names if name in METRICS)
     points = SPLITS + metrics + GRADIENTS
     rules = Section("rules", "Rules of the diagnosis", RULES, (*_process_rules(), *_fit_rules(), *_beside_rules()))
-    return Section("method", "How every number was computed", points=points, parts=(rules,))
+    return Section("method", "How every number was computed", points=points, tables=tuple(_definitions(run)),
+                   parts=(*_skipped(run), rules))
+
+
+def _definitions(run: RunFiles) -> Iterator[Table]:
+    """Tabulate, per section, what its numbers are; those that this run has."""
+    for name, own in run.measures.items():
+        known, there = definitions_of(name), {item.name for item in own.numbers}
+        rows = [(number.replace("_", " "), what.text, what.source or "–", f"{what.version}")
+                for number, what in known.items() if number in there]
+        if rows:
+            yield Table(f"Definitions: {name}", ("number", "formula and conventions", "source", "version"),
+                        tuple(rows), folded=True)
+
+
+def _skipped(run: RunFiles) -> Iterator[Section]:
+    """List what does not apply to this run, and why."""
+    points = tuple(f"{words.title(name)}: {reason}" for name, own in run.measures.items() for reason in own.skipped)
+    if points:
+        yield Section("skipped", "Not measured", points=points)
 
 
 def _process_rules() -> tuple[str, ...]:

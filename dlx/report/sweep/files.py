@@ -13,6 +13,7 @@ from typing import Any
 
 from dlx.core.errors import ArtefactError
 from dlx.record import layout
+from dlx.record.measures import read_section
 from dlx.record.safe_yaml import read_json, read_text, read_yaml
 from dlx.report.checks import Checks, parse_checks
 
@@ -93,8 +94,9 @@ def read_sweep(folder: Path) -> SweepFiles:
 
 
 def _checks(folder: Path, runs: Sequence[Run]) -> tuple[str, Checks] | None:
-    paths = ((run.hash, folder / layout.RUNS / run.hash / layout.HYGIENE) for run in runs)
-    return next(((name, parse_checks(read_json(path))) for name, path in paths if path.is_file()), None)
+    measured = ((run.hash, read_section(folder / layout.RUNS / run.hash, "data")) for run in runs)
+    found = ((name, None if own is None else parse_checks(own)) for name, own in measured)
+    return next(((name, checks) for name, checks in found if checks is not None), None)
 
 
 def _first(plan: Mapping[str, Any], key: str) -> Any:
