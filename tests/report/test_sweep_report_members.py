@@ -272,3 +272,24 @@ def test_a_sweep_of_seeds_says_what_dlx_ensemble_then_measures(tmp_path, capsys)
                                               if row["split"] == "test"}, abs=1e-6)
     written = json.loads((Path(folder) / "report" / "report.json").read_text())
     assert {"bias_variance", "ensemble_gain", "similarity"} <= {section["key"] for section in written["sections"]}
+
+
+def test_sections_show_no_losses_of_classes_beside_losses_of_numbers(tmp_path):
+    settings = grid({"seed": SEEDS[:3], "dataset": ["digits", "diabetes"]})
+    folder = write_sweep(tmp_path, settings, lambda setting: measured(1.0 + (setting["dataset"] == "diabetes")))
+    for number, (setting, run) in enumerate(zip(settings, load(folder).files.runs, strict=True)):
+        probs, targets = probabilities(setting, number)
+        is_class = setting["dataset"] == "digits"
+        write_rows(folder / "runs" / run.hash, np.arange(NUM), targets,
+                   probs.argmax(axis=1) if is_class else probs[:, 0], probs if is_class else None)
+    for part in (bias_variance, ensemble_gain):
+        own, = part.section(load(folder)).values["configurations"]
+        assert own["configuration"] == {"dataset": "digits"}
+
+
+def test_folds_that_are_tested_on_other_rows_have_no_bias_and_variance(tmp_path):
+    folder = classified(tmp_path, grid({"split.fold": ["0", "1", "2"], "model.width": ["8", "32"]}),
+                        ids=lambda number: np.arange(20 * (number // 2), 20 * (number // 2) + 20))
+    sweep = load(folder)
+    assert bias_variance.section(sweep) is None
+    assert ensemble_gain.section(sweep) is None

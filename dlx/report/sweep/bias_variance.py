@@ -21,10 +21,9 @@ from dlx.report.sweep.members import (
     Group,
     Shared,
     drawn_keys,
+    each_shared,
     groups_of,
     numeric_axis,
-    of_one_kind,
-    shared,
     train_overlap,
 )
 from dlx.report.sweep.points import Sweep
@@ -39,7 +38,8 @@ class Found:
     """One configuration: of each example, the parts of its loss, and for classes of its 0–1 loss."""
 
     group: Group
-    said: Shared
+    num_examples: int
+    is_whole: bool
     parts: Parts
     errors: ZeroOne | None
 
@@ -58,10 +58,7 @@ class Found:
 def section(sweep: Sweep) -> Section | None:
     """Take apart the test loss of each configuration with three runs or more; None where none predicts one thing."""
     groups, left = groups_of(sweep, MIN_RUNS, MAX_GROUPS)
-    said = [(group, shared(sweep, group)) for group in groups]
-    found = [_found(group, own) for group, own in of_one_kind(
-        [(group, own) for group, own in said if isinstance(own, Shared)])]
-    reasons = [own for _, own in said if isinstance(own, str)]
+    found, reasons = _all_found(sweep, groups)
     if not found:
         # Folds are tested on other rows each: there is nothing to say.
         return None if not reasons or sweep.overlap is not None else Section(
@@ -81,12 +78,23 @@ def section(sweep: Sweep) -> Section | None:
             _values(own, bounds) for own, bounds in zip(found, intervals, strict=True)]})
 
 
+def _all_found(sweep: Sweep, groups: Sequence[Group]) -> tuple[list[Found], list[str]]:
+    """Return what is known, and why the rest is not."""
+    found, reasons = [], []
+    for group, said in each_shared(sweep, groups):
+        if isinstance(said, str):
+            reasons.append(said)
+        else:
+            found.append(_found(group, said))
+    return found, reasons
+
+
 def _found(group: Group, said: Shared) -> Found:
     if said.kind == "regression":
-        return Found(group, said, squared(said.scores, said.targets), None)
+        return Found(group, len(said.ids), said.is_whole, squared(said.scores, said.targets), None)
     targets = said.targets.astype(np.int64)
     errors = zero_one(said.scores.argmax(axis=2), targets, said.scores.shape[2])
-    return Found(group, said, cross_entropy(said.scores, targets), errors)
+    return Found(group, len(said.ids), said.is_whole, cross_entropy(said.scores, targets), errors)
 
 
 def _intervals(own: Found) -> dict[str, Interval]:
@@ -138,9 +146,9 @@ def _drawn(sweep: Sweep, own: Found) -> str:
 def _notes(sweep: Sweep, found: Sequence[Found]) -> tuple[str, ...]:
     own = found[0]
     runs = sum(len(other.group.runs) for other in found)
-    sizes = sorted({len(other.said.ids) for other in found})
+    sizes = sorted({other.num_examples for other in found})
     examples = f"{sizes[0]:,}" if len(sizes) == 1 else f"{sizes[0]:,} to {sizes[-1]:,}"
-    common = "" if all(other.said.is_whole for other in found) else ", those that all runs of a configuration have"
+    common = "" if all(other.is_whole for other in found) else ", those that all runs of a configuration have"
     free = ", see report.json for the estimate free of it" if own.errors is None else ""
     return basis(
         f"{_squared_method() if own.errors is None else _class_method()} Intervals are 95%, a bootstrap over test "
@@ -188,7 +196,7 @@ def _values(own: Found, intervals: dict[str, Interval]) -> dict[str, Any]:
                 "high": bounds.high if known else None, "method": bounds.method}
 
     content: dict[str, Any] = {
-        "configuration": own.group.cells, "num_runs": len(own.group.runs), "num_examples": len(own.said.ids),
+        "configuration": own.group.cells, "num_runs": len(own.group.runs), "num_examples": own.num_examples,
         "loss": "squared" if own.errors is None else "cross_entropy", "share_of_variance": own.share,
         "mean_loss": plain("loss", own.parts.loss), "bias": plain("bias", own.parts.bias),
         "variance": plain("variance", own.parts.variance)}

@@ -18,7 +18,7 @@ from dlx.report.section import Command, Figure, Section, Table
 from dlx.report.sweep.axes import short_names
 from dlx.report.sweep.basis import basis
 from dlx.report.sweep.estimates import LEVEL
-from dlx.report.sweep.members import NOT_TO_CHOOSE, Group, Shared, groups_of, have_same_rows, of_one_kind, shared
+from dlx.report.sweep.members import NOT_TO_CHOOSE, Group, Shared, each_shared, groups_of, have_same_rows
 from dlx.report.sweep.points import Sweep
 from dlx.report.sweep.scales import value_axis
 from dlx.report.typed import command_line
@@ -41,7 +41,7 @@ class Found:
     """
 
     group: Group
-    said: Shared
+    num_examples: int
     losses: Mapping[int, float]
     gain: tuple[float, Interval]
     accuracy: tuple[float, float] | None
@@ -56,11 +56,10 @@ class Found:
 def section(sweep: Sweep) -> Section | None:
     """Say what joining the runs of a configuration gains; None where no two runs share their test examples."""
     groups, left = groups_of(sweep, 2, MAX_GROUPS)
-    said = [(group, shared(sweep, group)) for group in groups]
-    kept = of_one_kind([(group, own) for group, own in said if isinstance(own, Shared) and own.is_whole])
-    if not kept:
+    found = [_found(group, said) for group, said in each_shared(sweep, groups)
+             if isinstance(said, Shared) and said.is_whole]
+    if not found:
         return None
-    found = [_found(group, own) for group, own in kept]
     with draw.style():
         figures = (_figure(found),)
     commands, reason = _command(sweep, found[0])
@@ -72,7 +71,7 @@ def section(sweep: Sweep) -> Section | None:
             f"{MAX_SUBSETS} that are drawn where there are more. It is never above the mean of the members' (Jensen). "
             f"{_diversity_method(found[0])} Intervals are 95%, a bootstrap over test examples.",
             f"{words.count(runs, 'run')} done, of {words.count(len(found), 'configuration')}, and "
-            f"{words.count(len(found[0].said.ids), 'test example')}, in predictions.csv.",
+            f"{words.count(found[0].num_examples, 'test example')}, in predictions.csv.",
             "whether one larger model would do as well for the same cost: an ensemble of M takes M times the time and "
             f"memory to predict. Intervals are for these runs. {NOT_TO_CHOOSE}"),
         parts=(Section("ensemble_gain_numbers", "Numbers", tables=(_table(found),)),),
@@ -86,7 +85,7 @@ def _found(group: Group, said: Shared) -> Found:
     if said.kind == "classification":
         right = said.scores.argmax(axis=2) == said.targets
         accuracy = (float(right.mean()), float((said.scores.mean(axis=0).argmax(axis=1) == said.targets).mean()))
-    return Found(group, said, loss_by_size(values, said.kind), (
+    return Found(group, len(said.ids), loss_by_size(values, said.kind), (
         float(gains.mean()), mean(gains, LEVEL, RESAMPLES_SEED)), accuracy,
         {name: float(own.mean()) for name, own in per_example(said.scores, said.kind).items()})
 
@@ -161,7 +160,7 @@ def _values(own: Found) -> dict[str, Any]:
     value, interval = own.gain
     known = not interval.method.startswith("undefined")
     accuracy = {} if own.accuracy is None else {"accuracy": {"member": own.accuracy[0], "ensemble": own.accuracy[1]}}
-    return {"configuration": own.group.cells, "num_runs": len(own.group.runs), "num_examples": len(own.said.ids),
+    return {"configuration": own.group.cells, "num_runs": len(own.group.runs), "num_examples": own.num_examples,
             "loss": "mse" if own.accuracy is None else "nll",
             "loss_by_size": {str(size): loss for size, loss in own.losses.items()},
             "gain": {"value": value, "low": interval.low if known else None, "high": interval.high if known else None,

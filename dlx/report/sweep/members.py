@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -154,9 +154,19 @@ def _finite(said: Predictions) -> Predictions:
                        known.probs[here], known.class_names)
 
 
-def of_one_kind(found: Sequence[tuple[Group, Shared]]) -> list[tuple[Group, Shared]]:
-    """Keep those with the task of the first: losses of classes and of numbers stand in no one table."""
-    return [(group, said) for group, said in found if said.kind == found[0][1].kind]
+def each_shared(sweep: Sweep, groups: Sequence[Group]) -> Iterator[tuple[Group, Shared | str]]:
+    """Yield what the runs of each group say of their common test examples, or why not, one group in memory at a time.
+
+    Groups are left out that predict neither classes nor numbers, or not what the first does: losses of classes and of
+    numbers stand in no one table.
+    """
+    kind: Kind | None = None
+    for group in groups:
+        said = shared(sweep, group)
+        if isinstance(said, Shared):
+            kind = said.kind if kind is None else kind
+        if said is not None and (isinstance(said, str) or said.kind == kind):
+            yield group, said
 
 
 def drawn_keys(sweep: Sweep) -> tuple[str, ...]:
