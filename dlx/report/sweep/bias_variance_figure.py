@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 WIDTH = 8.9
 ROW_HEIGHT = 0.3
+MAX_FLAT = 4
 PARTS = (("bias", draw.BLUE), ("variance", draw.ORANGE))
 
 
@@ -49,8 +50,10 @@ def _along(found: Sequence[Found], axis: Axis, name: str) -> Canvas:
     levels = [own.group.cells[axis.key] for own in ordered]
     places = np.array([axis.place(level) for level in levels])
     titles = [f"Test {name}", "Its variance", *([] if found[0].errors is None else ["Test errors (0–1)"])]
-    canvas = draw.figure(WIDTH, 3.6)
-    areas = _side_by_side(canvas, titles, axis.key)
+    # Side by side there is room for few levels in one line.
+    is_crowded = len(levels) > MAX_FLAT
+    canvas = draw.figure(WIDTH, 3.8 if is_crowded else 3.6)
+    areas = _side_by_side(canvas, titles, axis.key, 0.8 if is_crowded else 0.6)
     bias, variance = _means(ordered)
     areas[0].fill_between(places, bias, color=draw.BLUE, linewidth=0, label="bias")
     areas[0].fill_between(places, bias, bias + variance, color=draw.ORANGE, linewidth=0, label="variance")
@@ -61,14 +64,16 @@ def _along(found: Sequence[Found], axis: Axis, name: str) -> Canvas:
         area.set_ylim(bottom=0)
         value_axis(area.yaxis, "error_rate" if number == 2 else None)
         setting_axis(area, axis, levels)
+        if is_crowded:
+            area.tick_params(axis="x", rotation=45)
     return canvas
 
 
-def _side_by_side(canvas: Canvas, titles: Sequence[str], xlabel: str) -> list[Axes]:
+def _side_by_side(canvas: Canvas, titles: Sequence[str], xlabel: str, bottom: float) -> list[Axes]:
     """Add areas of one width with room for tick labels between them."""
     step = (WIDTH - 0.15) / len(titles)
-    return [draw.axes(canvas, (0.7 + number * step, 0.6, WIDTH - 0.05 - (number + 1) * step, 0.75), title, xlabel, "")
-            for number, title in enumerate(titles)]
+    boxes = [(0.7 + number * step, bottom, WIDTH - 0.05 - (number + 1) * step, 0.75) for number in range(len(titles))]
+    return [draw.axes(canvas, box, title, xlabel, "") for box, title in zip(boxes, titles, strict=True)]
 
 
 def _error_lines(area: Axes, found: Sequence[Found], places: np.ndarray) -> None:
