@@ -92,8 +92,13 @@ class Subject(Protocol):
     def prepared(self, rows: Any) -> Tensor:
         """Preprocess rows as the dataset gives them with the statistics of train: inputs [B, ...] of the model."""
 
-    def scores(self, inputs: Tensor, checkpoint: CheckpointName = "best") -> np.ndarray:
-        """Ask the model about prepared inputs [B, ...] that are in no split: scores as `Outcome` has them."""
+    def scores(self, inputs: Tensor, checkpoint: CheckpointName = "best", targets: np.ndarray | None = None
+               ) -> np.ndarray:
+        """Ask the model about prepared inputs [B, ...] that are in no split: scores as `Outcome` has them.
+
+        Args:
+            targets: classes [B, L] of a sequence, whose scores hold the log-probability of each; others need none.
+        """
 
     def check_data(self) -> dict[str, Any]:
         """Check data and splits, and the model beside simple answers: details of the section `data`."""

@@ -122,13 +122,15 @@ class TrainedRun:
         dtype = torch.int64 if self.spec.layout == "tokens" else self._evaluator("best").dtype
         return torch.from_numpy(made).to(self._device, dtype)
 
-    def scores(self, inputs: Tensor, checkpoint: CheckpointName = "best") -> np.ndarray:
+    def scores(self, inputs: Tensor, checkpoint: CheckpointName = "best", targets: np.ndarray | None = None
+               ) -> np.ndarray:
         """Ask the model about prepared inputs [B, ...] that are in no split."""
         evaluator = self._evaluator(checkpoint)
         ids = torch.arange(OUTSIDE, OUTSIDE - len(inputs), -1)
-        rows = Split(inputs, torch.zeros(len(inputs), dtype=torch.int64, device=inputs.device), ids)
-        found = [scored(read(evaluator, outputs.double(), targets, own)[0], targets, self.given.kind)
-                 for outputs, targets, own in outputs_of(evaluator, feed([rows]))]
+        known = torch.zeros(len(inputs), dtype=torch.int64) if targets is None else torch.from_numpy(targets)
+        rows = Split(inputs, known.to(inputs.device), ids)
+        found = [scored(read(evaluator, outputs.double(), truth, own)[0], truth, self.given.kind)
+                 for outputs, truth, own in outputs_of(evaluator, feed([rows]))]
         joined: np.ndarray = torch.cat(found).cpu().numpy()
         return joined
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 SMALL = 1e-3
 SHARES = ("exact_match", "error_rate", "beam_error_rate")
@@ -102,6 +103,12 @@ def distance(metric: str, value: float, *beside: float | None) -> str:
 def count(number_of: int, noun: str) -> str:
     """Write 1 epoch, 2 epochs."""
     return f"{number_of:,} {noun}" + ("" if number_of == 1 else "s")
+
+
+def listed(items: Sequence[str], most: int = 8) -> str:
+    """Write a, b, c and 4 more."""
+    more = f" and {len(items) - most} more" if len(items) > most else ""
+    return ", ".join(items[:most]) + more
 
 
 def title(metric: str) -> str:

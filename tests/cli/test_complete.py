@@ -171,7 +171,8 @@ def test_complete_of_every_key_is_accepted_by_validation(offered, dlx):
 
 
 def test_complete_offers_what_a_saved_checkpoint_is_measured_with(offered):
-    assert offered("evaluate", "runs/x", "") == ["checkpoint=", "data_dir=", "device=", "level=", "report=", "splits="]
+    assert offered("evaluate", "runs/x", "") == ["checkpoint=", "data_dir=", "dataset=", "device=", "level=", "report=",
+                                               "rows=", "splits="]
     assert offered("evaluate", "runs/x", "device=c") == ["device=cpu", "device=cuda"]
     assert offered("evaluate", "runs/x", "model=") == []
     groups, keys = options.read_root("resume")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from dlx.report import evidence, fit, gradients, stability, words
+from dlx.report import evidence, fit, gradients, stability, units, updates, words
 from dlx.report.files import RunFiles
 from dlx.report.section import Section, Table
 from dlx.report.to_json import definitions_of
@@ -109,8 +109,13 @@ def _fit_rules() -> tuple[str, ...]:
 
 def _beside_rules() -> tuple[str, ...]:
     return (
-        f"Beside it, vanishing gradients: the median gradient ratio is at most {gradients.VANISHING_RATIO:g}.",
+        f"Beside it, vanishing gradients: the gradient norm of a layer over that of the last one, median over the "
+        f"epochs, is at most {gradients.VANISHING_RATIO:g}.",
         f"Exploding gradients: it is at least {gradients.EXPLODING_RATIO:g}, or a gradient norm is infinite or "
         f"{gradients.EXPLODING_GROWTH:g} times the mean of epoch 1.",
-        f"Dead units: {100 * gradients.DEAD_FRACTION:g}% or more at the end.",
+        f"Dead units: {100 * units.DEAD_FRACTION:g}% or more at the end. Saturated units: "
+        f"{100 * units.SATURATED_FRACTION:g}% or more of a layer's.",
+        f"Small updates: training is slow or underfits, and early in it no layer's update ratio reaches "
+        f"{updates.SMALL:g}, nor, times the number of steps, {updates.SMALL_DISTANCE:g}. Large updates: the median "
+        f"update ratio of a layer is at least {updates.LARGE:g}.",
     )

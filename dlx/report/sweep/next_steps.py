@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from dlx.core.repeats import REPEATED, SEED
+from dlx.core.repeats import REPEATED, SEED, SEEDS
 from dlx.record.folder import FINAL
 from dlx.report import typed, words
 from dlx.report.section import Command, Section
@@ -163,7 +163,7 @@ def _tokens(sweep: Sweep, point: int) -> dict[str, str]:
 
 def _seed_token(sweep: Sweep) -> str | None:
     """Return the seeds or folds of the sweep as they are typed, or None where they are not whole numbers."""
-    if sweep.overlap is not None:
+    if sweep.overlap is not None or any(key in SEEDS[1:] for key in sweep.files.keys):
         return " ".join(token for token in sweep.files.typed if typed.key(token) in REPEATED) or None
     if not all(seed.isdecimal() for seed in sweep.seeds):
         return None

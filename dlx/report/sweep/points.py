@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlx.core.overlap import Overlap, overlap
-from dlx.core.repeats import FOLDS, REPEATED, SEED
+from dlx.core.repeats import FOLDS, REPEATED, SEED, SEEDS
 from dlx.report import words
 from dlx.report.sweep.axes import Axis, make_axis, readable
 from dlx.report.sweep.estimates import Estimate, estimate
@@ -184,8 +184,8 @@ def _seed_names(runs: Sequence[Run]) -> list[str]:
     names: list[str] = []
     for run in runs:
         folds = [f"{key.rpartition('.')[2]} {run.cells[key]}" for key in FOLDS if key in run.cells]
-        seed = [f"seed {run.cells[SEED]}" if folds else run.cells[SEED]] if SEED in run.cells else []
-        own = ", ".join([*seed, *folds])
+        seeds = [f"{key} {run.cells[key]}" for key in SEEDS if key in run.cells]
+        own = run.cells[SEED] if [*seeds, *folds] == [f"seed {run.cells.get(SEED)}"] else ", ".join([*seeds, *folds])
         repeated = sum(name.partition(" again ")[0] == own for name in names)
         names.append(f"{own} again {repeated}" if repeated else own)
     return names
