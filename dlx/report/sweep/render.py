@@ -9,8 +9,10 @@ from pathlib import Path
 from dlx.report import draw
 from dlx.report.section import Document, Section
 from dlx.report.sweep import (
+    bias_variance,
     cross_validation,
     effects,
+    ensemble_gain,
     facts,
     failures,
     hygiene,
@@ -20,6 +22,7 @@ from dlx.report.sweep import (
     next_steps,
     optimism,
     parallel,
+    similarity,
     tradeoff,
     verdict,
 )
@@ -30,8 +33,9 @@ from dlx.report.write import NOTHING_MORE, Extras, write
 # In reading order.
 SECTIONS: tuple[Callable[[Sweep], Section | None], ...] = (
     verdict.section, cross_validation.section, next_steps.section, leaderboard.section, effects.section,
-    interactions.section, importance.section, parallel.section, tradeoff.section, optimism.section,
-    failures.section, hygiene.section, facts.section)
+    interactions.section, importance.section, parallel.section, tradeoff.section,
+    bias_variance.section, ensemble_gain.section, similarity.section, optimism.section, failures.section,
+    hygiene.section, facts.section)
 
 
 @dataclass(frozen=True)
