@@ -9,9 +9,11 @@ from pathlib import Path
 from dlx.report import draw
 from dlx.report.section import Document, Section
 from dlx.report.sweep import (
+    bias_variance,
     capacity_curve,
     cross_validation,
     effects,
+    ensemble_gain,
     facts,
     failures,
     hygiene,
@@ -23,6 +25,7 @@ from dlx.report.sweep import (
     next_steps,
     optimism,
     parallel,
+    similarity,
     tradeoff,
     verdict,
 )
@@ -34,8 +37,8 @@ from dlx.report.write import NOTHING_MORE, Extras, write
 SECTIONS: tuple[Callable[[Sweep], Section | None], ...] = (
     verdict.section, cross_validation.section, next_steps.section, leaderboard.section, effects.section,
     interactions.section, importance.section, parallel.section, tradeoff.section,
-    learning_curve.section, capacity_curve.section, matched_fit.section, optimism.section,
-    failures.section, hygiene.section, facts.section)
+    learning_curve.section, capacity_curve.section, matched_fit.section, bias_variance.section, ensemble_gain.section,
+    similarity.section, optimism.section, failures.section, hygiene.section, facts.section)
 
 
 @dataclass(frozen=True)
