@@ -1,5 +1,14 @@
-"""What repeats a configuration without being a setting of it: its seed, and which fold of one division is held out."""
+"""What repeats a configuration without being a setting of it: its seeds, and which fold of one division is held out."""
 
 SEED = "seed"
 FOLDS = ("split.fold", "split.outer", "split.inner")
-REPEATED = (SEED, *FOLDS)
+
+
+def is_seed(key: str) -> bool:
+    """Say whether a key is a seed: of the run, or of a part such as split.seed or dataset.train_seed."""
+    return key.rpartition(".")[2].endswith(SEED)
+
+
+def repeats(key: str) -> bool:
+    """Say whether runs that differ by a key are repetitions of one configuration."""
+    return is_seed(key) or key in FOLDS

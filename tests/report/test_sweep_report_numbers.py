@@ -312,3 +312,12 @@ def test_means_over_folds_have_the_corrected_interval_and_differences_too(tmp_pa
     assert "corrected for their overlap (Nadeau and Bengio 2003)" in str(document)
     assert "split.fold" not in [axis.key for axis in sweep.axes]
     assert not any("seed=range" in command.text for section in document.sections for command in section.commands)
+
+
+def test_every_key_that_ends_with_seed_repeats_a_configuration(tmp_path):
+    settings = grid({"model": ["mlp", "cnn"], "split.seed": ["0", "1"], "init_seed": ["5", "6"]})
+    sweep = load(write_sweep(tmp_path, settings, lambda setting: measured(1.0 if setting["model"] == "mlp" else 2.0)))
+    assert [point.cells for point in sweep.points] == [("mlp",), ("cnn",)]
+    assert sweep.seeds == tuple(f"split.seed {first}, init_seed {second}" for first in "01" for second in "56")
+    alone = load(write_sweep(tmp_path, grid({"seed": ["3", "4"]}), lambda setting: measured(1.0), name="alone"))
+    assert alone.seeds == ("3", "4")
