@@ -19,6 +19,7 @@ from dlx.report.sweep import (
     next_steps,
     optimism,
     parallel,
+    ranking,
     tradeoff,
     verdict,
 )
@@ -29,7 +30,7 @@ from dlx.report.write import write
 # In reading order.
 SECTIONS: tuple[Callable[[Sweep], Section | None], ...] = (
     verdict.section, cross_validation.section, next_steps.section, leaderboard.section, effects.section,
-    interactions.section, importance.section, parallel.section, tradeoff.section, optimism.section,
+    interactions.section, importance.section, parallel.section, tradeoff.section, optimism.section, ranking.section,
     failures.section, hygiene.section, facts.section)
 
 
