@@ -97,7 +97,7 @@ def _all(sweep: Sweep, found: Collected, labels: Sequence[str], values: Array, m
         rows = [row for row in range(len(labels)) if np.array_equal(known[row], mask)
                 and len(runs) >= MIN_RUNS and math.isfinite(tau_b(values[row][runs], gaps[runs]))]
         if rows:
-            dealt = np.abs(permuted_taus(values[np.ix_(rows, runs)], gaps[runs], _blocks(found, runs), NUM_DRAWS, SEED))
+            dealt = np.abs(permuted_taus(values[rows][:, runs], gaps[runs], _blocks(found, runs), NUM_DRAWS, SEED))
             for row, own in zip(rows, dealt, strict=True):
                 ranked[row] = _one(sweep, found, labels[row], runs, (values[row][runs], gaps[runs], errors[runs]), own)
     return [ranked[row] for row in sorted(ranked)]

@@ -20,6 +20,8 @@ from dlx.report.sweep import (
     optimism,
     parallel,
     ranking,
+    seed_sources,
+    seeds,
     tradeoff,
     verdict,
 )
@@ -29,9 +31,9 @@ from dlx.report.write import write
 
 # In reading order.
 SECTIONS: tuple[Callable[[Sweep], Section | None], ...] = (
-    verdict.section, cross_validation.section, next_steps.section, leaderboard.section, effects.section,
-    interactions.section, importance.section, parallel.section, tradeoff.section, optimism.section, ranking.section,
-    failures.section, hygiene.section, facts.section)
+    verdict.section, cross_validation.section, next_steps.section, leaderboard.section, seeds.section,
+    seed_sources.section, effects.section, interactions.section, importance.section, parallel.section,
+    tradeoff.section, optimism.section, ranking.section, failures.section, hygiene.section, facts.section)
 
 
 @dataclass(frozen=True)
