@@ -171,6 +171,13 @@ OF_ONE_RUN = (
         unit="bytes",
     ),
     Comparison(
+        "hessian",
+        "five largest eigenvalues of the Hessian of an MLP of 100,180 weights on 1,024 examples, float64",
+        7,
+        Function("dlx_hessian", "eigenvalue_seconds"),
+        (Peer("curvlinops, eigsh", (Function("curvlinops_hessian", "eigenvalue_seconds"),), 1.5),),
+    ),
+    Comparison(
         "report-digits",
         "standard report of digits: what it adds to dlx train, imports and figures included",
         5,

@@ -7,7 +7,8 @@ import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-PACKAGES = ("dlx", "torch", "torchvision", "lightning", "skorch", "keras", "scikit-learn", "numpy")
+PACKAGES = ("dlx", "torch", "torchvision", "lightning", "skorch", "keras", "curvlinops-for-pytorch",
+            "scikit-learn", "numpy")
 
 
 def description() -> dict[str, object]:

@@ -37,7 +37,8 @@ from dlx.record.safe_yaml import read_json
 
 DIGITS = digits(140, own_test=True)
 # One thread: more of them, in several processes of tests, wait for each other.
-QUICK = ("batch_size=16", "epochs=3", "metric=[accuracy,nll]", "device.precision=float64", "device.threads=1")
+QUICK = ("batch_size=16", "epochs=3", "metric=[accuracy,nll]", "device.precision=float64", "device.threads=1",
+         "report=[training]")
 # Values of arguments that no range describes, or whose range holds some that amplify rounding.
 WORDS = {"monitor": ["val_accuracy", "val_nll"], "switch_epoch": [1, 2], "num_iterations": [4, 3],
          "adamw_lr_factor": [0.02, 0.01], "max_norm": [0.5, 0.2]}
@@ -231,7 +232,7 @@ def files(path: Path) -> set[str]:
 
 def left_by(path: Path) -> dict[str, bytes]:
     """Read what must be the same bytes however a run came to its end."""
-    names = [layout.METRICS, layout.SUMMARY, layout.PREDICTIONS, *(
+    names = [layout.METRICS, layout.LAYERS, layout.SUMMARY, layout.PREDICTIONS, *(
         f"{layout.CHECKPOINTS}/{name}" for name in (layout.INITIAL, layout.BEST, layout.LAST))]
     return {name: (path / name).read_bytes() for name in names if (path / name).exists()}
 

@@ -18,10 +18,11 @@ def parser() -> argparse.ArgumentParser:
     """Return the parser."""
     result = command_parser(
         "evaluate", "Measure a saved checkpoint or an ensemble again, or a run for its report: report=full. Model and\n"
-        "data come from the run; nothing is typed again.", overrides=False)
+        "data come from the run; nothing is typed again. Or measure a run on another dataset: dataset=NAME.",
+        overrides=False)
     result.add_argument("checkpoint", type=Path, help="the folder of a run or an ensemble, or a checkpoint file")
     result.add_argument("overrides", nargs="*", default=[], metavar="key=value",
-                        help="splits=[val,test] checkpoint=last device=cpu level=0.9 data_dir=…")
+                        help="splits=[val,test] checkpoint=last device=cpu level=0.9 data_dir=… dataset=NAME rows=test")
     add_trust(result)
     add_json(result)
     return result
@@ -29,11 +30,15 @@ def parser() -> argparse.ArgumentParser:
 
 def run(args: argparse.Namespace) -> int:
     """Load, measure, print."""
+    from dlx.cli.other_data import compose_other, evaluate_other
     from dlx.cli.saved_models import read_models
     from dlx.config.compose import compose
     from dlx.core.gaps import SPLITS
 
-    config = compose("evaluate", args.overrides)
+    overrides, dataset = compose_other(args.overrides)
+    config = compose("evaluate", overrides)
+    if dataset is not None:
+        return evaluate_other(args, config, dataset)
     refuse_splits(config["splits"], SPLITS)
     if config["report"]:
         return report_again(args, config)

@@ -25,19 +25,18 @@ def show_outcome(folder: Path, as_json: bool) -> Iterator[None]:
 
 
 def print_outcome(folder: Path, as_json: bool) -> None:
-    """Print the gap table, the diagnosis and where the folder is; or summary.json with the folder."""
+    """Print the first sentences, the gap table and where the folder is; or summary.json with the folder."""
     if as_json:
         print(json.dumps({"folder": str(folder), **read_json(folder / layout.SUMMARY)}))
         return
     from rich.console import Console
     from rich.markup import escape
 
-    from dlx.report.diagnosis import diagnose_run
     from dlx.report.files import read_run
     from dlx.report.terminal import print_short
 
-    console, run = Console(), read_run(folder)
-    print_short(run.summary, diagnose_run(run), console, () if run.checks is None else run.checks.problems)
+    console = Console()
+    print_short(read_run(folder), console)
     page = folder / layout.REPORT / layout.REPORT_HTML
     for label, path in (("Run folder", folder), *([("Report", page)] if page.is_file() else [])):
         console.print(f"[bold]{label}[/]  {escape(str(path))}", highlight=False, soft_wrap=True)

@@ -5,8 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dlx.cli.arguments import add_json, command_parser
+
+if TYPE_CHECKING:
+    from dlx.report.write import Extras
 
 
 def parser() -> argparse.ArgumentParser:
@@ -14,6 +18,11 @@ def parser() -> argparse.ArgumentParser:
     result = command_parser("report", "Write the report of a run or a sweep again, from its files alone.",
                             overrides=False)
     result.add_argument("folder", type=Path, help="a run or sweep folder")
+    result.add_argument("--pdf", action="store_true",
+                        help="write every figure as PDF, too, fonts inside: report/figures/NAME.pdf")
+    result.add_argument("--latex", action="store_true",
+                        help="write every table as LaTeX (booktabs) and CSV, and every number: "
+                             "report/tables/SECTION-N-TITLE.tex, .csv, numbers.csv")
     add_json(result)
     return result
 
@@ -24,12 +33,14 @@ def run(args: argparse.Namespace) -> int:
     from dlx.core.errors import ArtefactError
     from dlx.record import layout
     from dlx.report.render import render
+    from dlx.report.write import Extras
 
+    extras = Extras(args.pdf, args.latex)
     if (args.folder / layout.SWEEP).is_file():
-        return report_sweep(args.folder, args.json)
+        return report_sweep(args.folder, args.json, extras)
     if not (args.folder / layout.CONFIG).is_file():
         raise ArtefactError(f"{args.folder} is no run or sweep folder: it has no {layout.CONFIG} or {layout.SWEEP}")
-    render(args.folder)
+    render(args.folder, extras=extras)
     if (args.folder / layout.SUMMARY).is_file():
         print_outcome(args.folder, args.json)
     else:
@@ -37,12 +48,13 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def report_sweep(folder: Path, as_json: bool) -> int:
+def report_sweep(folder: Path, as_json: bool, extras: Extras | None = None) -> int:
     """Render a sweep's report; print its verdict and where it is, or the report itself."""
     from dlx.record import layout
     from dlx.report.sweep.render import render_sweep
+    from dlx.report.write import NOTHING_MORE
 
-    report = render_sweep(folder)
+    report = render_sweep(folder, extras or NOTHING_MORE)
     if as_json:
         written = json.loads((report.folder / layout.REPORT_JSON).read_text(encoding="utf-8"))
         print(json.dumps({"folder": str(folder), **written}))

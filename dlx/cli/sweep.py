@@ -90,15 +90,16 @@ def run_sweep(args: argparse.Namespace, overrides: Sequence[str]) -> int:
 
 
 def check(plan: Plan, trust: list[str]) -> None:
-    """Build the parts of every run once per distinct configuration apart from the seed, before anything is written."""
+    """Build the parts of every run once per distinct configuration apart from seeds, before anything is written."""
     from dlx.config.build import build
     from dlx.core.errors import ConfigError
+    from dlx.core.repeats import SEEDS
 
     problems: dict[str, None] = {}
     seen: set[str] = set()
     for planned in plan.runs:
         # Runs that differ by seed alone are checked once; the seeds of split and train rows follow that of the run.
-        key = json.dumps({**planned.saved, "seed": None, "split": {**planned.saved["split"], "seed": None},
+        key = json.dumps({**planned.saved, **dict.fromkeys(SEEDS), "split": {**planned.saved["split"], "seed": None},
                           "dataset": {**planned.saved["dataset"], "train_seed": None}})
         if key not in seen:
             seen.add(key)

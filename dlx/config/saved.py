@@ -10,6 +10,7 @@ from typing import Any
 from dlx.config import options
 from dlx.config.schema import RANGE_TEST, SURROUNDINGS, SWEEPING, UNHASHED
 from dlx.core.model_keys import effective_model
+from dlx.core.repeats import SEED, SEEDS
 
 PART = "part"
 AUTO_NAME = "{dataset}-{model}"
@@ -42,6 +43,7 @@ def config_hash(saved: dict[str, Any], digits: int = 8) -> str:
     # A run that was saved before there was such a key is the same run.
     hashed["model"] = effective_model(hashed["model"])
     hashed["dataset"] = {name: value for name, value in hashed["dataset"].items() if (name, value) != ("classes", None)}
+    hashed = {key: value for key, value in hashed.items() if key not in SEEDS[1:] or value != hashed.get(SEED)}
     # The order in which parts apply matters, that of keys does not.
     for group in [name for name in options.LIST_GROUPS if name in hashed]:
         hashed[group] = list(hashed[group].items()) if isinstance(hashed[group], dict) else hashed[group]

@@ -10,11 +10,14 @@ from dlx.record.folder import NAME
 
 ROOT: dict[str, Any] = {
     "seed": Seed,
+    "init_seed": Seed,
+    "order_seed": Seed,
     "epochs": Annotated[int, Range("[1, 100000000]")],
     "batch_size": Count,
     "accumulation_steps": Count,
     "selection": str,
     "level": Fraction,
+    "rows": Literal["all", "test"],
     "checkpoint_seconds": NonNegative,
     "name": str,
     "runs_dir": str,

@@ -5,13 +5,34 @@ Shape letters as in `dlx.core.types`: N examples, B batch, C classes, R members;
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from dlx.core.types import Kind, TaskSpec
+
+_MEASURES = ContextVar("measures", default=False)
+
+
+@contextmanager
+def as_measured() -> Iterator[None]:
+    """Let losses be those of evaluation inside the block, though gradients are taken of them."""
+    token = _MEASURES.set(True)
+    try:
+        yield
+    finally:
+        _MEASURES.reset(token)
+
+
+def trains() -> bool:
+    """Say whether a loss is for training, where it may smooth or weigh; in evaluation it does not."""
+    import torch
+
+    return torch.is_grad_enabled() and not _MEASURES.get()
 
 
 class Loss(Protocol):

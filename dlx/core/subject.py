@@ -61,7 +61,17 @@ class Subject(Protocol):
         """Return the model of a checkpoint, in eval mode: always the same object, not to be changed; copy it first."""
 
     def losses(self, outputs: Tensor, targets: Tensor, ids: Tensor) -> Tensor:
-        """Map a model's outputs [B, ...], targets [B, ...] and ids [B] to losses [B], differentiably."""
+        """Map a model's outputs [B, ...], targets [B, ...] and ids [B] to losses [B], differentiably.
+
+        They are those of evaluation, neither smoothed nor weighted, whether or not gradients are taken.
+        """
+
+    @property
+    def compares_examples(self) -> bool:
+        """Whether an example's loss also depends on what the model of the best checkpoint says of others.
+
+        Of a model that was changed, `losses` and `logits` then are no longer its own.
+        """
 
     def logits(self, outputs: Tensor, ids: Tensor) -> Tensor:
         """Map a model's outputs [B, ...] and ids [B] to logits [B, C]; a regression's outputs stay as they are.
@@ -82,8 +92,13 @@ class Subject(Protocol):
     def prepared(self, rows: Any) -> Tensor:
         """Preprocess rows as the dataset gives them with the statistics of train: inputs [B, ...] of the model."""
 
-    def scores(self, inputs: Tensor, checkpoint: CheckpointName = "best") -> np.ndarray:
-        """Ask the model about prepared inputs [B, ...] that are in no split: scores as `Outcome` has them."""
+    def scores(self, inputs: Tensor, checkpoint: CheckpointName = "best", targets: np.ndarray | None = None
+               ) -> np.ndarray:
+        """Ask the model about prepared inputs [B, ...] that are in no split: scores as `Outcome` has them.
+
+        Args:
+            targets: classes [B, L] of a sequence, whose scores hold the log-probability of each; others need none.
+        """
 
     def check_data(self) -> dict[str, Any]:
         """Check data and splits, and the model beside simple answers: details of the section `data`."""

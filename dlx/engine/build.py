@@ -51,7 +51,7 @@ def build_model(parts: Parts, spec: TaskSpec, source: Source | None = None) -> n
     Args:
         source: saved weights that it takes; a run that goes on from a checkpoint needs none.
     """
-    with keyed_global(parts.settings.seed, "init"):
+    with keyed_global(parts.settings.init_seed, "init"):
         return _initialized(parts, spec, source)
 
 

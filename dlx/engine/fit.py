@@ -139,7 +139,7 @@ def measured_weights(state: Fit) -> AbstractContextManager[None]:
     group = state.group
     if group.average is None:
         return nullcontext()
-    seeds = [member.parts.settings.seed for member in group.members]
+    seeds = [member.parts.settings.order_seed for member in group.members]
     return group.average.in_place(batches(group.feeds["train"], state.bounds, seeds, state.epoch, 0),
                                   group.placement.ranks)
 
@@ -166,15 +166,19 @@ def dismiss(state: Fit, witness: Witness, endings: Sequence[str | DivergedError 
 def train_epoch(state: Fit, witness: Witness) -> None:
     """Take the steps of one epoch that are not yet taken. Nothing here waits for the device."""
     group, position = state.group, state.position
-    seeds = [member.parts.settings.seed for member in group.members]
+    seeds = [member.parts.settings.order_seed for member in group.members]
     lrs_at = state.lrs_at()
     group.optimization.begin_epoch(state.histories)
     first = state.epoch * state.steps_per_epoch
+    layers, last = group.layers, state.steps_per_epoch - 1
     with held(group.model, group.flat, group.optimization.optimizer, state.epoch):
         for batch in batches(group.feeds["train"], state.bounds, seeds, state.epoch, position.step_in_epoch):
             step = first + position.step_in_epoch
             witness.before_step(state, step)
+            before = layers.copies() if layers is not None and position.step_in_epoch == last else None
             losses, norms = group.step(batch, step, lrs_at(step))
+            if layers is not None and before is not None:
+                position.layers = layers.change(before, state.epoch)
             if group.average is not None:
                 group.average.update(step, state.steps_per_epoch, state.steps_per_epoch * state.epochs)
             position.losses.append(losses)
@@ -215,6 +219,7 @@ def measure_epoch(state: Fit) -> list[Row | DivergedError]:
     last_step = (state.epoch + 1) * steps - 1
     losses, norms = (torch.stack(values, dim=1).double().cpu()
                      for values in (state.position.losses, state.position.norms))
+    layers = None if state.position.layers is None else state.position.layers.cpu()
     sizes = torch.tensor([end - begin for begin, end in pairwise(state.bounds)], dtype=torch.float64)
     with eval_mode(group.model):
         evaluator = beside_train(group.evaluator)
@@ -242,9 +247,11 @@ def measure_epoch(state: Fit) -> list[Row | DivergedError]:
         row = history.make_row(state.epoch + 1, last_step + 1, lrs[own_lr], train_losses[number], train_eval[number],
                                val[number], gradients, weight_norms[number], dead_fractions[number])
         outcomes.append(row)
-    for member, outcome in zip(group.members, outcomes, strict=True):
+    for number, (member, outcome) in enumerate(zip(group.members, outcomes, strict=True)):
         if not isinstance(outcome, DivergedError):
             member.progress.rows.append(outcome)
+            if layers is not None and member.watches_layers:
+                member.progress.layers.append(layers[number])
     state.position = Position()
     return outcomes
 

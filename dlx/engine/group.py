@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -17,7 +17,7 @@ from dlx.core.device import Placement
 from dlx.core.hooks import Averages, ChangesWithHistory, FollowsHistory, OnBatch, OnHistory
 from dlx.core.losses import ComparesExamples, KnowsTrain, Loss
 from dlx.core.ranks import Processes
-from dlx.core.types import SearchesLoss
+from dlx.core.types import ParamInfo, SearchesLoss
 from dlx.engine import build, history
 from dlx.engine.average import Average
 from dlx.engine.data import Prepared
@@ -25,6 +25,7 @@ from dlx.engine.evaluate import Evaluator, OneByOne, chunk_rows
 from dlx.engine.feed import Feed, feed
 from dlx.engine.flat import Flat, flatten
 from dlx.engine.hooks import hooks_of
+from dlx.engine.layers import Layers
 from dlx.engine.optimize import Optimization, Setting, optimize
 from dlx.engine.param_groups import trained_params
 from dlx.engine.parts import Parts, join
@@ -77,6 +78,11 @@ class Member:
         """The columns of its history that rules may read, with whether greater is better."""
         return history.directions(self.parts.metrics)
 
+    @property
+    def watches_layers(self) -> bool:
+        """Whether it keeps what happens to each weight: its report tells of training."""
+        return "training" in self.parts.report
+
     @functools.cached_property
     def setting(self) -> Setting:
         """How it is optimized."""
@@ -97,6 +103,7 @@ class Group:
         model: plain or stacked, on the device.
         feeds: by split, train and val.
         average: of the weights, where a regularizer keeps one; it is measured in their place.
+        layers: the weights, where a member watches what happens to each.
     """
 
     members: Sequence[Member]
@@ -110,6 +117,7 @@ class Group:
     evaluator: Evaluator
     feeds: Mapping[str, Feed]
     average: Average | None = None
+    layers: Layers | None = None
 
     def weights(self, member: int) -> Weights:
         """Copy a member's parameters and buffers by name."""
@@ -154,7 +162,13 @@ def assemble(members: Sequence[Member], plain: nn.Module, model: nn.Module, plac
     return Group(members, form, placement, plain, model, flat, optimization, step,
                  evaluator_of(parts, [member.data for member in members], model, placement, form.stacked),
                  {name: feed([member.data.splits[name] for member in members]) for name in ("train", "val")},
-                 average_of(members, model, placement, form))
+                 average_of(members, model, placement, form), layers_of(members, flat, trained))
+
+
+def layers_of(members: Sequence[Member], flat: Flat, trained: Iterable[ParamInfo]) -> Layers | None:
+    """Return the weights among the parameters that are trained, where a member watches them and there are some."""
+    layers = Layers.of(flat, [param.name for param in trained])
+    return layers if layers.names and any(member.watches_layers for member in members) else None
 
 
 def build_step(members: Sequence[Member], model: nn.Module, flat: Flat, optimizer: torch.optim.Optimizer,
@@ -164,7 +178,7 @@ def build_step(members: Sequence[Member], model: nn.Module, flat: Flat, optimize
     losses = [build.minimised(part) for part in parts]
     loss = join(losses, placement.device, placement.dtype) if form.stacked else losses[0]
     return Step(
-        seeds=[part.settings.seed for part in parts],
+        seeds=[part.settings.order_seed for part in parts],
         model=model,
         forward=torch.compile(model) if placement.compile else model,
         flat=flat,

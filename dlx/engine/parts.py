@@ -27,6 +27,8 @@ class Settings:
 
     name: str
     seed: int
+    init_seed: int
+    order_seed: int
     epochs: int
     batch_size: int
     accumulation_steps: int

@@ -62,9 +62,18 @@ def scores_of(saved: SavedModel, inputs: Any, data_dir: str) -> np.ndarray:
     Raises:
         ArtefactError: the checkpoint does not fit its configuration.
     """
+    pipeline = restored_pipeline(saved.parts, saved.checkpoint, restore_spec(saved.checkpoint))
+    return ask_prepared(saved, pipeline, in_blocks(pipeline, inputs), data_dir)
+
+
+def ask_prepared(saved: SavedModel, pipeline: Pipeline, prepared: np.ndarray, data_dir: str,
+                 targets: np.ndarray | None = None) -> np.ndarray:
+    """Return what a saved model says of rows [N, ...] as its pipeline makes them, see `scores_of`.
+
+    Args:
+        targets: classes [N, L] of a sequence, whose scores hold the log-probability of each; others need none.
+    """
     parts, given = saved.parts, restore_spec(saved.checkpoint)
-    pipeline = restored_pipeline(parts, saved.checkpoint, given)
-    prepared = in_blocks(pipeline, inputs)
     check_finite(prepared, pipeline.spec)
     model, placement = saved.placed(pipeline.spec)
     if isinstance(parts.loss, ComparesExamples):
@@ -78,10 +87,10 @@ def scores_of(saved: SavedModel, inputs: Any, data_dir: str) -> np.ndarray:
     dtype = torch.int64 if pipeline.spec.layout == "tokens" else placement.dtype
     # They are none of the dataset's rows.
     ids = -1 - torch.arange(len(prepared))
-    rows = Split(torch.from_numpy(prepared).to(placement.device, dtype),
-                 torch.zeros(len(prepared), dtype=torch.int64, device=placement.device), ids)
-    scores = [scored(read(evaluator, outputs.double(), targets, own)[0], targets, given.kind)
-              for outputs, targets, own in outputs_of(evaluator, feed([rows]))]
+    known = torch.zeros(len(prepared), dtype=torch.int64) if targets is None else torch.from_numpy(targets)
+    rows = Split(torch.from_numpy(prepared).to(placement.device, dtype), known.to(placement.device), ids)
+    scores = [scored(read(evaluator, outputs.double(), truth, own)[0], truth, given.kind)
+              for outputs, truth, own in outputs_of(evaluator, feed([rows]))]
     joined: np.ndarray = torch.cat(scores).cpu().numpy()
     return joined
 

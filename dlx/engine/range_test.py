@@ -76,6 +76,6 @@ def range_test(parts: Parts, saved: Mapping[str, Any], schedule: Growth, num_ste
 
 
 def _all_batches(state: Fit) -> Iterator[Batch]:
-    seeds = [member.parts.settings.seed for member in state.group.members]
+    seeds = [member.parts.settings.order_seed for member in state.group.members]
     for epoch in itertools.count():
         yield from batches(state.group.feeds["train"], state.bounds, seeds, epoch, 0)

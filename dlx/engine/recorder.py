@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, Self
 
 from dlx.core.errors import ArtefactError
 from dlx.engine.history import Row
+from dlx.engine.layers import layer_rows
 from dlx.engine.signals import StopRequest
 from dlx.engine.state import Progress
 from dlx.record import layout
@@ -43,38 +44,50 @@ class Recorder:
     Args:
         folder: the run's.
         observer: is told of every epoch.
-        progress: where training starts; its rows replace those in the files.
+        progress: of the run. As training starts, its rows replace those in the files.
         log: of the run.
+        layers: names of the weights that layers.csv tells of; without any there is no such file.
     """
 
-    def __init__(self, folder: RunFolder, observer: Observer, progress: Progress, log: logging.Logger) -> None:
+    def __init__(self, folder: RunFolder, observer: Observer, progress: Progress, log: logging.Logger,
+                 layers: Sequence[str] = ()) -> None:
         self.folder = folder
         self.store = CheckpointStore(folder.checkpoints)
         self._observer = observer
         self._metrics = EpochTable(folder.path / layout.METRICS, progress.rows)
         timing = folder.path / layout.TIMING
         self._timing = EpochTable(timing, past_timing(timing, progress.epoch, log))
+        self._progress, self._names = progress, layers
+        self._layers = [EpochTable(folder.path / layout.LAYERS, self._layer_rows(0))] if layers else []
 
     def __enter__(self) -> Self:
-        self._metrics.__enter__()
-        self._timing.__enter__()
+        for table in (self._metrics, self._timing, *self._layers):
+            table.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._metrics.__exit__()
-        self._timing.__exit__()
+        for table in (self._metrics, self._timing, *self._layers):
+            table.__exit__()
 
     def close(self) -> None:
-        """Make metrics.csv durable and close the files before the block ends, because training has."""
-        self._metrics.sync()
+        """Make what training measured durable and close the files before the block ends, because training has."""
+        for table in (self._metrics, *self._layers):
+            table.sync()
         self.__exit__()
 
     def after_epoch(self, row: Row, train_seconds: float, measure_seconds: float) -> None:
-        """Append the row of an epoch, and its wall-clock seconds to timing.csv."""
+        """Append the row of an epoch, its wall-clock seconds to timing.csv and its weights to layers.csv."""
         self._metrics.append(row)
+        for table in self._layers:
+            table.append(*self._layer_rows(-1))
         self._timing.append({"epoch": row["epoch"], "train_seconds": train_seconds,
                              "measure_seconds": measure_seconds})
         self._observer.epoch(row)
+
+    def _layer_rows(self, start: int) -> list[Mapping[str, float | int | str | None]]:
+        epochs = zip(self._progress.rows[start:], self._progress.layers[start:], strict=True)
+        return [own._asdict() for row, values in epochs
+                for own in layer_rows(self._names, int(row["epoch"] or 0), int(row["step"] or 0), values)]
 
 
 class Clock:

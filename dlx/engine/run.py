@@ -216,8 +216,10 @@ class Scribe(contextlib.ExitStack):
         self._runs = runs
         self._clock = clock
         self._ended = ended
+        names = () if group.layers is None else group.layers.names
         self._recorders = {member.number: Recorder(runs[member.number].folder, observer, member.progress,
-                                                    runs[member.number].log) for member in group.members}
+                                                    runs[member.number].log, names if member.watches_layers else ())
+                           for member in group.members}
 
     def __enter__(self) -> Self:
         super().__enter__()

@@ -21,6 +21,7 @@ from dlx.engine.data import Prepared, Shelf, prepare_arrays
 from dlx.engine.fit import Fit, batch_bounds
 from dlx.engine.group import Form, Group, Member, group_of
 from dlx.engine.hygiene import kept
+from dlx.engine.layers import NUM_VALUES
 from dlx.engine.parts import Parts
 from dlx.engine.probe import convolution_form
 from dlx.engine.problems import task_problems
@@ -257,11 +258,21 @@ def facts_of(config: Mapping[str, Any], data: Prepared, placement: Placement, fo
 def restore_rest(group: Group, resumed: Sequence[Resumed]) -> None:
     """Load every member's optimizer state and average. Raises ArtefactError where one does not fit."""
     try:
+        check_layers(group, resumed)
         group.optimization.restore([own.optimizer for own in resumed])
         if group.average is not None:
             group.average.restore([own.average for own in resumed])
     except (KeyError, TypeError, ValueError, IndexError, AttributeError, RuntimeError) as error:
         raise ArtefactError(f"the checkpoint's training state does not fit: {error!r}") from error
+
+
+def check_layers(group: Group, resumed: Sequence[Resumed]) -> None:
+    """Raise ValueError where checkpoints do not tell of the weights that their members watch, in each epoch."""
+    count = 0 if group.layers is None else len(group.layers.names)
+    for member, own in zip(group.members, resumed, strict=True):
+        epochs = own.progress.epoch if count and member.watches_layers else 0
+        if [tuple(values.shape) for values in own.progress.layers] != [(count, NUM_VALUES)] * epochs:
+            raise ValueError(f"layers of {len(own.progress.layers)} epochs, not {count} of {epochs}")
 
 
 def joined(positions: Sequence[Position]) -> Position:

@@ -25,11 +25,13 @@ class Progress:
         rows: one per epoch completed.
         best_row: index of the row whose weights are kept, or None.
         best: those weights, in memory.
+        layers: of each epoch, in a run that keeps layers.csv: what its last step did to each weight, [L, 3].
     """
 
     rows: list[Row] = field(default_factory=list)
     best_row: int | None = None
     best: Weights = field(default_factory=dict)
+    layers: list[Tensor] = field(default_factory=list)
 
     @property
     def epoch(self) -> int:
@@ -45,12 +47,14 @@ class Position:
         step_in_epoch: steps taken in the epoch after those completed.
         losses, norms: each member's minimised loss and gradient norm of each of these steps, [R] on the device.
         settled: of how many of these steps the losses are those of all processes; of the others, this one's part.
+        layers: where they are watched, what the epoch's last step did to each weight, [R, L, 3]; None before it.
     """
 
     step_in_epoch: int = 0
     losses: list[Tensor] = field(default_factory=list)
     norms: list[Tensor] = field(default_factory=list)
     settled: int = 0
+    layers: Tensor | None = None
 
 
 class Resumed(NamedTuple):
@@ -96,6 +100,8 @@ def training_checkpoint(weights: Mapping[str, Tensor], optimizer: Mapping[str, T
             tensors[f"progress/{name}"] = torch.cat(scalars)
     if progress.rows:
         tensors["progress/rows"], tensors["progress/known"] = rows_to_tensors(progress.rows)
+    if progress.layers:
+        tensors["progress/layers"] = torch.stack(progress.layers)
     state["progress"] = {"epoch": progress.epoch, "step_in_epoch": position.step_in_epoch,
                          "best_row": progress.best_row, "columns": list(progress.rows[0]) if progress.rows else []}
     return Checkpoint(tensors, state)
@@ -169,8 +175,9 @@ def _resumed(model: nn.Module, checkpoint: Checkpoint) -> Resumed:
     losses, norms = (list(torch.split(taken[name], 1)) if name in taken else [] for name in ("losses", "norms"))
     optimizer = {name: tensor.to(device) for name, tensor in section(checkpoint, "optimizer").items()}
     average = {name: tensor.to(device) for name, tensor in section(checkpoint, "average").items()}
-    return Resumed(Progress(rows, saved["best_row"], best), Position(saved["step_in_epoch"], losses, norms), optimizer,
-                   average)
+    layers = list(taken["layers"].cpu()) if "layers" in taken else []
+    return Resumed(Progress(rows, saved["best_row"], best, layers), Position(saved["step_in_epoch"], losses, norms),
+                   optimizer, average)
 
 
 def _contradiction(resumed: Resumed, epoch: int, steps_per_epoch: int) -> str | None:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from dlx.core.blocks import in_blocks
 from dlx.core.gaps import HELD_OUT, SPLITS, TRAIN_EVAL
+from dlx.core.losses import ComparesExamples, as_measured
 from dlx.core.ragged import Ragged
 from dlx.core.subject import CheckpointName, Said
 from dlx.core.types import Outcome, Split
@@ -87,11 +88,17 @@ class TrainedRun:
 
     def losses(self, outputs: Tensor, targets: Tensor, ids: Tensor) -> Tensor:
         """Map outputs [B, ...], targets [B, ...] and ids [B] to losses [B], differentiably."""
-        return self._evaluator("best").reading.losses(outputs, targets, ids[None])
+        with as_measured():
+            return self._evaluator("best").reading.losses(outputs, targets, ids[None])
 
     def logits(self, outputs: Tensor, ids: Tensor) -> Tensor:
         """Map outputs [B, ...] and ids [B] to logits [B, C]; a regression's outputs stay as they are."""
         return outputs if self.spec.kind == "regression" else self._evaluator("best").reading.logits(outputs, ids[None])
+
+    @property
+    def compares_examples(self) -> bool:
+        """Whether an example's loss also depends on what the model of the best checkpoint says of others."""
+        return isinstance(self._parts.loss, ComparesExamples)
 
     @property
     def target_scale(self) -> tuple[float, float]:
@@ -115,13 +122,15 @@ class TrainedRun:
         dtype = torch.int64 if self.spec.layout == "tokens" else self._evaluator("best").dtype
         return torch.from_numpy(made).to(self._device, dtype)
 
-    def scores(self, inputs: Tensor, checkpoint: CheckpointName = "best") -> np.ndarray:
+    def scores(self, inputs: Tensor, checkpoint: CheckpointName = "best", targets: np.ndarray | None = None
+               ) -> np.ndarray:
         """Ask the model about prepared inputs [B, ...] that are in no split."""
         evaluator = self._evaluator(checkpoint)
         ids = torch.arange(OUTSIDE, OUTSIDE - len(inputs), -1)
-        rows = Split(inputs, torch.zeros(len(inputs), dtype=torch.int64, device=inputs.device), ids)
-        found = [scored(read(evaluator, outputs.double(), targets, own)[0], targets, self.given.kind)
-                 for outputs, targets, own in outputs_of(evaluator, feed([rows]))]
+        known = torch.zeros(len(inputs), dtype=torch.int64) if targets is None else torch.from_numpy(targets)
+        rows = Split(inputs, known.to(inputs.device), ids)
+        found = [scored(read(evaluator, outputs.double(), truth, own)[0], truth, self.given.kind)
+                 for outputs, truth, own in outputs_of(evaluator, feed([rows]))]
         joined: np.ndarray = torch.cat(found).cpu().numpy()
         return joined
 

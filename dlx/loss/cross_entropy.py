@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 from dlx.core.class_weights import ClassWeights, class_weights, of_rows
 from dlx.core.likelihood import asked_or_first, mean_over_positions, negative_log_likelihood
+from dlx.core.losses import trains
 from dlx.core.members import per_example
 from dlx.core.ranges import Rate
 from dlx.core.types import Kind, TaskSpec
@@ -61,6 +62,8 @@ class CrossEntropy:
         smoothing = self.label_smoothing
         if not torch.is_grad_enabled():
             return negative_log_likelihood(outputs, targets)
+        if not trains():
+            return cross_entropy(outputs, targets, reduction="none")
         if self._weights is not None:
             return self._weighted(outputs, targets, self._weights)
         if isinstance(smoothing, float | int):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 from dlx.core.class_weights import ClassWeights, class_weights, of_rows
 from dlx.core.likelihood import asked_or_first, mean_over_positions
+from dlx.core.losses import trains
 from dlx.core.members import per_example
 from dlx.core.ranges import NonNegative
 from dlx.core.types import Kind, TaskSpec
@@ -59,6 +60,6 @@ class Focal:
         # 1 - p of the other classes' own sum: exact where p is nearly 1, and its power has a slope there.
         others = outputs.scatter(1, own, -torch.inf).logsumexp(dim=1) - total
         losses = (per_example(self.gamma, others) * others).exp() * nats
-        if self._weights is None or not torch.is_grad_enabled():
+        if self._weights is None or not trains():
             return losses
         return losses * of_rows(self._weights.to(outputs.dtype), len(outputs)).gather(1, own)[:, 0]

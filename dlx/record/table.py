@@ -1,4 +1,4 @@
-"""metrics.csv and timing.csv: one row per epoch, whole rows only, deterministic bytes."""
+"""metrics.csv, timing.csv and layers.csv: rows per epoch, whole rows only, deterministic bytes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from dlx.record.safe_yaml import read_text
 
 MAX_BYTES = 2**28
 
-Row = Mapping[str, float | int | None]
+Row = Mapping[str, float | int | str | None]
 
 
 def format_value(value: float | int | str | None) -> str:
@@ -26,13 +26,13 @@ def format_value(value: float | int | str | None) -> str:
     return f"{value:.9g}" if isinstance(value, float) else str(value)
 
 
-def format_row(row: Mapping[str, float | int | str | None]) -> str:
+def format_row(row: Row) -> str:
     """Format one line, newline included; cells never need quoting."""
     return ",".join(map(format_value, row.values())) + "\n"
 
 
 class EpochTable:
-    """A CSV file that grows by one row at a time. Use as a context manager.
+    """A CSV file that grows by the rows of one epoch at a time. Use as a context manager.
 
     Args:
         path: the file. It is replaced by the given rows, so that resuming starts from a checkpoint's history.
@@ -63,15 +63,15 @@ class EpochTable:
             with atomic.storage_errors(self.path):
                 os.fsync(self._descriptor)
 
-    def append(self, row: Row) -> None:
-        """Add a row; on a full disk the file is cut back to whole rows.
+    def append(self, *rows: Row) -> None:
+        """Add rows, all or none; on a full disk the file is cut back to whole rows.
 
         Raises:
-            StorageError: the row could not be written.
+            StorageError: they could not be written.
         """
         assert self._descriptor is not None, "append needs the with block"
-        header = ",".join(row) + "\n" if self._size == 0 else ""
-        data = (header + format_row(row)).encode()
+        header = ",".join(rows[0]) + "\n" if self._size == 0 else ""
+        data = (header + "".join(map(format_row, rows))).encode()
         with atomic.storage_errors(self.path):
             try:
                 if os.pwrite(self._descriptor, data, self._size) != len(data):

@@ -103,6 +103,19 @@ def regularizers(case: Case) -> list[str]:
     return [name for name in (case.setting("regularizer") or {}) if name != "none"]
 
 
+def activate(case: Case, name: str, why: str) -> Command | None:
+    """Choose another activation, where the model has it."""
+    if case.setting("model", "part") == "rnn" and name not in ("tanh", "relu"):
+        return None
+    return set_to(case, "model.activation", name, why)
+
+
+def clip(case: Case, why: str) -> Command | None:
+    """Clip the gradient, where the optimizer bears that."""
+    # A search for the best step needs the gradient of the loss itself.
+    return None if case.setting("optimizer", "part") == "lbfgs" else add_regularizers(case, ("gradient_clip",), why)
+
+
 def add_regularizers(case: Case, names: tuple[str, ...], why: str) -> Command | None:
     """Add regularizers to those of the run; those it has stay."""
     old = regularizers(case)

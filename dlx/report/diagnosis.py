@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from dlx.report import evidence, fit, gradients, simple, stability
+from dlx.core.measures import Measures
+from dlx.report import evidence, fit, gradients, simple, stability, units, updates
 from dlx.report.checks import Against
 from dlx.report.files import RunFiles, Status
 from dlx.report.finding import Baseline, Case, Diagnosis, Finding
 from dlx.report.history import History
+from dlx.report.layers import Layers
 from dlx.report.predictions import Predictions
 from dlx.report.section import Section
 from dlx.report.summary import Summary
@@ -20,13 +22,13 @@ Rule = Callable[[Case], Finding | None]
 # The first rule that has something to say gives the main finding; `fit.unclear` always has.
 MAIN: tuple[Rule, ...] = (stability.unfinished, stability.diverged, stability.oscillating, fit.overfitting, fit.slow,
                           fit.underfitting, fit.wide_gap, fit.good_fit, fit.unclear)
-BESIDE: tuple[Rule, ...] = (gradients.vanishing, gradients.exploding, gradients.dead_units,
-                            simple.below_baseline)
+BESIDE: tuple[Rule, ...] = (gradients.vanishing, gradients.exploding, units.dead_units, units.saturated_units,
+                            updates.small_updates, updates.large_updates, simple.below_baseline)
 
 
 def diagnose(history: History, summary: Summary | None, config: Mapping[str, Any], status: Status,
-             baseline: Baseline | None = None, overrides: Sequence[str] = (), against: Sequence[Against] = ()
-             ) -> Diagnosis:
+             baseline: Baseline | None = None, overrides: Sequence[str] = (), against: Sequence[Against] = (),
+             layers: Layers | None = None, training: Measures | None = None) -> Diagnosis:
     """Name what happened, from train_eval and val alone: test is never a reason for the next run.
 
     Args:
@@ -37,13 +39,16 @@ def diagnose(history: History, summary: Summary | None, config: Mapping[str, Any
         baseline: the best constant answer on val; without it neither a good fit nor underfitting is claimed.
         overrides: what was typed; the commands repeat it with one thing changed.
         against: simple answers beside the model; those on val are looked at.
+        layers: the weights over the epochs, where the run kept them.
+        training: what the section of that name measured, where it did.
 
     Returns:
         The first of unfinished, diverged, oscillating, overfitting, slow, underfitting, wide gap, good fit, unclear
-        whose rule holds; beside it vanishing or exploding gradients, dead units, and a simple model that does better.
+        whose rule holds; beside it vanishing or exploding gradients, dead or saturated units, updates that are too
+        small or too large, and a simple model that does better.
     """
     on_val = [item for item in against if item.split == "val"]
-    case = Case(history, summary, config, status, baseline, overrides, on_val)
+    case = Case(history, summary, config, status, baseline, overrides, on_val, layers, training)
     main = next(finding for rule in MAIN if (finding := rule(case)) is not None)
     return Diagnosis(main, tuple(finding for rule in BESIDE if (finding := rule(case)) is not None))
 
@@ -51,7 +56,7 @@ def diagnose(history: History, summary: Summary | None, config: Mapping[str, Any
 def diagnose_run(run: RunFiles) -> Diagnosis:
     """Diagnose a run folder."""
     return diagnose(run.history, run.summary, run.config, run.status, val_baseline(run.predictions), run.overrides,
-                    () if run.checks is None else run.checks.against)
+                    () if run.checks is None else run.checks.against, run.layers, run.measures.get("training"))
 
 
 def val_baseline(predictions: Predictions | None) -> Baseline | None:
@@ -94,5 +99,9 @@ THRESHOLDS: dict[str, float] = {
     "vanishing_ratio": gradients.VANISHING_RATIO,
     "exploding_ratio": gradients.EXPLODING_RATIO,
     "exploding_growth": gradients.EXPLODING_GROWTH,
-    "dead_fraction": gradients.DEAD_FRACTION,
+    "dead_fraction": units.DEAD_FRACTION,
+    "saturated_fraction": units.SATURATED_FRACTION,
+    "small_update": updates.SMALL,
+    "small_distance": updates.SMALL_DISTANCE,
+    "large_update": updates.LARGE,
 }

@@ -37,11 +37,11 @@ def picture(inputs: np.ndarray | Ragged, targets: np.ndarray, spec: TaskSpec) ->
     with draw.style():
         if spec.layout == "table":
             assert isinstance(inputs, np.ndarray)
-            return draw.png(_histograms(inputs, targets, spec))
+            return draw.png(_histograms(inputs, targets, spec)).png
         if spec.layout == "image":
             assert isinstance(inputs, np.ndarray)
-            return draw.png(_grid(inputs, targets, spec))
-        return draw.png(_strips(inputs, targets, spec))
+            return draw.png(_grid(inputs, targets, spec)).png
+        return draw.png(_strips(inputs, targets, spec)).png
 
 
 def chosen(targets: np.ndarray, spec: TaskSpec, per_class: int, most: int) -> list[np.ndarray]:

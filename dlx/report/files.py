@@ -10,11 +10,13 @@ from typing import Any
 from dlx.core.errors import ArtefactError
 from dlx.core.measures import Measures
 from dlx.record import layout
+from dlx.record.layers import read_layers
 from dlx.record.measures import read_measures
 from dlx.record.safe_yaml import read_json, read_text, read_yaml
 from dlx.record.table import read_rows
 from dlx.report.checks import Checks, parse_checks
 from dlx.report.history import History
+from dlx.report.layers import Layers
 from dlx.report.predictions import Labels, Predictions, Sequences, Transcriptions, read_predictions
 from dlx.report.summary import Summary, parse_summary
 
@@ -43,6 +45,7 @@ class RunFiles:
 
     Args:
         overrides: what was typed, one override each.
+        layers: its weights over the epochs; None where they were not kept.
         predictions: of a classification or regression; sequences: of sequences; transcriptions, labels: of those.
         checks: of the data; None where it was not checked.
         measures: what sections measured, by section.
@@ -54,6 +57,7 @@ class RunFiles:
     overrides: tuple[str, ...]
     status: Status
     history: History
+    layers: Layers | None
     summary: Summary | None
     predictions: Predictions | None
     sequences: Sequences | None
@@ -96,6 +100,7 @@ def read_run(folder: Path) -> RunFiles:
         overrides=_overrides(folder / layout.OVERRIDES),
         status=read_status(folder),
         history=read_history(folder),
+        layers=_layers(folder / layout.LAYERS),
         summary=None if summary is None else parse_summary(summary),
         predictions=predictions if isinstance(predictions, Predictions) else None,
         sequences=predictions if type(predictions) is Sequences else None,
@@ -137,4 +142,11 @@ def read_history(folder: Path) -> History:
     try:
         return History.of(read_rows(path))
     except (ValueError, TypeError, KeyError) as error:
+        raise ArtefactError(f"{path} refused: {error}") from error
+
+
+def _layers(path: Path) -> Layers | None:
+    try:
+        return Layers.of(read_layers(path))
+    except ValueError as error:
         raise ArtefactError(f"{path} refused: {error}") from error

@@ -6,14 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
+from dlx.core.measures import Measures
 from dlx.report.checks import Against
 from dlx.report.files import Status
 from dlx.report.history import History
+from dlx.report.layers import Layers
 from dlx.report.section import Command
 from dlx.report.summary import Measured, Summary
 
 Kind = Literal["good_fit", "overfitting", "underfitting", "slow", "oscillating", "diverged", "wide_gap", "unfinished",
-               "unclear", "vanishing_gradient", "exploding_gradient", "dead_units", "below_baseline"]
+               "unclear", "vanishing_gradient", "exploding_gradient", "dead_units", "saturated_units", "small_updates",
+               "large_updates", "below_baseline"]
 
 
 class Baseline(NamedTuple):
@@ -76,6 +79,8 @@ class Case:
     """The files of a run, as the rules of a diagnosis see them. The test split is not among them.
 
     A diagnosis leads to the next run, so it is a selection and may see train_eval and val only.
+
+    layers: weights over the epochs; training: what the section of that name measured. None where the run has it not.
     """
 
     history: History
@@ -85,6 +90,8 @@ class Case:
     baseline: Baseline | None = None
     overrides: Sequence[str] = ()
     against: Sequence[Against] = ()
+    layers: Layers | None = None
+    training: Measures | None = None
 
     def setting(self, *path: str) -> Any:
         """Look up a setting in the configuration; None where there is none."""

@@ -1,6 +1,8 @@
-"""Rules about what flows through the network: vanishing and exploding gradients, dead units."""
+"""Rules about the gradient on its way through the network: vanishing and exploding."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 
@@ -11,25 +13,27 @@ from dlx.report.section import Command
 VANISHING_RATIO = 1e-3
 EXPLODING_RATIO = 1e3
 EXPLODING_GROWTH = 100.0
-DEAD_FRACTION = 0.25
 
 
 def vanishing(case: Case) -> Finding | None:
-    """The first layer's gradient is a thousandth of the last layer's, in the middle epoch."""
+    """A layer's gradient is a thousandth of the last layer's, in the middle epoch."""
     ratios = _finite(case, "grad_ratio")
-    if ratios.size == 0 or np.median(ratios) > VANISHING_RATIO:
+    evidence = []
+    if ratios.size and np.median(ratios) <= VANISHING_RATIO:
+        evidence.append(f"Gradient norm of the first weight layer over that of the last: median "
+                        f"{np.median(ratios):.2g} over {words.count(ratios.size, 'epoch')}, lowest {ratios.min():.2g}; "
+                        f"below {VANISHING_RATIO:g} is called vanishing here.")
+    evidence += _named(case, "at most", lambda ratio: ratio <= VANISHING_RATIO)
+    if not evidence:
         return None
-    evidence = (f"Gradient norm of the first weight layer over that of the last: median {np.median(ratios):.2g} over "
-                f"{words.count(ratios.size, 'epoch')}, lowest {ratios.min():.2g}; below {VANISHING_RATIO:g} is called "
-                f"vanishing here.",)
     commands = advice.some(
         None if case.setting("model", "activation") not in ("sigmoid", "tanh") else
-        advice.set_to(case, "model.activation", "relu", "Its slope does not shrink where a unit is active."),
+        advice.activate(case, "relu", "Its slope does not shrink where a unit is active."),
         _normalize(case),
         advice.scale_count(case, "model.depth", 0.5, "Fewer layers shrink the gradient fewer times."),
     )
     return Finding("vanishing_gradient", "Vanishing gradients",
-                   "The first layers get almost no gradient, so they hardly learn.", evidence, commands)
+                   "Some layers get almost no gradient, so they hardly learn.", tuple(evidence), commands)
 
 
 def exploding(case: Case) -> Finding | None:
@@ -40,6 +44,7 @@ def exploding(case: Case) -> Finding | None:
     if ratios.size and np.median(ratios) >= EXPLODING_RATIO:
         evidence.append(f"Gradient norm of the first weight layer over that of the last: median "
                         f"{np.median(ratios):.2g}; above {EXPLODING_RATIO:g} is called exploding here.")
+    evidence += _named(case, "at least", lambda ratio: ratio >= EXPLODING_RATIO)
     finite = largest[np.isfinite(largest)]
     # A norm that is not finite is an empty cell of metrics.csv.
     if 0 < finite.size < largest.size:
@@ -52,7 +57,7 @@ def exploding(case: Case) -> Finding | None:
     if not evidence:
         return None
     commands = advice.some(
-        advice.add_regularizers(case, ("gradient_clip",), "Bounds the length of every update's gradient."),
+        advice.clip(case, "Bounds the length of every update's gradient."),
         advice.scale_lr(case, 1 / 3, "Smaller steps keep the weights where gradients are moderate."),
         _normalize(case),
     )
@@ -66,21 +71,19 @@ def _normalize(case: Case) -> Command | None:
     return advice.set_to(case, "model.norm", "batch", "Keeps gradients of similar size in all layers.")
 
 
-def dead_units(case: Case) -> Finding | None:
-    """A quarter of the ReLU units are 0 on every training example."""
-    fractions = _finite(case, "dead_fraction")
-    if fractions.size == 0 or fractions[-1] < DEAD_FRACTION:
-        return None
-    evidence = (f"{words.percent(fractions[-1])}% of the ReLU units are 0 on all training examples at the end, "
-                f"{words.percent(fractions[0])}% were after the first epoch recorded; from "
-                f"{100 * DEAD_FRACTION:.0f}% on they are named here.",
-                "Such a unit gets no gradient and cannot come back by itself.")
-    commands = advice.some(
-        advice.scale_lr(case, 1 / 3, "Large steps push units to where they are never active."),
-        advice.set_to(case, "model.activation", "leaky_relu", "Its slope is never 0, so no unit can die."),
-    )
-    return Finding("dead_units", "Dead units", "Many units no longer take part in the model's answers.", evidence,
-                   commands)
+def _named(case: Case, how: str, is_meant: Callable[[float], bool]) -> list[str]:
+    """Name the layers whose gradient is so small or so large beside that of the last layer trained."""
+    if case.layers is None:
+        return []
+    ratios = case.layers.gradient_ratios()
+    found = [(name, float(ratio)) for name, ratio in zip(case.layers.names, ratios, strict=True)
+             if np.isfinite(ratio) and is_meant(ratio)]
+    if not found:
+        return []
+    limit = VANISHING_RATIO if how == "at most" else EXPLODING_RATIO
+    listed = words.listed([f"{name} {ratio:.2g}" for name, ratio in found])
+    return [f"Layers whose gradient norm is {how} {limit:g} times that of the last layer, with the median over the "
+            f"epochs: {listed}; {len(found)} of {len(ratios)} layers."]
 
 
 def _finite(case: Case, column: str) -> np.ndarray:

@@ -27,7 +27,7 @@ def figure(found: Measures) -> Figure | None:
                   "certainty carries over to new examples.")
 
 
-def _draw(edges: np.ndarray, counts: dict[str, np.ndarray]) -> bytes:
+def _draw(edges: np.ndarray, counts: dict[str, np.ndarray]) -> draw.Drawn:
     canvas = draw.figure(6.4, 3.4)
     area = draw.axes(canvas, (0.75, 0.55, 0.2, 0.4), "Margins", "margin", "share of examples")
     for split, own in counts.items():

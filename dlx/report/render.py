@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 
+from dlx.report import draw
 from dlx.report.diagnosis import diagnose_run
 from dlx.report.files import RunFiles, read_run
 from dlx.report.finding import Diagnosis
+from dlx.report.lead import lead
 from dlx.report.section import Document, Section
 from dlx.report.sections.gap import verdict
 from dlx.report.summary import Summary
-from dlx.report.write import write
+from dlx.report.write import NOTHING_MORE, Extras, write
 
 # In reading order; each is dlx/report/sections/<name>.py with `section(run)`.
 SECTIONS = ("gap", "training", "calibration", "errors", "data", "capacity", "flatness", "representation", "shift",
@@ -37,7 +39,7 @@ class Report:
     summary: Summary | None
 
 
-def render(folder: Path, sections: Sequence[str] = SECTIONS) -> Report:
+def render(folder: Path, sections: Sequence[str] = SECTIONS, extras: Extras = NOTHING_MORE) -> Report:
     """Write report.json, report.md, report.html and the figures of a run folder.
 
     The same files give the same bytes.
@@ -45,14 +47,16 @@ def render(folder: Path, sections: Sequence[str] = SECTIONS) -> Report:
     Args:
         folder: the run folder.
         sections: names of sections, in reading order.
+        extras: what else to write.
 
     Raises:
         ArtefactError: the folder is no run folder, or one of its files is damaged.
         StorageError: the report cannot be written.
     """
     run = read_run(folder)
-    report = compose(run, sections)
-    return Report(write(report, folder, run.measures), report, diagnose_run(run), run.summary)
+    with draw.uncollected():
+        report = compose(run, sections)
+        return Report(write(report, folder, run.measures, extras), report, diagnose_run(run), run.summary)
 
 
 def compose(run: RunFiles, sections: Sequence[str] = SECTIONS) -> Document:
@@ -60,9 +64,9 @@ def compose(run: RunFiles, sections: Sequence[str] = SECTIONS) -> Document:
     diagnosis = diagnose_run(run)
     said = (_section(name, run) for name in sections)
     return Document(run.name, verdict(run.summary, diagnosis), diagnosis.kind,
-                    tuple(section for section in said if section is not None))
+                    tuple(section for section in said if section is not None), lead(run, diagnosis))
 
 
 def _section(name: str, run: RunFiles) -> Section | None:
     section: Section | None = import_module(f"dlx.report.sections.{name}").section(run)
-    return section
+    return None if section is None else replace(section, key=name)

@@ -9,31 +9,47 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
 
 @dataclass(frozen=True)
 class Table:
-    """Cells that are already formatted; the first column names the row."""
+    """Cells that are already formatted; the first column names the row.
+
+    A page shows a folded table closed until it is asked for, and a long one too; on paper both are whole.
+    """
 
     title: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+    folded: bool = False
+
+
+class Picture(Protocol):
+    """What was drawn, as files hold it; a form is made when it is asked for, see `dlx.report.draw.png`."""
+
+    @property
+    def png(self) -> bytes:
+        """The pixels."""
+
+    @property
+    def pdf(self) -> bytes:
+        """The lines, for paper: sharp at every size."""
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A picture.
+    """A picture with its words.
 
     Args:
         name: file name without suffix, unique in the report.
-        png: the picture's bytes.
+        picture: what was drawn.
         alt: the finding in words, for who cannot see it.
         caption: how to read it.
     """
 
     name: str
-    png: bytes
+    picture: Picture
     alt: str
     caption: str
 
@@ -72,14 +88,34 @@ class Section:
     parts: tuple[Section, ...] = ()
 
 
+class Told(NamedTuple):
+    """A sentence of the first screen.
+
+    topic: result, certainty, cause, trust or next; command: that does what the sentence says, if there is one.
+    """
+
+    topic: str
+    text: str
+    command: str | None = None
+
+
 @dataclass(frozen=True)
 class Document:
-    """A whole report: what the run is called, one sentence of verdict, then the sections in reading order."""
+    """A whole report.
+
+    Args:
+        title: what the run is called.
+        verdict: how it went, in one sentence.
+        diagnosis: the same in one word.
+        sections: in reading order.
+        lead: the first screen, a sentence for each question; without it the verdict is all of it.
+    """
 
     title: str
     verdict: str
     diagnosis: str
     sections: tuple[Section, ...]
+    lead: tuple[Told, ...] = ()
 
     def figures(self) -> tuple[Figure, ...]:
         """List the pictures of all sections."""

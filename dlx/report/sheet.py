@@ -25,8 +25,8 @@ class Cell(NamedTuple):
     stands_out: bool = False
 
 
-def sheet(cells: Sequence[Cell]) -> bytes | None:
-    """Draw the cells that are pictures or waveforms, a PNG; None where there are none.
+def sheet(cells: Sequence[Cell]) -> draw.Drawn | None:
+    """Draw the cells that are pictures or waveforms; None where there are none.
 
     Raises:
         ValueError, KeyError, TypeError: an excerpt is not one.

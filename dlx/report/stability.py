@@ -51,7 +51,7 @@ def diverged(case: Case) -> Finding | None:
         return None
     commands = advice.some(
         advice.scale_lr(case, 0.1, "A tenth of the learning rate: too large a step is the usual cause."),
-        advice.add_regularizers(case, ("gradient_clip",), "Bounds the length of every update's gradient."),
+        advice.clip(case, "Bounds the length of every update's gradient."),
         advice.warm_up(case, "Starts with small steps, while the weights are still random."),
     )
     return Finding("diverged", "Diverged", verdict, tuple(_divergence_evidence(case, finite)), commands)

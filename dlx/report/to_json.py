@@ -1,36 +1,89 @@
-"""A report as JSON: the words, and the raw numbers they were made from."""
+"""A report as JSON: the words, and the raw numbers they were made from.
+
+The file is strict JSON: a number that is not finite is null. Of two reports of the same run on the same machine it
+differs in seconds alone. Format 3 has these keys:
+
+- title, verdict, diagnosis: what the run is called, how it went in a sentence, and in a word.
+- lead: the first screen, a list of {topic, text, command}; topic is result, certainty, cause, trust or next.
+- numbers: every measured number, flat, each with all of: section, name (defined in definitions), split ("" for none),
+  checkpoint ("" for none), of (what else it is of: layer, class, severity, ...), value (null where it is undefined:
+  method says why), low and high at level made by method (null without an interval), n examples, num_draws of a
+  simulation, definition_version, and seconds that its section took.
+- definitions: by section.name: text (formula and conventions), source, version. A version is counted up where the same
+  files would give another number.
+- measured: by section: settings, skipped (what was not measured, and why) and seconds.
+- sections: what is shown, in reading order: key, title, sentences, points, notes, tables, commands, figures (file, alt,
+  caption), values (plain data of its own) and parts, which are sections again.
+"""
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import json
 import math
-from collections.abc import Mapping
-from importlib import import_module
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
 from types import MappingProxyType
 from typing import Any
 
-from dlx.core.measures import Measures
-from dlx.record.measures import as_plain
+from dlx.core.measures import Definition, Measure, Measures
 from dlx.report.section import Document, Section
 
-FORMAT = 2
+FORMAT = 3
+# In the order of the file, so that rows of all reports line up.
+KEYS = tuple(item.name for item in fields(Measure))
 
 
 def to_json(document: Document, figures: str, measures: Mapping[str, Measures] = MappingProxyType({})) -> str:
-    """Write a report; numbers that are not finite become null, since JSON has none."""
-    known = {name: import_module(f"dlx.report.{name}").DEFINITIONS for name in measures}
+    """Write a report; numbers that are not finite become null, since JSON has none.
+
+    Args:
+        figures: folder of the pictures, relative to the file.
+        measures: what sections measured.
+    """
     content = {
         "format": FORMAT,
         "title": document.title,
         "verdict": document.verdict,
         "diagnosis": document.diagnosis,
-        "numbers": [{"section": name, **as_plain(item), "definition_version": known[name][item.name].version,
-                     "seconds": own.seconds} for name, own in measures.items() for item in own.numbers],
-        "definitions": {f"{name}.{number}": own._asdict() for name, all_of in known.items()
-                        for number, own in all_of.items()},
+        "lead": [told._asdict() for told in document.lead],
+        "numbers": list(flat(measures)),
+        "definitions": {f"{name}.{number}": own._asdict() for name in measures
+                        for number, own in definitions_of(name).items()},
+        "measured": {name: {"settings": dict(own.settings), "skipped": list(own.skipped), "seconds": own.seconds}
+                     for name, own in measures.items()},
         "sections": [_section(section, figures) for section in document.sections],
     }
-    return json.dumps(finite(content), indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+    return "{\n" + ",\n".join(f'"{key}": {_dumped(value)}' for key, value in content.items()) + "\n}\n"
+
+
+def flat(measures: Mapping[str, Measures]) -> Iterator[dict[str, Any]]:
+    """List every number with all that is known of it."""
+    for name, own in measures.items():
+        versions = {number: what.version for number, what in definitions_of(name).items()}
+        for item in own.numbers:
+            yield {"section": name, **{key: getattr(item, key) for key in KEYS}, "of": dict(item.of),
+                   "definition_version": versions.get(item.name), "seconds": own.seconds}
+
+
+def definitions_of(section: str) -> Mapping[str, Definition]:
+    """Return what the numbers of a section are; nothing of a section that is not of dlx.
+
+    A section that measured further things one by one has a file for each: shift__mnist is of shift.
+    """
+    name = f"dlx.report.{section.partition('__')[0]}"
+    if importlib.util.find_spec(name) is None:
+        return {}
+    known: Mapping[str, Definition] = getattr(importlib.import_module(name), "DEFINITIONS", {})
+    return known
+
+
+def _dumped(value: Any) -> str:
+    """Write a value; of a list an item per line, which makes two reports easy to compare."""
+    if isinstance(value, list) and value:
+        return "[\n " + ",\n ".join(map(_dumped, value)) + "\n]"
+    return json.dumps(finite(value), allow_nan=False, ensure_ascii=False)
 
 
 def _section(section: Section, figures: str) -> dict[str, Any]:

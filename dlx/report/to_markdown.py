@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from dlx.report.section import Document, Figure, Section, Table
+from dlx.report.section import Document, Figure, Section, Table, Told
+from dlx.report.words import TOPICS
 
 # An underscore inside of a word and a bracket that starts no link mean nothing.
 SPECIAL = re.compile(r"([\\`*<>|#~$&!]|(?<!\w)_|_(?!\w)|\](?=[(\[:]))")
@@ -12,7 +13,9 @@ SPECIAL = re.compile(r"([\\`*<>|#~$&!]|(?<!\w)_|_(?!\w)|\](?=[(\[:]))")
 
 def markdown(document: Document, figures: str) -> str:
     """Write a report; `figures` is the folder of the pictures, relative to the file."""
-    lines = [f"# {escape(document.title)}", "", f"**{escape(document.verdict)}**", ""]
+    lines = [f"# {escape(document.title)}", ""]
+    first, *others = document.lead or (Told("result", document.verdict),)
+    lines += [f"**{escape(first.text)}**", "", *(line for told in others for line in _told(told))]
     for section in document.sections:
         lines += _section(section, figures, 2)
     return "\n".join(lines).rstrip() + "\n"
@@ -23,8 +26,13 @@ def escape(text: str) -> str:
     return SPECIAL.sub(r"\\\1", " ".join(text.split()))
 
 
+def _told(told: Told) -> list[str]:
+    command = [] if told.command is None else [f"    {' '.join(told.command.split())}", ""]
+    return [f"**{TOPICS[told.topic]}:** {escape(told.text)}", "", *command]
+
+
 def _section(section: Section, figures: str, level: int) -> list[str]:
-    lines = [f"{'#' * level} {escape(section.title)}", ""]
+    lines = [f"{'#' * min(level, 6)} {escape(section.title)}", ""]
     if section.sentences:
         lines += [escape(" ".join(section.sentences)), ""]
     for table in section.tables:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 SMALL = 1e-3
 SHARES = ("exact_match", "error_rate", "beam_error_rate")
 LABELS = {"top_k": "top-k", "nll": "NLL", "rmse": "RMSE", "mae": "MAE", "r2": "R²", "macro_f1": "macro F1",
           "roc_auc": "ROC AUC", "label_macro_f1": "macro F1 of labels", "label_micro_f1": "micro F1 of labels",
           "beam_error_rate": "error rate, beam search"}
+# What the sentences of the first screen answer.
+TOPICS = {"result": "How well", "certainty": "How sure", "cause": "What happened", "trust": "Can it be trusted",
+          "next": "What next"}
 
 
 def is_share(metric: str) -> bool:
@@ -101,7 +105,18 @@ def count(number_of: int, noun: str) -> str:
     return f"{number_of:,} {noun}" + ("" if number_of == 1 else "s")
 
 
+def listed(items: Sequence[str], most: int = 8) -> str:
+    """Write a, b, c and 4 more."""
+    more = f" and {len(items) - most} more" if len(items) > most else ""
+    return ", ".join(items[:most]) + more
+
+
 def title(metric: str) -> str:
     """Return a metric's name with a capital."""
     name = label(metric)
     return name[0].upper() + name[1:]
+
+
+def lower(sentence: str) -> str:
+    """Return a sentence to go on with after a colon; a first word that is an abbreviation stays as it is."""
+    return sentence if sentence[1:2].isupper() else sentence[:1].lower() + sentence[1:]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from dlx.config.build import build
 from dlx.core.errors import ConfigError
+from dlx.core.repeats import SEEDS
 from dlx.core.types import Downloads
 from dlx.sweep.plan import Plan
 
@@ -44,7 +45,7 @@ def refuse_data(plan: Plan, data_dir: str, trust: Collection[str]) -> None:
     fetched: set[Path] = set()
     sources: dict[Path, Source | None] = {}
     for planned in plan.runs:
-        mark = json.dumps({**planned.saved, "seed": None, **_marked(planned.saved)})
+        mark = json.dumps({**planned.saved, **dict.fromkeys(SEEDS), **_marked(planned.saved)})
         if mark in seen:
             continue
         seen.add(mark)

@@ -14,6 +14,7 @@ from dlx.config import options
 from dlx.config.build import ANY_PACKAGE, build, lookup
 from dlx.config.saved import PART
 from dlx.core.errors import ConfigError
+from dlx.core.repeats import SEEDS
 from dlx.core.train_keys import divide_dataset, effective
 
 # More members of one step gain little: what they need no longer fits the cache.
@@ -74,9 +75,9 @@ def reason_alone(saved: Mapping[str, Any], trust: Collection[str]) -> str | None
 
 
 def shape(saved: Mapping[str, Any], trust: tuple[str, ...]) -> str:
-    """Return what has to be equal among members: the configuration without seed and values that members may vary."""
+    """Return what has to be equal among members: the configuration without seeds and values that members may vary."""
     rest = copy.copy(dict(saved))
-    for key in ("seed", "name", "schedule"):
+    for key in (*SEEDS, "name", "schedule"):
         rest.pop(key, None)
     for group in options.PART_GROUPS:
         if group in rest:

@@ -13,7 +13,7 @@ from dlx.config.compose import parse, search_folders
 from dlx.config.saved import PART, config_hash, to_part
 from dlx.core.device import usable_cores
 from dlx.core.errors import ConfigError
-from dlx.core.repeats import SEED, repeats
+from dlx.core.repeats import SEED, SEEDS, repeats
 from dlx.core.search import Axis, Position, Search, Trial
 from dlx.sweep.axes import ends, read_axes, refuse_axes
 from dlx.sweep.folds import Repeats, refuse_outer, set_apart
@@ -146,8 +146,8 @@ def refuse_together(search: str, keys: Sequence[str], axes: Sequence[Axis], seed
     if seed is not None and seeds is not None:
         problems.append(f"seeds={seeds} and {seed.typed} both say which seeds to use; give one of them")
     if search != "grid":
-        if seed is not None:
-            problems.append(f"{seed.typed}: a seed is no hyperparameter to search for; repeat each point with seeds=5")
+        problems += [f"{axis.typed}: a seed is no hyperparameter to search for; repeat each point with seeds=5"
+                     for axis in axes if axis.key in SEEDS]
         if not axes:
             problems.append(f"search={search} has nothing to search; give an axis, "
                             f"optimizer.lr=tag(log,interval(1e-4,1)) for one")

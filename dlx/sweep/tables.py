@@ -15,7 +15,7 @@ import numpy as np
 from dlx.config import options
 from dlx.core.errors import ArtefactError
 from dlx.core.overlap import Overlap, mean_interval, overlap
-from dlx.core.repeats import FOLDS, SEED, repeats
+from dlx.core.repeats import FOLDS, SEED, SEEDS, repeats
 from dlx.record import atomic, layout
 from dlx.record.folder import RunFolder
 from dlx.record.safe_yaml import read_json
@@ -23,7 +23,7 @@ from dlx.record.table import format_value
 from dlx.sweep.plan import Plan, PlannedRun
 
 # Keys that follow the seed unless they are set.
-FOLLOW_SEED = ("split.seed", "dataset.train_seed")
+FOLLOW_SEED = ("split.seed", "dataset.train_seed", *SEEDS[1:])
 LEVEL = 0.95
 
 

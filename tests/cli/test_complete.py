@@ -77,7 +77,7 @@ def test_complete_of_the_first_word_is_a_command(offered, words, expected):
                  "--temperature", "--top-k", "--trust"]),
     ("export", ["--format", "--help", "--json", "--output", "--trust"]),
     ("resume", ["--help", "--json", "--trust"]),
-    ("report", ["--help", "--json"]),
+    ("report", ["--help", "--json", "--latex", "--pdf"]),
     ("runs", ["--help", "--json"]),
     ("list", ["--config-dir", "--help", "--json"]),
     ("completion", ["--help"]),
@@ -171,7 +171,8 @@ def test_complete_of_every_key_is_accepted_by_validation(offered, dlx):
 
 
 def test_complete_offers_what_a_saved_checkpoint_is_measured_with(offered):
-    assert offered("evaluate", "runs/x", "") == ["checkpoint=", "data_dir=", "device=", "level=", "report=", "splits="]
+    assert offered("evaluate", "runs/x", "") == ["checkpoint=", "data_dir=", "dataset=", "device=", "level=", "report=",
+                                               "rows=", "splits="]
     assert offered("evaluate", "runs/x", "device=c") == ["device=cpu", "device=cuda"]
     assert offered("evaluate", "runs/x", "model=") == []
     groups, keys = options.read_root("resume")

@@ -14,8 +14,9 @@ OPTIONS = {
     "train": ["--config-dir", "--dry-run", "--json"], "sweep": ["--config-dir", "--dry-run", "--json"],
     "find-lr": ["--config-dir", "--json"], "evaluate": ["--trust", "--json"],
     "ensemble": ["--trust", "--json"], "predict": ["--trust", "--json", "--output", "--abstain-below"],
-    "resume": ["--trust", "--json"], "report": ["--json"], "runs": ["--json"],
+    "resume": ["--trust", "--json"], "report": ["--pdf", "--latex", "--json"], "runs": ["--json"],
     "list": ["--config-dir", "--json"], "show": ["--config-dir", "--json"], "validate": ["--config-dir"],
+    "compare": ["--metric", "--split", "--margin", "--output", "--json"],
     "export": ["--format", "--output", "--trust", "--json"],
     "completion": ["bash", "zsh", "fish"], "data": ["inspect", "fetch", "clean", "--json"],
 }

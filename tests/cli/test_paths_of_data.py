@@ -64,7 +64,7 @@ def test_data_at_any_path_is_found_again_by_saved_runs(case, here, dlx):
         return
     swept = dlx("sweep", *given, "optimizer.lr=0.1,0.01", "workers=1", "runs_dir=sweeps")
     assert swept.code == 0, swept.err
-    (sweep,) = Path("sweeps").iterdir()
+    sweep = only_run(Path("sweeps"))
     assert dlx("resume", str(sweep)).code == 0
 
 

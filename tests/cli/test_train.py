@@ -313,7 +313,7 @@ def test_train_prints_verdict_gap_and_folder_and_progress_apart(dlx):
     result = dlx("train", *QUICK, "name=shown")
     folder = Path("runs") / only_run().name
     accuracy = values(summary(only_run())["metrics"])["accuracy", "test"]
-    assert f"test accuracy is {accuracy:.1%}" in " ".join(result.out.split())
+    assert f"Test accuracy is {accuracy:.1%}" in " ".join(result.out.split())
     assert f"Run folder  {folder}\n" in result.out
     assert f"Report  {folder}/report/report.html\n" in result.out
     assert result.err.startswith(f"shown  seed 0  →  {folder}\nepoch 1/1  train_eval loss ")

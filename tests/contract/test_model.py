@@ -165,7 +165,7 @@ def test_model_initial_weights_are_a_function_of_the_seed_alone(option):
     for seed, global_seed in ((0, 1), (0, 2), (1, 1)):
         torch.manual_seed(global_seed)
         before = torch.get_rng_state()
-        seeded = replace(made, settings=replace(made.settings, seed=seed))
+        seeded = replace(made, settings=replace(made.settings, init_seed=seed))
         weights.append(build_model(seeded, made.dataset.spec()).state_dict())
         assert torch.equal(torch.get_rng_state(), before)
     same, other = ([name for name in weights[0] if torch.equal(weights[0][name], later[name])] for later in weights[1:])

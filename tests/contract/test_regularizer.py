@@ -97,8 +97,9 @@ def trained(option, num_members):
     """Runs with other seeds, together where there are many; without the regularizer, and with it after an epoch."""
     noisy = ("model.dropout_rate=0.3", *(("model.norm=batch",) if layout_of(option) != "tokens" else ()))
     made = suited_parts(option, overrides=noisy)
-    plain, regularized = (start([(replace(own, settings=replace(own.settings, seed=seed)), CONFIG)
-                                 for seed in range(num_members)], "", [None] * num_members, fused=num_members > 1)
+    plain, regularized = (start([(replace(own, settings=replace(own.settings, init_seed=seed, order_seed=seed)),
+                                  CONFIG) for seed in range(num_members)], "", [None] * num_members,
+                                fused=num_members > 1)
                           for own in (without(made), made))
     group = regularized.group
     for step, batch in enumerate(batches(group.feeds["train"], regularized.bounds, range(num_members), 0, 0)):

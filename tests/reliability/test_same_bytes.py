@@ -47,7 +47,14 @@ def twice(tmp_path, overrides):
 def test_train_twice_gives_the_same_bytes(name, tmp_path):
     run, _ = twice(tmp_path, COMMANDS[name])
     compared = result_files(run)
-    assert {layout.METRICS, layout.PREDICTIONS, layout.SUMMARY, layout.CONFIG, layout.OVERRIDES} <= compared.keys()
+    assert {
+        layout.METRICS,
+        layout.LAYERS,
+        layout.PREDICTIONS,
+        layout.SUMMARY,
+        layout.CONFIG,
+        layout.OVERRIDES,
+    } <= compared.keys()
     assert {f"{layout.CHECKPOINTS}/{name}" for name in (layout.INITIAL, layout.BEST, layout.LAST)} <= compared.keys()
     assert {
         f"{layout.REPORT}/{name}" for name in (layout.REPORT_JSON, layout.REPORT_MARKDOWN, layout.REPORT_HTML)

@@ -54,7 +54,7 @@ def write(parent, found):
 def section(folder):
     render(folder)
     report = json.loads((folder / "report" / "report.json").read_text())
-    return next(item for item in report["sections"] if item["key"] == "hygiene")
+    return next(item for item in report["sections"] if item["key"] == "data")
 
 
 def test_clean_data_is_said_to_be_clean_and_baselines_stand_beside_the_model(tmp_path):

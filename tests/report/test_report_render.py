@@ -37,8 +37,16 @@ def read(folder, name):
 
 
 def values(folder, key):
-    sections = json.loads(read(folder, "report.json"))["sections"]
-    return next(section["values"] for section in sections if section["key"] == key)
+    return next(section["values"] for section in every_section(folder) if section["key"] == key)
+
+
+def every_section(folder):
+    """List the sections of a report and the parts of them."""
+    waiting, found = json.loads(read(folder, "report.json"))["sections"], []
+    while waiting:
+        found.append(waiting.pop(0))
+        waiting = found[-1]["parts"] + waiting
+    return found
 
 
 def test_render_gap_numbers_equal_the_summary(tmp_path):
@@ -55,8 +63,8 @@ def test_render_gap_numbers_equal_the_summary(tmp_path):
 def test_render_verdict_and_table_in_markdown_and_page(tmp_path):
     folder = write_digits(tmp_path)
     render(folder)
-    verdict = ("Overfitting: test accuracy is 96.9% [95.1, 98.7] (95% Wilson interval, n = 360), 2.9 points below "
-               "train_eval.")
+    verdict = ("Test accuracy is 96.9% [95.1, 98.7]; the gap to the training examples (99.8%) is -2.9 pt "
+               "[-4.7, -1.1].")
     row = "| accuracy | 99.8% | 97.5% [95.7, 99.3] | 96.9% [95.1, 98.7] | -2.3 pt [-4.1, -0.5] | -2.9 pt [-4.7, -1.1] |"
     markdown, page = read(folder, "report.md"), read(folder, "report.html")
     assert f"**{verdict}**" in markdown
@@ -90,8 +98,8 @@ def test_render_regression_residuals(tmp_path):
     render(folder)
     found = values(folder, "residuals")["test"]
     assert found == {"n": 30, "mean": -0.5, "median": -0.5, "sd": 1.5, "rmse": pytest.approx(2.5**0.5)}
-    assert "test RMSE is 1.58 [1.20, 2.00] (95% BCa bootstrap interval, n = 30), 0.080 above train_eval" in \
-        read(folder, "report.md")
+    assert ("**Test RMSE is 1.58 [1.20, 2.00]; the gap to the training examples (1.50) is +0.080 [-0.300, 0.500].**"
+            in read(folder, "report.md"))
     assert {path.name for path in (folder / "report" / "figures").iterdir()} == {
         "training_history.png", "gap_over_epochs.png", "residuals_test.png"}
 

@@ -6,7 +6,6 @@ import pytest
 from report_runs import good_curves, make_rows, make_summary, write_digits, write_run
 from rich.console import Console
 
-from dlx.report.diagnosis import diagnose_run
 from dlx.report.files import read_run
 from dlx.report.summary import parse_summary
 from dlx.report.terminal import gap_table, print_short
@@ -44,16 +43,35 @@ def test_gap_table_keeps_value_and_interval_together_where_they_fit():
     assert "-2.3 pt [-4.1, -0.5]" in text
 
 
-def test_print_short_prints_verdict_evidence_and_whole_commands(tmp_path):
+def test_print_short_begins_with_the_first_sentences_and_ends_with_whole_commands(tmp_path):
     run = read_run(write_digits(tmp_path))
-    text = printed(lambda console: print_short(run.summary, diagnose_run(run), console), 70)
-    assert text.startswith("Overfitting: test accuracy is 96.9% [95.1, 98.7]")
+    text = printed(lambda console: print_short(run, console), 70)
+    assert text.startswith("Test accuracy is 96.9% [95.1, 98.7]; the gap to the training examples")
+    assert "What happened      Overfitting: " in text
     assert "  dlx train dataset=digits model=mlp optimizer=adam regularizer=[dropout,early_stopping]\n" in text
+
+
+def test_print_short_fits_a_screen(tmp_path):
+    run = read_run(write_digits(tmp_path))
+    lines = printed(lambda console: print_short(run, console), 100).splitlines()
+    assert len(lines) <= 36
+    assert max(len(line) for line in lines if "dlx train" not in line) <= 100
+
+
+def test_gap_table_leaves_out_what_another_row_says(tmp_path):
+    summary = make_summary()
+    for key in ("metrics", "gaps"):
+        losses = [item for item in summary[key] if item["metric"] == "nll"]
+        others = [item for item in summary[key] if item["metric"] == "accuracy"]
+        summary[key] = [{**item, "metric": "loss"} for item in losses] + others + losses
+    text = printed(lambda console: console.print(gap_table(parse_summary(summary), 100)), 100)
+    assert "NLL" in text
+    assert "loss" not in text
 
 
 def test_print_short_without_a_summary(tmp_path):
     status = {"status": "failed", "reason": "[red]boom[/red]"}
     run = read_run(write_run(tmp_path, make_rows(*good_curves()), status=status))
-    text = printed(lambda console: print_short(run.summary, diagnose_run(run), console), 100)
+    text = printed(lambda console: print_short(run, console), 100)
     assert text.startswith("Unfinished (failed): the run did not reach its end")
     assert "[red]boom[/red]" in text

@@ -171,6 +171,8 @@ def test_points_whose_parts_do_not_fit_have_no_runs():
     (["search=grid,tpe"], "search=grid,tpe: search is one for the whole sweep; give one value"),
     ([*TPE, LR, "search.seed=1,2"], "search.seed=1,2: search.seed is one for the whole sweep"),
     ([*TPE, LR, "seed=1,2"], "seed=1,2: a seed is no hyperparameter to search for; repeat each point with seeds=5"),
+    ([*TPE, LR, "init_seed=1,2"],
+     "init_seed=1,2: a seed is no hyperparameter to search for; repeat each point with seeds=5"),
     ([*TPE], "search=tpe has nothing to search; give an axis"),
     (["search=tpe", "search.num_trials=0", LR], "search.num_trials must be a whole number in [1, 100000], got 0"),
     (["search=tpee", LR], "search=tpee does not exist; search is one of cmaes, grid, halving, qmc, random, tpe; "

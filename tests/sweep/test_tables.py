@@ -202,3 +202,20 @@ def test_collect_of_a_damaged_file_counts_the_run_as_failed(workdir, name, damag
     first, second = collect(workdir, plan)
     assert (first.status, second.status) == ("failed", "done")
     assert name in first.reason
+
+
+@pytest.mark.parametrize("key", ["init_seed", "order_seed"])
+def test_tables_average_over_seeds_of_a_part_as_over_those_of_the_run(key, workdir):
+    plan = make_plan([f"{key}=range(4)", "seed=0", "model.width=8,16"], None)
+    assert [len(group) for group in plan.groups] == [4, 4]
+    assert set(varying(plan)) == {key, "model.width"}
+    make_up(workdir, plan, lambda run: {("loss", "val"): run.saved["model"]["width"] + run.saved[key]})
+    standings = write_tables(workdir, plan).standings
+    assert [(row.point, row.num_runs, row.val["loss"][0]) for row in standings] == [
+        ({"model.width": 8}, 4, 9.5), ({"model.width": 16}, 4, 17.5)]
+
+
+def test_tables_do_not_show_seeds_that_follow_that_of_the_run(workdir):
+    plan = make_plan(["seed=range(3)"], None)
+    assert varying(plan) == ["seed"]
+    assert [run.saved["init_seed"] for run in plan.runs] == [0, 1, 2]

@@ -51,6 +51,33 @@ def normals(key: Key, ids: Tensor, count: int) -> Tensor:
     return torch.cat([radius * angle.cos(), radius * angle.sin()], dim=1)[:, :count]
 
 
+def ragged_bits(key: Key, ids: Tensor, lengths: Tensor) -> Tensor:
+    """Return the first bits of each example one after the other, int64 [T]: as many of example i as lengths[i] says.
+
+    They are those that `bits` returns, without room for the longest example in every row.
+
+    Args:
+        key: a 63-bit number.
+        ids, lengths: int64 [B]; T is the sum of lengths.
+    """
+    starts = ids * ALPHA + (mixed(key) if isinstance(key, Tensor) else _mixed_number(key))
+    firsts = lengths.cumsum(0) - lengths
+    places = torch.arange(int(lengths.sum()), device=ids.device) - firsts.repeat_interleave(lengths)
+    return mixed(starts.repeat_interleave(lengths) + places * BETA)
+
+
+def ragged_uniforms(key: Key, ids: Tensor, lengths: Tensor) -> Tensor:
+    """Return numbers in [0, 1) as `uniforms` does, one after the other as `ragged_bits`, float32 [T]."""
+    return _unit(ragged_bits(key, ids, lengths) >> (64 - _BITS))
+
+
+def ragged_normals(key: Key, ids: Tensor, lengths: Tensor) -> Tensor:
+    """Return standard normal numbers, one of each 64 bits, one after the other as `ragged_bits`, float32 [T]."""
+    numbers = ragged_bits(key, ids, lengths)
+    radius = _unit(numbers >> (64 - _BITS)).neg_().add_(1).log_().mul_(-2).sqrt_()
+    return radius * _unit(numbers).mul_(2 * math.pi).cos_()
+
+
 def between(uniform: Tensor, low: float, high: float) -> Tensor:
     """Map numbers in [0, 1) to [low, high]."""
     return low + (high - low) * uniform

@@ -14,9 +14,9 @@ def section(run: RunFiles) -> Section:
     """Tabulate the facts."""
     facts = dict(_facts(run))
     tables = [Table("Run", ("fact", "value"), tuple(facts.items())),
-              Table("Settings", ("setting", "value"), tuple(_flat(run.config)))]
+              Table("Settings", ("setting", "value"), tuple(_flat(run.config)), folded=True)]
     if run.provenance is not None:
-        tables.append(Table("Made with", ("fact", "value"), tuple(_flat(run.provenance))))
+        tables.append(Table("Made with", ("fact", "value"), tuple(_flat(run.provenance)), folded=True))
     return Section(key="facts", title="The run", points=run.missing, tables=tuple(tables),
                    values={"facts": facts, "missing": list(run.missing)})
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from dlx.report import evidence, fit, gradients, stability, words
+from collections.abc import Iterator
+
+from dlx.report import evidence, fit, gradients, stability, units, updates, words
 from dlx.report.files import RunFiles
-from dlx.report.section import Section
+from dlx.report.section import Section, Table
+from dlx.report.to_json import definitions_of
 
 SPLITS = (
     "train_eval, val, test: measured by the same code in evaluation mode, without dropout, augmentation or "
@@ -51,7 +54,26 @@ def section(run: RunFiles) -> Section:
     metrics = tuple(f"{words.label(name)}: {METRICS[name]}" for name in names if name in METRICS)
     points = SPLITS + metrics + GRADIENTS
     rules = Section("rules", "Rules of the diagnosis", RULES, (*_process_rules(), *_fit_rules(), *_beside_rules()))
-    return Section("method", "How every number was computed", points=points, parts=(rules,))
+    return Section("method", "How every number was computed", points=points, tables=tuple(_definitions(run)),
+                   parts=(*_skipped(run), rules))
+
+
+def _definitions(run: RunFiles) -> Iterator[Table]:
+    """Tabulate, per section, what its numbers are; those that this run has."""
+    for name, own in run.measures.items():
+        known, there = definitions_of(name), {item.name for item in own.numbers}
+        rows = [(number.replace("_", " "), what.text, what.source or "–", f"{what.version}")
+                for number, what in known.items() if number in there]
+        if rows:
+            yield Table(f"Definitions: {name}", ("number", "formula and conventions", "source", "version"),
+                        tuple(rows), folded=True)
+
+
+def _skipped(run: RunFiles) -> Iterator[Section]:
+    """List what does not apply to this run, and why."""
+    points = tuple(f"{words.title(name)}: {reason}" for name, own in run.measures.items() for reason in own.skipped)
+    if points:
+        yield Section("skipped", "Not measured", points=points)
 
 
 def _process_rules() -> tuple[str, ...]:
@@ -87,8 +109,13 @@ def _fit_rules() -> tuple[str, ...]:
 
 def _beside_rules() -> tuple[str, ...]:
     return (
-        f"Beside it, vanishing gradients: the median gradient ratio is at most {gradients.VANISHING_RATIO:g}.",
+        f"Beside it, vanishing gradients: the gradient norm of a layer over that of the last one, median over the "
+        f"epochs, is at most {gradients.VANISHING_RATIO:g}.",
         f"Exploding gradients: it is at least {gradients.EXPLODING_RATIO:g}, or a gradient norm is infinite or "
         f"{gradients.EXPLODING_GROWTH:g} times the mean of epoch 1.",
-        f"Dead units: {100 * gradients.DEAD_FRACTION:g}% or more at the end.",
+        f"Dead units: {100 * units.DEAD_FRACTION:g}% or more at the end. Saturated units: "
+        f"{100 * units.SATURATED_FRACTION:g}% or more of a layer's.",
+        f"Small updates: training is slow or underfits, and early in it no layer's update ratio reaches "
+        f"{updates.SMALL:g}, nor, times the number of steps, {updates.SMALL_DISTANCE:g}. Large updates: the median "
+        f"update ratio of a layer is at least {updates.LARGE:g}.",
     )

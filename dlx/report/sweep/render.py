@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from dlx.report import draw
 from dlx.report.section import Document, Section
 from dlx.report.sweep import (
     cross_validation,
@@ -27,7 +28,7 @@ from dlx.report.sweep import (
 )
 from dlx.report.sweep.files import read_sweep
 from dlx.report.sweep.points import Sweep, make_sweep
-from dlx.report.write import write
+from dlx.report.write import NOTHING_MORE, Extras, write
 
 # In reading order.
 SECTIONS: tuple[Callable[[Sweep], Section | None], ...] = (
@@ -44,20 +45,22 @@ class SweepReport:
     document: Document
 
 
-def render_sweep(folder: Path) -> SweepReport:
+def render_sweep(folder: Path, extras: Extras = NOTHING_MORE) -> SweepReport:
     """Write report.json, report.md, report.html and the figures of a sweep folder.
 
     The same files give the same bytes.
 
     Args:
         folder: the sweep folder, with its sweep.yaml and runs.csv.
+        extras: what else to write.
 
     Raises:
         ArtefactError: the folder is no sweep folder, or one of its files is damaged.
         StorageError: the report cannot be written.
     """
-    document = compose_sweep(make_sweep(read_sweep(folder)))
-    return SweepReport(write(document, folder), document)
+    with draw.uncollected():
+        document = compose_sweep(make_sweep(read_sweep(folder)))
+        return SweepReport(write(document, folder, extras=extras), document)
 
 
 def compose_sweep(sweep: Sweep) -> Document:

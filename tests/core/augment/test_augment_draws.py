@@ -162,3 +162,17 @@ def test_draws_are_the_same_on_a_gpu():
     ids = torch.arange(1000)
     assert torch.equal(draws.uniforms(3, ids.cuda(), 7).cpu(), draws.uniforms(3, ids, 7))
     torch.testing.assert_close(draws.normals(3, ids.cuda(), 7).cpu(), draws.normals(3, ids, 7))
+
+
+def test_ragged_draws_are_the_first_of_each_example():
+    ids, lengths = torch.tensor([4, 900, 17, 0]), torch.tensor([3, 0, 5, 2])
+    for of_rows, of_ragged in ((draws.bits, draws.ragged_bits), (draws.uniforms, draws.ragged_uniforms)):
+        rows = of_rows(11, ids, 5)
+        expected = torch.cat([row[:length] for row, length in zip(rows, lengths.tolist(), strict=True)])
+        assert torch.equal(of_ragged(11, ids, lengths), expected)
+
+
+def test_ragged_normals_are_standard_normal():
+    drawn = draws.ragged_normals(5, torch.arange(300), torch.full((300,), 200)).numpy()
+    assert stats.kstest(drawn[:50_000], "norm").pvalue > 1e-3
+    assert abs(np.corrcoef(drawn[:-1], drawn[1:])[0, 1]) < 0.01
