@@ -114,8 +114,10 @@ class Sweep:
     @property
     def interval(self) -> str:
         """What intervals are, in words."""
-        return "95% t interval over seeds" if self.overlap is None else (
-            "95% t interval over folds, corrected for their overlap (Nadeau and Bengio 2003)")
+        if self.overlap is not None:
+            return "95% t interval over folds, corrected for their overlap (Nadeau and Bengio 2003)"
+        crossed = sum(map(is_seed, self.files.keys)) > 1
+        return "95% t interval over seeds" + (", as if runs that share one were independent" if crossed else "")
 
     def name(self, point: int) -> str:
         """Name a configuration as it is typed."""

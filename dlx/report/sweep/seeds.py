@@ -135,7 +135,7 @@ def _share(sweep: Sweep) -> str | None:
 def _told(sweep: Sweep, spreads: Sequence[Spread], against: Sequence[Rival], overall: tuple[float, Interval] | None
           ) -> Iterator[str]:
     first = spreads[0]
-    yield (f"{sweep.name(first.point)}: {sweep.ranked_by} {first.mean.written(sweep.metric)} over "
+    yield (f"{words.title(sweep.ranked_by)} of {sweep.name(first.point)}: {first.mean.written(sweep.metric)} over "
            f"{words.count(len(first.values), 'run')}, sd {_sd(sweep, first.sd)} from one to another.")
     apart = sum(item.adjusted < 1 - LEVEL for item in against)
     if len(against) == 1:
@@ -212,12 +212,14 @@ def _basis(sweep: Sweep, against: Sequence[Rival]) -> tuple[str, ...]:
     crossed = "" if sum(map(is_seed, sweep.files.keys)) < 2 else (
         " Several seeds vary: runs that share one are not independent, so intervals are too narrow and p-values too "
         "small where that seed matters; see where the spread comes from.")
+    cannot = "how other settings would do." if not against else (
+        "that the best is as good as it looks: it was chosen by the same val, which makes it look further apart than "
+        "it is.")
     return basis(
         f"mean with {sweep.interval}; interquartile mean: of the middle half (Agarwal et al. 2021), with a stratified "
         f"bootstrap over seeds, {NUM_DRAWS:,} draws, percentiles widened by √(S/(S-1)) t/z for S seeds, none for fewer "
         f"than 3.{tests}", runs_and_points(sweep),
-        f"that the best is as good as it looks: it was chosen by the same val, which makes it look further apart than "
-        f"it is.{crossed}")
+        f"{cannot}{crossed}")
 
 
 def _plain(sweep: Sweep, item: Spread) -> dict[str, object]:
