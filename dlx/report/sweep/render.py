@@ -9,8 +9,10 @@ from pathlib import Path
 from dlx.report import draw
 from dlx.report.section import Document, Section
 from dlx.report.sweep import (
+    bias_variance,
     cross_validation,
     effects,
+    ensemble_gain,
     facts,
     failures,
     hygiene,
@@ -23,6 +25,7 @@ from dlx.report.sweep import (
     ranking,
     seed_sources,
     seeds,
+    similarity,
     tradeoff,
     verdict,
 )
@@ -34,7 +37,8 @@ from dlx.report.write import NOTHING_MORE, Extras, write
 SECTIONS: tuple[Callable[[Sweep], Section | None], ...] = (
     verdict.section, cross_validation.section, next_steps.section, leaderboard.section, seeds.section,
     seed_sources.section, effects.section, interactions.section, importance.section, parallel.section,
-    tradeoff.section, optimism.section, ranking.section, failures.section, hygiene.section, facts.section)
+    tradeoff.section, bias_variance.section, ensemble_gain.section, similarity.section, ranking.section,
+    optimism.section, failures.section, hygiene.section, facts.section)
 
 
 @dataclass(frozen=True)
