@@ -13,7 +13,7 @@ from dlx.report.sweep.axes import readable, short_names
 from dlx.report.sweep.basis import basis
 from dlx.report.sweep.measured import MIN_RUNS, Collected, collect, gaps_of
 from dlx.report.sweep.points import Sweep
-from dlx.report.sweep.ranked import CEILING, DRIVERS, INVERSE, MIN_BLOCKS, NUM_DRAWS, Ranked, rank
+from dlx.report.sweep.ranked import CEILING, DRIVERS, INVERSE, MIN_BLOCKS, Ranked, num_draws, rank
 from dlx.report.sweep.ranking_figure import make_figure
 
 MAX_ROWS, MAX_AXES, MAX_NAMED = 15, 4, 3
@@ -39,7 +39,7 @@ def section(sweep: Sweep) -> Section | None:
         sentences=tuple(_told(ranked, baselines, metric, other, beside)), points=tuple(_remarks(found, ranked)),
         figures=figures, parts=(_numbers(sweep, ranked, baselines, metric, other, beside),),
         notes=_basis(found, metric), values={
-            "metric": metric, "num_runs": len(found.runs), "num_draws": NUM_DRAWS,
+            "metric": metric, "num_runs": len(found.runs), "num_draws": num_draws(found),
             "measures": [_plain(item) for item in ranked], "baselines": [_plain(item) for item in baselines],
             "other": None if other is None else {"metric": other, "measures": [_plain(item) for item in beside]},
             "alike": {label: list(others) for label, others in found.alike.items() if others},
@@ -170,12 +170,12 @@ def _basis(found: Collected, metric: str) -> tuple[str, ...]:
     return basis(
         f"a run's {_gap(metric)}, test minus train_eval, larger is worse. The test gap, because the question is what "
         f"foretells generalization; nothing is chosen by it. Tau: Kendall's tau-b. Noise: 95% of |tau| of "
-        f"{NUM_DRAWS:,} random deals of the gaps {dealt}; p from the same. Psi: mean tau-a of groups that differ in "
-        f"one setting at equal seed, averaged over settings (Jiang et al. 2019). Sign error: share of pairs that "
-        f"differ in one setting and are ordered the other way than theory expects (larger measure, larger gap; the "
-        f"reverse for {', '.join(_name(name) for name in INVERSE)}), for each pair of levels: mean, 90th percentile, "
-        f"maximum; a pair weighs 2Φ(|z|) - 1, z the difference of its gaps over its standard error from the intervals "
-        f"on test, as if these were independent (after Dziugaite et al. 2020). 0.5 is a coin.",
+        f"{num_draws(found):,} random deals of the gaps {dealt}; p from the same. Psi: mean tau-a of groups that "
+        f"differ in one setting at equal seed, averaged over settings (Jiang et al. 2019). Sign error: share of pairs "
+        f"that differ in one setting and are ordered the other way than theory expects (larger measure, larger gap; "
+        f"the reverse for {', '.join(_name(name) for name in INVERSE)}), for each pair of levels: mean, 90th "
+        f"percentile, maximum; a pair weighs 2Φ(|z|) - 1, z the difference of its gaps over its standard error from "
+        f"the intervals on test, as if these were independent (after Dziugaite et al. 2020). 0.5 is a coin.",
         f"{runs} with measures, of {points}; numbers of whole models at the best checkpoint, from the runs' measures.",
         "that a measure causes generalization, or ranks other sweeps: orders of norms and sharpness are fragile "
         "(arXiv 2510.18934). Runs were trained for as long as they were, not to the same train loss, so that much of "
