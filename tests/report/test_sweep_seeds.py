@@ -81,9 +81,8 @@ def test_command_names_the_runs_of_the_best_two(tmp_path):
     sweep = load(noisy_grid(tmp_path, AXES, num_seeds=3))
     (command,) = seeds.section(sweep).commands
     first, second = (",".join(run.hash for run in sweep.points[point].runs) for point in sweep.order[:2])
-    folder = sweep.files.folder / "runs"
-    assert command.text == f"dlx compare {folder}/{{{first}}} {folder}/{{{second}}} --split val"
-    assert all((folder / name).is_dir() for name in (*first.split(","), *second.split(",")))
+    assert command.text == f"dlx compare runs/{{{first}}} runs/{{{second}}} --split val"
+    assert all((sweep.files.folder / "runs" / name).is_dir() for name in (*first.split(","), *second.split(",")))
 
 
 def test_seeds_needs_two_of_a_configuration_and_no_folds(tmp_path):

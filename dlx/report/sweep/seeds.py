@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import shlex
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -185,17 +184,17 @@ def _commands(sweep: Sweep) -> tuple[Command, ...]:
     if not shared:
         return ()
     runs = [found[seeds] for found in (first, second) for seeds in shared]
-    return (Command(f"dlx compare {' '.join(_paths(sweep, runs, len(shared)))} --split val",
-                    f"The best two on the examples that both answer, {words.count(len(shared), 'run')} of each: "
-                    f"whether these models differ, where seeds tell whether trained again they would."),)
+    return (Command(f"dlx compare {' '.join(_paths(runs, len(shared)))} --split val",
+                    f"In the folder of the sweep: the best two on the examples that both answer, "
+                    f"{words.count(len(shared), 'run')} of each. It tells whether these models differ; seeds tell "
+                    f"whether they would if trained again."),)
 
 
-def _paths(sweep: Sweep, runs: Sequence[Run], each: int) -> Iterator[str]:
+def _paths(runs: Sequence[Run], each: int) -> Iterator[str]:
     """Write the folders of runs as a shell takes them, those of one configuration together."""
-    folder = shlex.quote(str(sweep.files.folder / layout.RUNS))
     for start in range(0, len(runs), each):
         names = [run.hash for run in runs[start : start + each]]
-        yield f"{folder}/{names[0]}" if each == 1 else f"{folder}/{{{','.join(names)}}}"
+        yield f"{layout.RUNS}/{names[0]}" if each == 1 else f"{layout.RUNS}/{{{','.join(names)}}}"
 
 
 def _runs(sweep: Sweep, point: int) -> dict[tuple[str, ...], Run]:
