@@ -25,6 +25,9 @@ from dlx.report.sweep import (
     next_steps,
     optimism,
     parallel,
+    ranking,
+    seed_sources,
+    seeds,
     similarity,
     tradeoff,
     verdict,
@@ -35,10 +38,11 @@ from dlx.report.write import NOTHING_MORE, Extras, write
 
 # In reading order.
 SECTIONS: tuple[Callable[[Sweep], Section | None], ...] = (
-    verdict.section, cross_validation.section, next_steps.section, leaderboard.section, effects.section,
-    interactions.section, importance.section, parallel.section, tradeoff.section,
-    learning_curve.section, capacity_curve.section, matched_fit.section, bias_variance.section, ensemble_gain.section,
-    similarity.section, optimism.section, failures.section, hygiene.section, facts.section)
+    verdict.section, cross_validation.section, next_steps.section, leaderboard.section, seeds.section,
+    seed_sources.section, effects.section, interactions.section, importance.section, parallel.section,
+    tradeoff.section, learning_curve.section, capacity_curve.section, matched_fit.section, bias_variance.section,
+    ensemble_gain.section, similarity.section, ranking.section, optimism.section, failures.section, hygiene.section,
+    facts.section)
 
 
 @dataclass(frozen=True)
