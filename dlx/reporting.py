@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 
+from dlx.core.measures import Definition, Measures
+from dlx.core.subject import Section
 from dlx.engine.data import Prepared
 from dlx.engine.run import Run
 from dlx.engine.subject import TrainedRun
@@ -43,7 +47,15 @@ def measure(run: Run, subject: TrainedRun) -> None:
         seconds = time.perf_counter() - start
         given = run.config["report"].get(name, {})
         settings = {key: value for key, value in given.items() if key != "part"}
-        write_measures(run.folder.path, name, replace(found, settings=settings, seconds=seconds))
+        write_measures(run.folder.path, name, replace(found, settings=settings, seconds=seconds,
+                                                      definitions=definitions_of(section, found)))
         run.log.info("report: %s took %.2f s", name, seconds)
         for reason in found.skipped:
             run.log.info("report: %s: %s", name, reason)
+
+
+def definitions_of(section: Section, found: Measures) -> dict[str, Definition]:
+    """Return what the numbers that a section measured are, as its module says."""
+    known: Mapping[str, Definition] = getattr(sys.modules[type(section).__module__], "DEFINITIONS", {})
+    names = dict.fromkeys(item.name for item in found.numbers)
+    return {name: known[name] for name in names if name in known}

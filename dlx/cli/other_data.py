@@ -111,6 +111,7 @@ def record(folder: Path, compared: Sequence[Compared], dataset: dict[str, Any], 
     from dlx.record.measures import write_measures
     from dlx.report.other_words import PREFIX
     from dlx.report.render import render
+    from dlx.report.shift import DEFINITIONS
 
     short = re.sub(r"[^a-z0-9_]", "_", str(dataset["part"]).rpartition(".")[2].lower())[:30]
     said = json.dumps([dataset, config["rows"], config["checkpoint"]], sort_keys=True)
@@ -118,7 +119,8 @@ def record(folder: Path, compared: Sequence[Compared], dataset: dict[str, Any], 
     numbers = [number for one in compared for number in _numbers(one, config["checkpoint"])]
     details = {"dataset": _described(dataset), "rows": config["rows"]}
     with RunFolder(folder):
-        write_measures(folder, name, Measures(numbers, details, settings={"dataset": dataset}))
+        write_measures(folder, name, Measures(numbers, details, settings={"dataset": dataset}, definitions={
+            number.name: DEFINITIONS[number.name] for number in numbers}))
         if (folder / layout.REPORT).is_dir():
             render(folder)
 

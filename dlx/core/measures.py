@@ -71,6 +71,7 @@ class Measures:
         details: what figures and tables need beside them, as JSON holds it.
         skipped: what was not measured, and why, a sentence each.
         settings: arguments of the section; seconds: that measuring took.
+        definitions: of the numbers, as they were when they were measured.
     """
 
     numbers: Sequence[Measure] = ()
@@ -78,6 +79,7 @@ class Measures:
     skipped: Sequence[str] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
+    definitions: Mapping[str, Definition] = field(default_factory=dict)
 
     def find(self, name: str, split: str = "", checkpoint: str = "best", **of: Label) -> Measure | None:
         """Return the number of a name, split and checkpoint, and of exactly what else is given; None without one."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from dlx.core.errors import ArtefactError
-from dlx.core.measures import Measure, Measures
+from dlx.core.measures import Definition, Measure, Measures
 from dlx.record import atomic, layout
 from dlx.record.safe_yaml import read_json
 
@@ -31,6 +31,7 @@ def write_measures(folder: Path, section: str, measures: Measures) -> None:
         (folder / layout.MEASURES).mkdir(exist_ok=True)
     content = {"format": FORMAT, "section": section, "settings": dict(measures.settings),
                "seconds": round(measures.seconds, 6), "skipped": list(measures.skipped),
+               "definitions": {name: own._asdict() for name, own in measures.definitions.items()},
                "numbers": [as_plain(item) for item in measures.numbers], "details": dict(measures.details)}
     atomic.write_text(path_of(folder, section), json.dumps(content, allow_nan=False) + "\n", "file")
 
@@ -80,8 +81,10 @@ def _parse(path: Path, raw: Mapping[str, Any]) -> Measures:
         raise ArtefactError(f"{path} has format {str(raw.get('format'))[:20]!r}; this version of dlx reads {FORMAT}")
     try:
         numbers = tuple(_number(item) for item in raw["numbers"])
+        definitions = {str(name): Definition(str(own["text"]), str(own["source"]), int(own["version"]))
+                       for name, own in raw["definitions"].items()}
         return Measures(numbers, dict(raw["details"]), tuple(map(str, raw["skipped"])), dict(raw["settings"]),
-                        float(raw["seconds"]))
+                        float(raw["seconds"]), definitions)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ArtefactError(f"{path} refused: {type(error).__name__} at {str(error)[:100]}") from error
 

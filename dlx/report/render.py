@@ -19,7 +19,7 @@ from dlx.report.write import NOTHING_MORE, Extras, write
 
 # In reading order; each is dlx/report/sections/<name>.py with `section(run)`.
 SECTIONS = ("gap", "training", "calibration", "errors", "data", "capacity", "flatness", "representation", "shift",
-            "adversarial", "facts", "method")
+            "adversarial", "further", "facts", "method")
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,6 @@ differs in seconds alone. Format 3 has these keys:
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import json
 import math
 from collections.abc import Iterator, Mapping
@@ -27,7 +25,7 @@ from dataclasses import fields
 from types import MappingProxyType
 from typing import Any
 
-from dlx.core.measures import Definition, Measure, Measures
+from dlx.core.measures import Measure, Measures
 from dlx.report.section import Document, Section
 
 FORMAT = 3
@@ -49,8 +47,8 @@ def to_json(document: Document, figures: str, measures: Mapping[str, Measures] =
         "diagnosis": document.diagnosis,
         "lead": [told._asdict() for told in document.lead],
         "numbers": list(flat(measures)),
-        "definitions": {f"{name}.{number}": own._asdict() for name in measures
-                        for number, own in definitions_of(name).items()},
+        "definitions": {f"{name}.{number}": what._asdict() for name, own in measures.items()
+                        for number, what in own.definitions.items()},
         "measured": {name: {"settings": dict(own.settings), "skipped": list(own.skipped), "seconds": own.seconds}
                      for name, own in measures.items()},
         "sections": [_section(section, figures) for section in document.sections],
@@ -61,22 +59,10 @@ def to_json(document: Document, figures: str, measures: Mapping[str, Measures] =
 def flat(measures: Mapping[str, Measures]) -> Iterator[dict[str, Any]]:
     """List every number with all that is known of it."""
     for name, own in measures.items():
-        versions = {number: what.version for number, what in definitions_of(name).items()}
         for item in own.numbers:
+            what = own.definitions.get(item.name)
             yield {"section": name, **{key: getattr(item, key) for key in KEYS}, "of": dict(item.of),
-                   "definition_version": versions.get(item.name), "seconds": own.seconds}
-
-
-def definitions_of(section: str) -> Mapping[str, Definition]:
-    """Return what the numbers of a section are; nothing of a section that is not of dlx.
-
-    A section that measured further things one by one has a file for each: shift__mnist is of shift.
-    """
-    name = f"dlx.report.{section.partition('__')[0]}"
-    if importlib.util.find_spec(name) is None:
-        return {}
-    known: Mapping[str, Definition] = getattr(importlib.import_module(name), "DEFINITIONS", {})
-    return known
+                   "definition_version": None if what is None else what.version, "seconds": own.seconds}
 
 
 def _dumped(value: Any) -> str:

@@ -6,8 +6,6 @@ import json
 import re
 import subprocess
 import sys
-import types
-from importlib.machinery import ModuleSpec
 
 import numpy as np
 import pytest
@@ -29,17 +27,14 @@ KEYS = {"section", "name", "value", "split", "checkpoint", "of", "low", "high", 
 
 
 @pytest.fixture
-def measured(tmp_path, monkeypatch):
+def measured(tmp_path):
     """A run that a section was measured of which is defined here."""
-    known = {"ece": Definition("mean distance of confidence and accuracy over bins", "Naeini 2015", 3),
-             "other": Definition("a number that this run has not")}
-    module = types.ModuleType("dlx.report.binned")
-    module.__spec__, module.DEFINITIONS = ModuleSpec(module.__name__, None), known
-    monkeypatch.setitem(sys.modules, module.__name__, module)
+    known = {"ece": Definition("mean distance of confidence and accuracy over bins", "Naeini 2015", 3)}
     folder = write_digits(tmp_path)
     numbers = (Measure("ece", 0.03, "test", low=0.01, high=0.05, method="bootstrap", level=0.95, n=360, num_draws=99),
                Measure("ece", None, "val", of={"class": "3"}, method="undefined: no example"))
-    write_measures(folder, "binned", Measures(numbers, {}, ("No logits: temperature needs them.",), {"bins": 15}, 0.25))
+    write_measures(folder, "binned", Measures(numbers, {}, ("No logits: temperature needs them.",), {"bins": 15}, 0.25,
+                                              known))
     return folder
 
 

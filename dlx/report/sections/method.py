@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dlx.report import evidence, fit, gradients, stability, units, updates, words
 from dlx.report.files import RunFiles
 from dlx.report.section import Section, Table
-from dlx.report.to_json import definitions_of
 
 SPLITS = (
     "train_eval, val, test: measured by the same code in evaluation mode, without dropout, augmentation or "
@@ -61,9 +60,8 @@ def section(run: RunFiles) -> Section:
 def _definitions(run: RunFiles) -> Iterator[Table]:
     """Tabulate, per section, what its numbers are; those that this run has."""
     for name, own in run.measures.items():
-        known, there = definitions_of(name), {item.name for item in own.numbers}
         rows = [(number.replace("_", " "), what.text, what.source or "–", f"{what.version}")
-                for number, what in known.items() if number in there]
+                for number, what in own.definitions.items()]
         if rows:
             yield Table(f"Definitions: {name}", ("number", "formula and conventions", "source", "version"),
                         tuple(rows), folded=True)

@@ -28,7 +28,7 @@ def section(sweep: Sweep) -> Section | None:
             f"val minus test in the direction of \"better\", at the checkpoint that val chose, mean and "
             f"{sweep.interval}. Left-out {one}: the best on all {one}s but one is looked at on the one left out; its "
             f"mean on the others minus that, averaged over {one}s, needs no test. Test was opened for this estimate: "
-            f"its mean over {words.count(len(sweep.order), 'configuration')} is shown, and no single other one.",
+            f"its mean over {words.count(len(sweep.order), 'configuration')} is shown here, and no single other one.",
             runs_and_points(sweep),
             "how far off another choice would have been; nor may it lead to one. If you choose again after reading "
             "test "

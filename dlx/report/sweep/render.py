@@ -9,17 +9,26 @@ from pathlib import Path
 from dlx.report import draw
 from dlx.report.section import Document, Section
 from dlx.report.sweep import (
+    bias_variance,
+    capacity_curve,
     cross_validation,
     effects,
+    ensemble_gain,
     facts,
     failures,
     hygiene,
     importance,
     interactions,
     leaderboard,
+    learning_curve,
+    matched_fit,
     next_steps,
     optimism,
     parallel,
+    ranking,
+    seed_sources,
+    seeds,
+    similarity,
     tradeoff,
     verdict,
 )
@@ -29,9 +38,11 @@ from dlx.report.write import NOTHING_MORE, Extras, write
 
 # In reading order.
 SECTIONS: tuple[Callable[[Sweep], Section | None], ...] = (
-    verdict.section, cross_validation.section, next_steps.section, leaderboard.section, effects.section,
-    interactions.section, importance.section, parallel.section, tradeoff.section, optimism.section,
-    failures.section, hygiene.section, facts.section)
+    verdict.section, cross_validation.section, next_steps.section, leaderboard.section, seeds.section,
+    seed_sources.section, effects.section, interactions.section, importance.section, parallel.section,
+    tradeoff.section, learning_curve.section, capacity_curve.section, matched_fit.section, bias_variance.section,
+    ensemble_gain.section, similarity.section, ranking.section, optimism.section, failures.section, hygiene.section,
+    facts.section)
 
 
 @dataclass(frozen=True)
