@@ -114,7 +114,9 @@ def plain(text: str, longest: int = 24) -> str:
     """Make text from a file fit to be drawn: shortened, "?" for what the font lacks."""
     known = _glyphs()
     text = "".join(letter if ord(letter) in known else "?" for letter in " ".join(text.split()))
-    return text if len(text) <= longest else text[: longest - 1] + "…"
+    # Names that begin alike differ at the end.
+    kept = longest // 3
+    return text if len(text) <= longest else f"{text[: longest - 1 - kept]}…{text[-kept:]}"
 
 
 @cache

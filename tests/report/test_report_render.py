@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from report_runs import class_predictions, good_curves, make_rows, make_summary, measured, write_digits, write_run
 
+from dlx.report import draw
 from dlx.report.render import render
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -214,3 +215,9 @@ def test_render_history_with_gaps_in_it(tmp_path):
     folder = write_run(tmp_path, make_rows([nan, 1.0, nan], [nan] * 3), status={"status": "interrupted"})
     assert render(folder).diagnosis.kind == "unfinished"
     assert (folder / "report" / "figures" / "training_history.png").read_bytes().startswith(PNG)
+
+
+def test_long_names_are_shortened_where_they_do_not_differ():
+    names = [f"A_name_without_breaks_{number:03d}" for number in range(3)]
+    assert [draw.plain(name, 16) for name in names] == ["A_name_wit…s_000", "A_name_wit…s_001", "A_name_wit…s_002"]
+    assert draw.plain("A_name_wit…s_000", 16) == "A_name_wit…s_000"
