@@ -230,7 +230,7 @@ def test_hopeless_confidence_is_said_to_be_no_reason_to_answer(tmp_path):
     logits = drawn(100)[0]
     found = shown(Given(val=(logits, logits.argmin(axis=1)), test=drawn(100, seed=1)), tmp_path)
     assert found.points[1].startswith("Abstaining does not help enough")
-    assert found.tables[2].rows[0][1:] == ("–", "–", "–")
+    assert [table.title for table in found.tables if table.title.startswith("Abstaining")] == []
 
 
 def test_few_val_examples_are_a_reason_for_no_sets(tmp_path):

@@ -50,7 +50,7 @@ def _of_classes(own: Measures) -> Section:
     points += [_sets(own)] if own.every("conformal_coverage") else []
     return Section(
         "calibration", TITLE, sentences=(_direction(own), _chance(own)), points=tuple(points),
-        tables=(_scores(own), _errors(own), _thresholds(own)), figures=(_reliability(own), _risk(own)),
+        tables=(_scores(own), _errors(own), *_thresholds(own)), figures=(_reliability(own), _risk(own)),
         notes=(*NOTES, *own.skipped))
 
 
@@ -182,10 +182,14 @@ def _errors(own: Measures) -> Table:
                  ("error", "split", "observed", "mean by chance", "97.5% by chance", "p"), rows)
 
 
-def _thresholds(own: Measures) -> Table:
-    rows = tuple((f"{100 * float(item.of['risk']):g}%", *_effect(own, item)) for item in own.every("threshold"))
-    return Table("Abstaining below a confidence chosen on val",
-                 ("wrong on val at most", "abstain below", "answered on test", "wrong of those"), rows)
+def _thresholds(own: Measures) -> tuple[Table, ...]:
+    """Tabulate what abstaining does; nothing where no confidence is high enough, which a sentence says."""
+    thresholds = own.every("threshold")
+    if all(item.value is None for item in thresholds):
+        return ()
+    rows = tuple((f"{100 * float(item.of['risk']):g}%", *_effect(own, item)) for item in thresholds)
+    return (Table("Abstaining below a confidence chosen on val",
+                  ("wrong on val at most", "abstain below", "answered on test", "wrong of those"), rows),)
 
 
 def _effect(own: Measures, item: Measure) -> tuple[str, str, str]:
