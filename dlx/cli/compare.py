@@ -58,13 +58,16 @@ def run(args: argparse.Namespace) -> int:
 
 
 def run_folders(given: Sequence[Path]) -> list[Path]:
-    """Return run folders, of a sweep those of its runs that are done."""
+    """Return run folders, of a sweep those of its runs that are done, in the order of its plan."""
     from dlx.record import layout
+    from dlx.record.safe_yaml import read_yaml
 
     found: list[Path] = []
     for path in given:
         if (path / layout.SWEEP).is_file():
-            found += sorted(inner.parent for inner in (path / layout.RUNS).glob(f"*/{layout.SUMMARY}"))
+            done = {inner.parent.name for inner in (path / layout.RUNS).glob(f"*/{layout.SUMMARY}")}
+            planned = [str(item["hash"]) for item in read_yaml(path / layout.SWEEP)["runs"]]
+            found += [path / layout.RUNS / name for name in planned if name in done]
         else:
             found.append(path)
     return found
@@ -84,7 +87,7 @@ def chosen_metric(groups: Sequence[Group], asked: str | None, split: str) -> str
 
 
 def show(found: Comparison, written: Path | None, as_json: bool) -> None:
-    """Print verdicts and the table, or everything as JSON."""
+    """Print verdicts and tables, or everything as JSON."""
     from dlx.record import layout
     from dlx.report.comparison.section import comparison_section
     from dlx.report.to_json import finite
@@ -94,21 +97,8 @@ def show(found: Comparison, written: Path | None, as_json: bool) -> None:
     if as_json:
         print(json.dumps(finite({**section.values, "verdicts": section.sentences, "report": page})))
         return
-    from rich import box
     from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
 
-    console = Console()
-    for sentence in section.sentences:
-        console.print(escape(sentence))
-    for own in section.tables:
-        table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False, title=escape(own.title),
-                      title_justify="left")
-        for column in own.columns:
-            table.add_column(column)
-        for row in own.rows:
-            table.add_row(*map(escape, row))
-        console.print(table)
-    if page is not None:
-        console.print(f"[bold]Report[/]  {escape(page)}", highlight=False, soft_wrap=True)
+    from dlx.cli.comparison_text import print_comparison
+
+    print_comparison(Console(), found, page)

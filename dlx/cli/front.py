@@ -20,12 +20,12 @@ def front_rows(conducted: Conducted) -> list[dict[str, Any]]:
 
     Of each: what varies, the objectives and the runs.
     """
-    from dlx.core.repeats import REPEATED
+    from dlx.core.repeats import repeats
     from dlx.sweep.conduct import goal_values, pareto_front
     from dlx.sweep.tables import settings_of, shown, varying
 
     plan, results = conducted.plan, conducted.outcome.results
-    keys = [key for key in varying(plan) if key not in REPEATED]
+    keys = [key for key in varying(plan) if not repeats(key)]
     values = goal_values(plan, results)
     rows = []
     front = pareto_front(plan.goals, values)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from dlx.cli.columns import SETTINGS, fitting, in_one, shortened
-from dlx.core.repeats import REPEATED
+from dlx.core.repeats import repeats
 from dlx.report.words import count
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def bias_lines(plan: Plan) -> list[str]:
     """Say what stopping runs early, or choosing by rows that other folds test on, does to conclusions."""
     told = []
     keys = [*plan.axes]
-    if "split.fold" in keys and any(key not in REPEATED for key in keys):
+    if "split.fold" in keys and any(not repeats(key) for key in keys):
         told.append("folds test on rows that the choice saw as val of other folds, which flatters it; split=nested "
                     "keeps them apart")
     if plan.search["part"] != "halving":

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dlx.core.overlap import Overlap, mean_interval
-from dlx.core.repeats import FOLDS, REPEATED
+from dlx.core.repeats import FOLDS, repeats
 from dlx.record import atomic, layout
 from dlx.sweep.plan import Plan
 from dlx.sweep.tables import LEVEL, Result, flatten, overlap_of, varying
@@ -36,7 +36,7 @@ class Averaged(NamedTuple):
 def is_cross_validation(plan: Plan) -> bool:
     """Say whether the runs of a plan differ by fold, and else by seed at most."""
     keys = varying(plan)
-    return any(key in FOLDS for key in keys) and all(key in REPEATED for key in keys)
+    return any(key in FOLDS for key in keys) and all(repeats(key) for key in keys)
 
 
 def average(results: Sequence[Result]) -> list[Averaged]:

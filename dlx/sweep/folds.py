@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from dlx.config.compose import compose, parse
 from dlx.core.errors import ConfigError
-from dlx.core.repeats import FOLDS, REPEATED
+from dlx.core.repeats import FOLDS, repeats
 from dlx.core.search import Axis
 
 if TYPE_CHECKING:
@@ -89,6 +89,6 @@ def set_apart(parsed: Sequence[Override], axes: Sequence[Axis]) -> tuple[list[Ov
 def refuse_outer(axes: Sequence[Axis]) -> None:
     """Refuse to choose among settings by several outer folds at once. Raises ConfigError."""
     outer = next((axis for axis in axes if axis.key == "split.outer"), None)
-    if outer is not None and any(axis.key not in REPEATED for axis in axes):
+    if outer is not None and any(not repeats(axis.key) for axis in axes):
         raise ConfigError(f"{outer.typed}: what is best would be chosen by rows that another outer fold tests on; "
                           f"search each outer fold in a sweep of its own, split.outer=0 first")

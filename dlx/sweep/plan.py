@@ -13,7 +13,7 @@ from dlx.config.compose import parse, search_folders
 from dlx.config.saved import PART, config_hash, to_part
 from dlx.core.device import usable_cores
 from dlx.core.errors import ConfigError
-from dlx.core.repeats import REPEATED, SEED, SEEDS
+from dlx.core.repeats import SEED, SEEDS, repeats
 from dlx.core.search import Axis, Position, Search, Trial
 from dlx.sweep.axes import ends, read_axes, refuse_axes
 from dlx.sweep.folds import Repeats, refuse_outer, set_apart
@@ -226,7 +226,7 @@ def _with_batch(plan: Plan, space: Space, positions: Sequence[Position], trust: 
                 possible: Sequence[bool] | None = None) -> Plan:
     numbers = {run.hash: index for index, run in enumerate(plan.runs)}
     runs, points = list(plan.runs), list(plan.points)
-    own = [index for index, axis in enumerate(space.axes) if axis.key not in REPEATED]
+    own = [index for index, axis in enumerate(space.axes) if not repeats(axis.key)]
     known: dict[object, int] = {}
     for index, position in enumerate(positions):
         # A seed or fold that is an axis of a grid makes no point of its own; each trial of another search is one.

@@ -15,7 +15,7 @@ import numpy as np
 from dlx.config import options
 from dlx.core.errors import ArtefactError
 from dlx.core.overlap import Overlap, mean_interval, overlap
-from dlx.core.repeats import FOLDS, REPEATED, SEED, SEEDS
+from dlx.core.repeats import FOLDS, SEED, SEEDS, repeats
 from dlx.record import atomic, layout
 from dlx.record.folder import RunFolder
 from dlx.record.safe_yaml import read_json
@@ -145,7 +145,7 @@ def write_runs(folder: Path, plan: Plan, results: Sequence[Result]) -> None:
 
 def standings(plan: Plan, results: Sequence[Result]) -> list[Standing]:
     """Group runs that differ by seed or fold alone, and rank them by the mean of the selection's metric on val."""
-    keys, of_folds = [key for key in varying(plan) if key not in REPEATED], has_folds(plan)
+    keys, of_folds = [key for key in varying(plan) if not repeats(key)], has_folds(plan)
     grouped: dict[str, list[Result]] = {}
     points: dict[str, dict[str, Any]] = {}
     for result in results:

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -99,3 +100,25 @@ def test_compare_refuses_a_folder_that_is_no_run(dlx, folders, workdir):
     result = dlx("compare", folders[0], str(workdir))
     assert result.code == 3
     assert "is not a run folder" in result.err
+
+
+@pytest.mark.parametrize("width", [80, 200])
+def test_compare_of_several_fits_the_terminal_verdicts_first(dlx, monkeypatch, width):
+    monkeypatch.setenv("COLUMNS", str(width))
+    runs = [str(run_of(model, seed, f"optimizer.lr={lr}", "optimizer=adam")) for lr in ("0.01", "0.001")
+            for model in ("linear", "mlp") for seed in ("0", "1")]
+    lines = dlx("compare", *runs).out.splitlines()
+    assert max(map(len, lines)) <= width
+    heading = next(place for place, line in enumerate(lines) if line.split()[:1] == ["configuration"])
+    assert sum(line.startswith("• ") for line in lines[:heading]) == 3
+    # No name, number or heading is cut or broken.
+    assert "…" not in "".join(lines)
+    assert ("Wilcoxon" in lines[heading]) == (width == 200)
+    assert ("A wider terminal shows all tests" in lines[-1]) == (width == 80)
+
+
+def test_compare_of_a_sweep_takes_its_first_configuration_for_the_first(dlx):
+    assert dlx("sweep", *SMALL, "model=mlp,linear", "seeds=2", "split.seed=0", "name=order", "workers=1").code == 0
+    (folder,) = Path().glob("runs/*order*")
+    found = json.loads(dlx("compare", str(folder), "--json").out)
+    assert (found["first"]["name"], found["others"][0]["name"]) == ("model=mlp", "model=linear")

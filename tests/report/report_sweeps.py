@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import yaml
 
+from dlx.core.measures import Measure, Measures
+from dlx.record.measures import write_measures
 from dlx.report.sweep.files import read_sweep
 from dlx.report.sweep.points import Sweep, make_sweep
 
@@ -103,6 +105,37 @@ def sampled(parent: Path, num_points: int, num_seeds: int = 1, num_axes: int = 2
     return write_sweep(parent, settings, outcome, typed=["optimizer.lr=interval(1e-4,1)"], name=name)
 
 
+def add_to_runs(folder: Path, files: Callable[[Mapping[str, str]], Mapping[str, Any]]) -> Path:
+    """Write more into the folders of the runs that are done.
+
+    Args:
+        files: by the settings of a run: "summary" what its summary says, too; "epochs" columns of metrics.csv;
+            "seconds" the epochs' own; "config"; and "flops" of a training step.
+    """
+    for run in read_sweep(folder).runs:
+        if run.status == "done":
+            _add_to_run(folder / "runs" / run.hash, **files(run.cells))
+    return folder
+
+
+def _add_to_run(folder: Path, summary: Mapping[str, Any] | None = None,
+                epochs: Mapping[str, Sequence[float]] | None = None, seconds: Sequence[float] | None = None,
+                config: Mapping[str, Any] | None = None, flops: float | None = None) -> None:
+    if summary is not None:
+        known = json.loads((folder / "summary.json").read_text())
+        (folder / "summary.json").write_text(json.dumps({**known, **summary}))
+    for name, columns in (("metrics.csv", epochs), ("timing.csv", seconds and {"train_seconds": seconds})):
+        if columns:
+            number = range(1, len(next(iter(columns.values()))) + 1)
+            rows = zip(number, *columns.values(), strict=True)
+            with open(folder / name, "w", newline="", encoding="utf-8") as file:
+                csv.writer(file, lineterminator="\n").writerows([["epoch", *columns], *rows])
+    if config is not None:
+        (folder / "config.yaml").write_text(yaml.safe_dump(config))
+    if flops is not None:
+        write_measures(folder, "capacity", Measures([Measure("training_step_flops", flops)]))
+
+
 def _cell(value: float | None) -> str:
     return "" if value is None else f"{value:.9g}"
 
@@ -113,8 +146,9 @@ def _write_run(folder: Path, found: Outcome) -> None:
         (folder / "status.json").write_text(json.dumps({"status": found[0], "reason": found[1]}))
         return
     metrics = [column.removeprefix("val_") for column in found if column.startswith("val_")]
-    summary = {"metrics": [{"metric": metric, "split": "val", "value": found[f"val_{metric}"],
-                            "greater_is_better": GREATER.get(metric, False)} for metric in metrics], "gaps": [],
+    on_val = [{"metric": metric, "split": "val", "value": found[f"val_{metric}"],
+               "greater_is_better": GREATER.get(metric, False)} for metric in metrics]
+    summary = {"format": 1, "task": "classification", "metrics": on_val, "gaps": [],
                "num_examples": {"train": 1078, "val": 360, "test": 359}}
     (folder / "summary.json").write_text(json.dumps(summary))
     (folder / "status.json").write_text(json.dumps({"status": "done"}))

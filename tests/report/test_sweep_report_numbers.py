@@ -314,6 +314,15 @@ def test_means_over_folds_have_the_corrected_interval_and_differences_too(tmp_pa
     assert not any("seed=range" in command.text for section in document.sections for command in section.commands)
 
 
+def test_every_key_that_ends_with_seed_repeats_a_configuration(tmp_path):
+    settings = grid({"model": ["mlp", "cnn"], "split.seed": ["0", "1"], "init_seed": ["5", "6"]})
+    sweep = load(write_sweep(tmp_path, settings, lambda setting: measured(1.0 if setting["model"] == "mlp" else 2.0)))
+    assert [point.cells for point in sweep.points] == [("mlp",), ("cnn",)]
+    assert sweep.seeds == tuple(f"split.seed {first}, init_seed {second}" for first in "01" for second in "56")
+    alone = load(write_sweep(tmp_path, grid({"seed": ["3", "4"]}), lambda setting: measured(1.0), name="alone"))
+    assert alone.seeds == ("3", "4")
+
+
 def test_points_take_seeds_of_parts_for_repetitions_and_name_them(tmp_path):
     settings = grid({"model": ["mlp", "cnn"], "init_seed": ["0", "1"], "order_seed": ["5", "6"]})
     sweep = load(write_sweep(tmp_path, settings, lambda setting: measured(1.0 if setting["model"] == "mlp" else 2.0)))

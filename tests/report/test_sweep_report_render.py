@@ -15,7 +15,7 @@ from dlx.report.sweep.render import render_sweep
 
 AXES = {"model": ["mlp", "cnn"], "optimizer.lr": ["0.001", "0.01", "0.1"]}
 ALL = {"result", "next", "leaderboard", "effects", "interactions", "importance", "parallel", "tradeoff", "optimism",
-       "failures", "facts"}
+       "failures", "facts", "seeds"}
 
 
 def sections(folder):
@@ -260,7 +260,7 @@ def test_render_sweep_page_holds_every_figure_with_a_finding_as_alt(tmp_path):
     images = Page(text).all("img")
     names = {path.stem for path in (folder / "report" / "figures").iterdir()}
     assert names == {"leaderboard", "main_effects", "interactions", "importance", "parallel_coordinates",
-                     "val_against_gap"}
+                     "val_against_gap", "seeds"}
     assert len(images) == len(names)
     assert all(path.read_bytes().startswith(PNG) for path in (folder / "report" / "figures").iterdir())
     assert all(len(image["alt"]) > 40 and re.search(r"\d", image["alt"]) for image in images)
@@ -292,7 +292,7 @@ def test_render_sweep_twice_gives_the_same_bytes(tmp_path):
         render_sweep(folder)
     first, second = ({path.relative_to(folder): path.read_bytes() for path in sorted((folder / "report").rglob("*.*"))}
                      for folder in (one, two))
-    assert len(first) == 8
+    assert len(first) == 9
     assert first == second
 
 

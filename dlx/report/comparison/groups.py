@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dlx.core.errors import ConfigError
-from dlx.core.repeats import FOLDS
+from dlx.core.repeats import repeats as is_repetition
 from dlx.report.files import RunFiles
 
 # Of a configuration what changes no result, or only how it is told.
@@ -38,7 +38,7 @@ def groups_of(runs: Sequence[RunFiles]) -> list[Group]:
     leaves: dict[str, dict[str, str]] = {}
     for run in runs:
         settings = dict(_leaves({key: value for key, value in run.config.items() if key not in BESIDE}))
-        repeats = {key: value for key, value in settings.items() if _repeats(key)}
+        repeats = {key: value for key, value in settings.items() if is_repetition(key)}
         own = {key: value for key, value in settings.items() if key not in repeats}
         mark, repetition = json.dumps(own, sort_keys=True), json.dumps(repeats, sort_keys=True)
         leaves[mark] = own
@@ -62,10 +62,6 @@ def _check(runs: Sequence[RunFiles], num_groups: int) -> None:
                         "alone")
     if problems:
         raise ConfigError(*problems)
-
-
-def _repeats(key: str) -> bool:
-    return key.rpartition(".")[2].endswith("seed") or key in FOLDS
 
 
 def _leaves(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

@@ -36,6 +36,14 @@ def document(found: Comparison) -> Document:
 
 def comparison_section(found: Comparison) -> Section:
     """Write verdicts, the table over seeds, that on examples, and draw the differences."""
+    with draw.style():
+        figures = (_figure(found),)
+    return Section("comparison", "Comparison", tuple(verdicts(found)), tables=tables_of(found), figures=figures,
+                   notes=NOTES, values=_plain(found))
+
+
+def tables_of(found: Comparison) -> tuple[Table, ...]:
+    """Tabulate all configurations over seeds, and on examples those that share some with the first."""
     tables = [Table(f"{words.title(found.metric)} on {found.split}, against {found.first_name}", COLUMNS, (
         (found.first_name, str(len(found.first)), _mean(found, found.first), *["–"] * 5),
         *(_row(found, other, adjusted) for other, adjusted in zip(found.others, found.adjusted, strict=True))))]
@@ -43,40 +51,42 @@ def comparison_section(found: Comparison) -> Section:
     if shared:
         tables.append(Table(f"On the same {found.split} examples, against {found.first_name}", ON_EXAMPLES,
                             tuple(_on_examples(other) for other in shared)))
-    with draw.style():
-        figures = (_figure(found),)
-    return Section("comparison", "Comparison", tuple(verdicts(found)), tables=tuple(tables), figures=figures,
-                   notes=NOTES, values=_plain(found))
+    return tuple(tables)
 
 
-def verdicts(found: Comparison) -> list[str]:
-    """Say of each configuration whether it is better, worse, equivalent, or cannot be told from the first."""
-    return [_verdict(found, other, adjusted) for other, adjusted in zip(found.others, found.adjusted, strict=True)]
+def verdicts(found: Comparison, first: str | None = None) -> list[str]:
+    """Say of each configuration whether it is better, worse, equivalent, or cannot be told from the first.
+
+    Args:
+        first: how to call the first; by its name where it is None.
+    """
+    return [_verdict(found, other, adjusted, found.first_name if first is None else first)
+            for other, adjusted in zip(found.others, found.adjusted, strict=True)]
 
 
-def _verdict(found: Comparison, other: Compared, adjusted: float) -> str:
+def _verdict(found: Comparison, other: Compared, adjusted: float, first: str) -> str:
     over, label = other.over_seeds, words.label(found.metric)
     if over is None:
-        return f"{other.name} shares no seed with {found.first_name}: nothing is compared."
+        return f"{other.name} shares no seed with {first}: nothing is compared."
     value = float(over.differences.mean())
     told = words.difference(found.metric, value, *_bounds(over.interval.low, over.interval.high))
     n = words.count(len(over.differences), "seed")
     if len(over.differences) < 2:
         on_examples = other.on_examples
         alone = "" if on_examples is None or on_examples.mcnemar is None else (
-            f", McNemar p = {_p(on_examples.mcnemar.p_value)} on the same examples")
-        return (f"{other.name} against {found.first_name}: {label} {told}{alone}; one seed says nothing of training "
+            f", McNemar {_p(on_examples.mcnemar.p_value)} on the same examples")
+        return (f"{other.name} against {first}: {label} {told}{alone}; one seed says nothing of training "
                 f"again.")
     if adjusted < 1 - found.level:
         better = (value > 0) == found.greater_is_better
-        return (f"{other.name} is {'better' if better else 'worse'} than {found.first_name}: {label} {told} over {n}, "
-                f"p = {_p(adjusted)} after Holm.")
+        return (f"{other.name} is {'better' if better else 'worse'} than {first}: {label} {told} over {n}, "
+                f"{_p(adjusted)} after Holm.")
     if over.equivalent is not None and over.equivalent.p_value < 1 - found.level and found.margin is not None:
         margin = words.difference(found.metric, found.margin, None, None).removeprefix("+")
-        return (f"{other.name} is equivalent to {found.first_name} within ±{margin}: {label} {told} over {n}, "
-                f"p = {_p(over.equivalent.p_value)}.")
+        return (f"{other.name} is equivalent to {first} within ±{margin}: {label} {told} over {n}, "
+                f"{_p(over.equivalent.p_value)}.")
     more = "more than 200 seeds" if over.seeds_to_decide is None else f"about {over.seeds_to_decide} seeds"
-    return (f"{other.name} cannot be told from {found.first_name}: {label} {told} over {n}, p = {_p(adjusted)} after "
+    return (f"{other.name} cannot be told from {first}: {label} {told} over {n}, {_p(adjusted)} after "
             f"Holm; a difference as large as this one would take {more} to show.")
 
 
@@ -110,11 +120,11 @@ def _bounds(low: float, high: float) -> tuple[float | None, float | None]:
 
 
 def _test(test: Test) -> str:
-    return f"p = {_p(test.p_value)}" if math.isfinite(test.p_value) else "–"
+    return f"{_p(test.p_value)}" if math.isfinite(test.p_value) else "–"
 
 
 def _p(value: float) -> str:
-    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+    return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"
 
 
 def _figure(found: Comparison) -> Figure:

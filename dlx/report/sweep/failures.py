@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dlx.core.repeats import REPEATED
+from dlx.core.repeats import repeats
 from dlx.report import words
 from dlx.report.section import Section, Table
 from dlx.report.sweep.axes import readable
@@ -46,7 +46,7 @@ def _row(sweep: Sweep, run: Run) -> tuple[str, ...]:
 def _shared(sweep: Sweep, failed: list[Run]) -> list[str]:
     """Name levels where most runs failed and that hold most of the failures."""
     told = []
-    for key in (key for key in sweep.files.keys if key not in REPEATED):
+    for key in (key for key in sweep.files.keys if not repeats(key)):
         for level in dict.fromkeys(run.cells[key] for run in failed):
             own = sum(run.cells[key] == level for run in failed)
             size = sum(run.cells[key] == level for run in sweep.files.runs)

@@ -15,19 +15,19 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dlx.core.repeats import REPEATED
+from dlx.core.repeats import FOLDS, SEEDS
 from dlx.core.types import Kind
 from dlx.record import layout
 from dlx.record.split_rows import read_split
 from dlx.report import words
 from dlx.report.predictions import Predictions
-from dlx.report.sweep.axes import Axis, readable
+from dlx.report.sweep.axes import Axis, make_axis, readable
 from dlx.report.sweep.details import MAX_RUNS, folder_of, predictions_of
 from dlx.report.sweep.files import DONE, Run
 from dlx.report.sweep.points import Sweep
 
 # dataset.seed is none of them: it makes other examples of the same ids.
-DRAWN = (*REPEATED, "dataset.train_seed", "split.seed")
+DRAWN = (*SEEDS, *FOLDS, "dataset.train_seed", "split.seed")
 MIN_COMMON = 30
 NOT_TO_CHOOSE = ("Nor which configuration to choose: order is by val, and a choice by these numbers of test would make "
                  "them flatter.")
@@ -72,7 +72,8 @@ class Shared(NamedTuple):
 
 def axes_of(sweep: Sweep) -> tuple[Axis, ...]:
     """List the settings that vary beside draws."""
-    return tuple(axis for axis in sweep.axes if axis.key not in DRAWN)
+    return tuple(make_axis(key, [run.cells[key] for run in sweep.files.runs]) for key in sweep.files.keys
+                 if key not in DRAWN)
 
 
 def numeric_axis(sweep: Sweep, groups: Sequence[Group]) -> Axis | None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from dlx.core.repeats import REPEATED, SEED, SEEDS
+from dlx.core.repeats import SEED, repeats
 from dlx.record.folder import FINAL
 from dlx.report import typed, words
 from dlx.report.section import Command, Section
@@ -158,13 +158,13 @@ def _rivals(sweep: Sweep, other: int | None = None) -> dict[str, str]:
 
 def _tokens(sweep: Sweep, point: int) -> dict[str, str]:
     overrides = sweep.points[point].runs[0].overrides
-    return {typed.key(token): token for token in overrides if typed.key(token) not in REPEATED}
+    return {typed.key(token): token for token in overrides if not repeats(typed.key(token))}
 
 
 def _seed_token(sweep: Sweep) -> str | None:
     """Return the seeds or folds of the sweep as they are typed, or None where they are not whole numbers."""
-    if sweep.overlap is not None or any(key in SEEDS[1:] for key in sweep.files.keys):
-        return " ".join(token for token in sweep.files.typed if typed.key(token) in REPEATED) or None
+    if any(repeats(key) and key != SEED for key in sweep.files.keys):
+        return " ".join(token for token in sweep.files.typed if repeats(typed.key(token))) or None
     if not all(seed.isdecimal() for seed in sweep.seeds):
         return None
     first, last = int(sweep.seeds[0]), int(sweep.seeds[-1])

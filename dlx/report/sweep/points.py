@@ -1,4 +1,4 @@
-"""A sweep's results as arrays. Shape letters: P points (configurations without seed and fold), S seeds or folds."""
+"""A sweep's results as arrays. Shape letters: P points (configurations without seeds and folds), S seeds or folds."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlx.core.overlap import Overlap, overlap
-from dlx.core.repeats import FOLDS, REPEATED, SEED, SEEDS
+from dlx.core.repeats import FOLDS, SEED, is_seed, repeats
 from dlx.report import words
 from dlx.report.sweep.axes import Axis, make_axis, readable
 from dlx.report.sweep.estimates import Estimate, estimate
@@ -39,7 +39,7 @@ class Sweep:
     """What the sections look at.
 
     Args:
-        axes: what varies beside seed and fold.
+        axes: what varies beside seeds and folds.
         points: in the plan's order.
         seeds: what repeats each point, as written, folds as "fold 0"; one unnamed where nothing does.
         metric: ranks, by its mean on val.
@@ -93,6 +93,10 @@ class Sweep:
         complete = bool(np.isfinite(self.val).all() and np.isfinite(self.gap).all())
         return complete and size == len(self.points) and cells == set(product(*(axis.levels for axis in self.axes)))
 
+    def places(self, point: int) -> list[int]:
+        """Return the column of each run of a point among the seeds."""
+        return [self.seeds.index(name) for name in _seed_names(self.points[point].runs)]
+
     def estimate(self, split: str, point: int, metric: str | None = None) -> Estimate:
         """Return the mean over seeds or folds of a point, with its interval."""
         return self.estimated(self.values(split, metric)[point], split)
@@ -114,8 +118,10 @@ class Sweep:
     @property
     def interval(self) -> str:
         """What intervals are, in words."""
-        return "95% t interval over seeds" if self.overlap is None else (
-            "95% t interval over folds, corrected for their overlap (Nadeau and Bengio 2003)")
+        if self.overlap is not None:
+            return "95% t interval over folds, corrected for their overlap (Nadeau and Bengio 2003)"
+        crossed = sum(map(is_seed, self.files.keys)) > 1
+        return "95% t interval over seeds" + (", as if runs that share one were independent" if crossed else "")
 
     def name(self, point: int) -> str:
         """Name a configuration as it is typed."""
@@ -148,7 +154,7 @@ def mean_over_seeds(values: Array) -> Array:
 
 def make_sweep(files: SweepFiles) -> Sweep:
     """Group the runs that differ by seed or fold alone."""
-    keys = [key for key in files.keys if key not in REPEATED]
+    keys = [key for key in files.keys if not repeats(key)]
     grouped: dict[tuple[str, ...], list[Run]] = {}
     for run in files.runs:
         grouped.setdefault(tuple(run.cells[key] for key in keys), []).append(run)
@@ -184,7 +190,7 @@ def _seed_names(runs: Sequence[Run]) -> list[str]:
     names: list[str] = []
     for run in runs:
         folds = [f"{key.rpartition('.')[2]} {run.cells[key]}" for key in FOLDS if key in run.cells]
-        seeds = [f"{key} {run.cells[key]}" for key in SEEDS if key in run.cells]
+        seeds = [f"{key} {cell}" for key, cell in run.cells.items() if is_seed(key)]
         own = run.cells[SEED] if [*seeds, *folds] == [f"seed {run.cells.get(SEED)}"] else ", ".join([*seeds, *folds])
         repeated = sum(name.partition(" again ")[0] == own for name in names)
         names.append(f"{own} again {repeated}" if repeated else own)

@@ -10,6 +10,7 @@ from dlx.report import draw
 from dlx.report.section import Document, Section
 from dlx.report.sweep import (
     bias_variance,
+    capacity_curve,
     cross_validation,
     effects,
     ensemble_gain,
@@ -19,9 +20,14 @@ from dlx.report.sweep import (
     importance,
     interactions,
     leaderboard,
+    learning_curve,
+    matched_fit,
     next_steps,
     optimism,
     parallel,
+    ranking,
+    seed_sources,
+    seeds,
     similarity,
     tradeoff,
     verdict,
@@ -32,10 +38,11 @@ from dlx.report.write import NOTHING_MORE, Extras, write
 
 # In reading order.
 SECTIONS: tuple[Callable[[Sweep], Section | None], ...] = (
-    verdict.section, cross_validation.section, next_steps.section, leaderboard.section, effects.section,
-    interactions.section, importance.section, parallel.section, tradeoff.section,
-    bias_variance.section, ensemble_gain.section, similarity.section, optimism.section, failures.section,
-    hygiene.section, facts.section)
+    verdict.section, cross_validation.section, next_steps.section, leaderboard.section, seeds.section,
+    seed_sources.section, effects.section, interactions.section, importance.section, parallel.section,
+    tradeoff.section, learning_curve.section, capacity_curve.section, matched_fit.section, bias_variance.section,
+    ensemble_gain.section, similarity.section, ranking.section, optimism.section, failures.section, hygiene.section,
+    facts.section)
 
 
 @dataclass(frozen=True)
