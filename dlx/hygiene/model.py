@@ -30,6 +30,7 @@ class Against(NamedTuple):
     method: str
     level: float
     n: int
+    num_draws: int
     better: str
 
 
@@ -69,7 +70,7 @@ def _against(baseline: Baseline, split: str, outcome: Outcome, level: float) -> 
     low, high = sorted((sign * interval.low, sign * interval.high))
     better = "model" if low > 0 else "baseline" if high < 0 else "neither"
     return Against(baseline.name, split, measure, difference, interval.low, interval.high, interval.method, level,
-                   len(places), better)
+                   len(places), interval.num_draws, better)
 
 
 def _rmse_difference(means: np.ndarray) -> np.ndarray:

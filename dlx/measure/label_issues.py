@@ -104,22 +104,26 @@ def margins(probs: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return result
 
 
-def candidates_by_chance(probs: np.ndarray, draw: np.random.Generator, num_draws: int) -> ByChance:
-    """Count candidates where every label is drawn from its example's probabilities: right as far as the model knows."""
+def candidates_by_chance(probs: np.ndarray, draw: np.random.Generator, num_draws: int, level: float
+                         ) -> ByChance:
+    """Count candidates where every label is drawn from its example's probabilities: right as far as the model knows.
+
+    low and high of the result are the (1 ∓ level)/2 quantiles of draws.
+    """
     rows, top = np.arange(len(probs)), probs.argmax(axis=1)
     highest, others = probs[rows, top], probs.copy()
     others[rows, top] = 0
     sums, counts = np.cumsum(others, axis=1), []
     for _ in range(num_draws):
         # Most draws are the most probable class, of which none is a candidate.
-        level = draw.random(len(probs)) * (highest + sums[:, -1])
-        off = np.flatnonzero(level >= highest)
-        labels = np.minimum((sums[off] <= (level[off] - highest[off])[:, None]).sum(axis=1), probs.shape[1] - 1)
+        place = draw.random(len(probs)) * (highest + sums[:, -1])
+        off = np.flatnonzero(place >= highest)
+        labels = np.minimum((sums[off] <= (place[off] - highest[off])[:, None]).sum(axis=1), probs.shape[1] - 1)
         drawn = top.copy()
         drawn[off] = labels
         own = highest.copy()
         own[off] = probs[off, labels]
         seems = seeming(probs[off], thresholds_of(own, drawn, probs.shape[1]))
         counts.append(int(_doubted(probs[off], labels, own[off], seems).sum()))
-    low, high = np.quantile(counts, [0.025, 0.975])
+    low, high = np.quantile(counts, [(1 - level) / 2, (1 + level) / 2])
     return ByChance(float(np.mean(counts)), float(low), float(high), num_draws)

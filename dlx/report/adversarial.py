@@ -23,15 +23,16 @@ INSIDE = ("Inputs x are changed before preprocessing, each value by at most epsi
           "stay in it; of tables and series in standard deviations of train. ")
 FAILS = "Share of test examples that are classified rightly as they are and at every point that the attack visits. "
 DEFINITIONS: dict[str, Definition] = {
-    "clean_accuracy": Definition("Accuracy on the test examples that are attacked, unchanged."),
+    "clean_accuracy": Definition("Accuracy on the test examples that are attacked, unchanged: at most num_examples, "
+                                 "the subset of the conventions."),
     "noise_accuracy": Definition(f"{INSIDE}Accuracy where each value is moved by ± epsilon at random: no attack."),
     "fgsm_accuracy": Definition(
         f"{INSIDE}{FAILS}The attack: x + epsilon · sign of the gradient of the cross-entropy.",
         "Goodfellow, Shlens and Szegedy, Explaining and harnessing adversarial examples, 2015"),
     "pgd_accuracy": Definition(
         f"{INSIDE}{FAILS}The attack: num_steps steps of 2.5 · epsilon / num_steps along the sign of the gradient, "
-        f"projected into the box, of the cross-entropy and of the margin max_j z_j − z_y, from x and from num_restarts "
-        f"random points each, and FGSM.",
+        f"projected into the box after each, of the cross-entropy and of the margin max_j z_j − z_y, from x and from "
+        f"num_restarts random points each, and FGSM.",
         "Madry, Makelov, Schmidt, Tsipras and Vladu, Towards deep learning models resistant to adversarial attacks, "
         "2018; Carlini and Wagner 2017 for the margin"),
     "clean_mse": Definition("Mean squared error, in squared units of the target, on the test examples that are "
@@ -41,9 +42,12 @@ DEFINITIONS: dict[str, Definition] = {
                            f"gradient.", "Goodfellow, Shlens and Szegedy 2015"),
     "pgd_mse": Definition(f"{INSIDE}Mean of the largest squared error at any point that the attack visits.",
                           "Madry et al. 2018"),
-    "unbounded_accuracy": Definition("pgd_accuracy with an epsilon that allows any input: a working attack leaves 0."),
-    "pgd_half_steps_accuracy": Definition("pgd_accuracy at the largest epsilon after half of the steps: it is not "
-                                          "below that after all of them."),
+    "unbounded_accuracy": Definition(
+        "pgd_accuracy without FGSM, with an epsilon that allows any input, 1 of images, else 100: a working attack "
+        "leaves 0."),
+    "pgd_half_steps_accuracy": Definition(
+        "pgd_accuracy at the largest epsilon without FGSM, after the first half, rounded down, of steps of the same "
+        "size: it is not below that after all of them."),
     "zero_gradients": Definition("Share of attacked examples whose gradient of the cross-entropy is 0 everywhere: "
                                  "a masked gradient tells the attack nothing."),
 }

@@ -79,10 +79,10 @@ DEFINITIONS: dict[str, Definition] = {
         "Share of test examples whose target is in the set {c: 1 − p_c ≤ conformal_threshold}; of a regression within "
         "conformal_threshold of the prediction."),
     "conformal_expected_low": Definition(
-        "2.5% quantile of conformal_coverage if val and test are exchangeable and scores have no ties: of a "
-        "beta-binomial over the m test examples with parameters k and n + 1 − k, divided by m; the tails are (1 ∓ "
-        "level)/2.", "Angelopoulos & Bates 2023, section 3.2"),
-    "conformal_expected_high": Definition("97.5% quantile, see conformal_expected_low."),
+        "The (1 − level)/2 quantile of conformal_coverage if val and test are exchangeable and scores have no ties: of "
+        "a beta-binomial over the m test examples with parameters k and n + 1 − k, divided by m; level is that of the "
+        "run's intervals.", "Angelopoulos & Bates 2023, section 3.2"),
+    "conformal_expected_high": Definition("The (1 + level)/2 quantile, see conformal_expected_low."),
     "conformal_set_size": Definition("Mean number of classes in the set. Interval: bootstrap of examples."),
     "conformal_empty_sets": Definition("Share of test examples whose set is empty."),
     "conformal_width": Definition("Width of every interval of a regression, 2 · conformal_threshold."),

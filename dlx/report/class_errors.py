@@ -43,7 +43,7 @@ def measure(subject: Subject, num_mistakes: int, num_candidates: int) -> Measure
     numbers = [item for own in found for item in _classes(own, names, subject.level)]
     joined = _joined(found)
     issues = find_label_issues(joined.scores, joined.targets)
-    numbers += _labels(joined, issues, subject.seed)
+    numbers += _labels(joined, issues, subject.seed, subject.level)
     splits = {row: own.split for own in found for row in own.ids.tolist()}
     wrong = mistakes(joined, issues, splits, num_mistakes)
     doubted = candidates(joined, issues, splits, num_candidates)
@@ -52,11 +52,11 @@ def measure(subject: Subject, num_mistakes: int, num_candidates: int) -> Measure
     return Measures(tuple(numbers), details, (*left_out, OF_TRAIN))
 
 
-def _labels(joined: Answers, issues: LabelIssues, seed: int) -> Iterator[Measure]:
+def _labels(joined: Answers, issues: LabelIssues, seed: int, level: float) -> Iterator[Measure]:
     count = len(joined.ids)
-    chance = candidates_by_chance(joined.scores, numpy_generator(seed, "label-issues"), NUM_DRAWS)
+    chance = candidates_by_chance(joined.scores, numpy_generator(seed, "label-issues"), NUM_DRAWS, level)
     yield Measure("label_candidates", len(issues.candidates), n=count)
-    yield Measure("label_candidates_by_chance", chance.mean, low=chance.low, high=chance.high, level=0.95, n=count,
+    yield Measure("label_candidates_by_chance", chance.mean, low=chance.low, high=chance.high, level=level, n=count,
                   method="quantiles of draws", num_draws=NUM_DRAWS)
     yield Measure("label_error_share", issues.share, n=count)
 

@@ -38,7 +38,7 @@ DEFINITIONS: dict[str, Definition] = {
         "test, or chi-squared of categories; false discovery rate 0.01.", "Benjamini and Hochberg 1995"),
     "target_shift_p_value": Definition(
         "p-value of chi-squared, or of Kolmogorov and Smirnov's test of a regression, that targets of the split and of "
-        "train are distributed alike, after Holm's correction; see shift_p_value."),
+        "train are distributed alike, after Holm's correction; see shift_p_value; n rows of both together."),
     "baseline": Definition(
         "The metric of a simple answer that is made from train: majority, stratified (random with the proportions of "
         "train, expected value), nearest (one neighbour), linear (logistic or ridge regression on inputs)."),
@@ -61,7 +61,7 @@ class Data:
 def numbers_of(found: Raw) -> Iterator[Measure]:
     """Yield the numbers among findings."""
     yield from _copies(found)
-    yield from _shifts(found["shifts"])
+    yield from _shifts(found["shifts"], found["num_rows"])
     for own in found["baselines"]:
         # None has none: a neighbour has no probabilities.
         if own["value"] is not None:
@@ -70,7 +70,7 @@ def numbers_of(found: Raw) -> Iterator[Measure]:
     for own in found["against"]:
         yield Measure("model_minus_baseline", own["difference"], own["split"], "best",
                       {"baseline": own["baseline"], "metric": own["measure"]}, own["low"], own["high"], own["method"],
-                      own["level"], own["n"])
+                      own["level"], own["n"], own.get("num_draws", 0))
     for own in found["without_leaked"]:
         yield Measure("without_leaked", own["value_without"], own["split"], "best", {"metric": own["metric"]},
                       method="undefined: train has every row" if own["value_without"] is None else None,
@@ -97,7 +97,7 @@ def _count(name: str, count: Raw, split: str, of: Mapping[str, str]) -> Measure:
     return Measure(name, count["found"], split, "", of, n=count["of"])
 
 
-def _shifts(shifts: Raw) -> Iterator[Measure]:
+def _shifts(shifts: Raw, num_rows: Mapping[str, int]) -> Iterator[Measure]:
     for split, own in shifts.items():
         told, labels = own["classifier"], own["labels"]
         if told is not None:
@@ -106,4 +106,4 @@ def _shifts(shifts: Raw) -> Iterator[Measure]:
                           num_draws=told["num_permutations"])
         yield Measure("shifted_properties", len(own["properties"]), split, "", n=own["num_properties"])
         if labels is not None:
-            yield Measure("target_shift_p_value", labels["q_value"], split, "")
+            yield Measure("target_shift_p_value", labels["q_value"], split, "", n=num_rows["train"] + num_rows[split])

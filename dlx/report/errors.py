@@ -43,8 +43,9 @@ DEFINITIONS: dict[str, Definition] = {
         "mean of p_j over the examples labelled j; of the most probable class where several are so.", _NORTHCUTT),
     "label_candidates_by_chance": Definition(
         "The mean number of label_candidates where every label is drawn anew from the model's probabilities, so that "
-        "it is right as far as the model knows; thresholds are those of the drawn labels. low and high hold 95% of "
-        "draws. A model that is surer than it should be makes it too small.", "a parametric bootstrap"),
+        "it is right as far as the model knows; thresholds are those of the drawn labels. low and high are "
+        "the (1 -+ level)/2 quantiles of draws. A model that is surer than it should be makes it too small.",
+        "a parametric bootstrap"),
     "label_error_share": Definition(
         "Estimated share of wrong labels: 1 - the trace of the confident joint, at least 1 on its diagonal, whose rows "
         "are scaled to the shares of labels.", _NORTHCUTT),

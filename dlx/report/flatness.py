@@ -14,17 +14,22 @@ if TYPE_CHECKING:
     from dlx.report.flat.ground import Found, Ground
 
 ON = ("L is the mean loss, without penalties, smoothing or class weights, over at most num_examples train examples "
+<<<<<<< HEAD
       "(always the same ones; fewer where a pass over them takes more than pass_flops operations, those of recurrent "
       "models counted 4 times, but 128), in eval mode with the stored statistics of normalizations; w are the "
+=======
+      "(the subset of the conventions), in eval mode with the stored statistics of normalizations; w are the "
+>>>>>>> raudit
       "parameters that training moved. ")
 CAPS = ("Jiang, Neyshabur, Mobahi, Krishnan and Bengio, Fantastic generalization measures and where to find them, 2020;"
         " Dziugaite et al., In search of robust measures of generalization, 2020")
 EDGE = ("Cohen, Kaur, Li, Kolter and Talwalkar, Gradient descent on neural networks typically occurs at the edge of "
         "stability, 2021")
 HESSIAN = ON + "H is its Hessian at w; kinks, as of ReLU, count as straight. "
-BALLS = ("Mean, weighted by size, over batches of ascent_batch_size examples (m-sharpness; batches by keyed order of "
-         "ids). ball l2: ‖d‖₂ ≤ radius; adaptive l2: d = T·u, ‖u‖₂ ≤ radius; adaptive linf: |u_i| ≤ radius; T = |w| + "
-         "eta for tensors of two axes or more, 0 for biases and gains. Logits are not normalized. ")
+BALLS = ("Mean, weighted by size, over batches of ascent_batch_size examples (m-sharpness; in order of key(0, "
+         "'flatness batches', id): see conventions). ball l2: ‖d‖₂ ≤ radius; adaptive l2: d = T·u, ‖u‖₂ ≤ radius; "
+         "adaptive linf: |u_i| ≤ radius; T = |w| + eta for tensors of two axes or more, 0 for biases and gains. Logits "
+         "are not normalized. ")
 DEFINITIONS: dict[str, Definition] = {
     "hessian_eigenvalue": Definition(
         HESSIAN + "The largest eigenvalues λ, rank 1 first, by Lanczos with full orthogonalization until ‖Hv − λv‖ ≤ "
@@ -61,9 +66,15 @@ DEFINITIONS: dict[str, Definition] = {
         "every σ, with its t interval.", "Andriushchenko et al. 2023"),
     "bearable_noise": Definition(
         "The σ at which the mean accuracy over bearable_draws draws of w + u on at most bearable_examples train "
+<<<<<<< HEAD
         "examples, fewer in the proportion in which pass_flops makes them fewer, is "
         "allowed_drop below that of w, up to drop_tolerance, by halving [0, most_noise]; u ~ N(0, σ²), "
         "magnitude-aware N(0, σ²w² + magnitude_eps²); the same draws for every σ.", CAPS),
+=======
+        "examples, the subset of the conventions, is allowed_drop below that of w, up to drop_tolerance, by halving "
+        "[0, most_noise]; u ~ N(0, σ²), magnitude-aware N(0, σ²w² + magnitude_eps²); the same draws for every "
+        "σ.", CAPS),
+>>>>>>> raudit
     "inverse_squared_noise": Definition("1/σ² of bearable_noise: larger is sharper.", CAPS),
     "pac_bayes_complexity": Definition(
         "‖w − w₀‖²/(4σ²) + ln(m/σ) + 10, σ the bearable noise, w₀ the initial weights, m the number of train examples. "

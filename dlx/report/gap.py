@@ -23,8 +23,8 @@ DEFINITIONS: dict[str, Definition] = {
     "metric": Definition(
         "The metric named in `of`, or the loss without penalties, of a split in eval mode; what each is says "
         "dlx.metric. The interval is that of the metric for this model over draws of the split: Wilson for shares "
-        "(Clopper-Pearson for n < 100 and at 0 and 1), else a bootstrap over examples in the order of their ids with "
-        "seed 0; train_eval has none. Of checkpoint best the numbers are those of summary.json."),
+        "(Clopper-Pearson for n < 100 and at 0 and 1), else the bootstrap of the "
+        "conventions; train_eval has none. Of checkpoint best the numbers are those of summary.json."),
     "gap": Definition(
         "The metric named in `of` on the split minus the same on train_eval, same checkpoint. The interval is "
         "conditional on this model: that of the split, shifted by train_eval, which is taken as known because the "

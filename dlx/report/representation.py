@@ -14,10 +14,9 @@ if TYPE_CHECKING:
 
     from dlx.core.subject import Subject
 
-OF_LAYERS = ("Of the outputs of a layer, flattened to [N, D], for N examples of the split; the penultimate layer is "
-             "what the head gets. ")
-COLLAPSE = ("Of what the head gets, for the examples of the split, with the class means of the split itself. 0 is "
-            "collapse. ")
+OF_LAYERS = ("Of the outputs of a layer, flattened to [N, D], for N examples of the split, at most num_examples, the "
+             "subset of the conventions; the penultimate layer is what the head gets. ")
+COLLAPSE = ("Of what the head gets, for the same examples of the split, with their own class means. 0 is collapse. ")
 PAPYAN = "Papyan, Han and Donoho, Prevalence of neural collapse, 2020"
 DEFINITIONS: dict[str, Definition] = {
     "effective_rank": Definition(
@@ -42,8 +41,8 @@ DEFINITIONS: dict[str, Definition] = {
     "nc2_weight_angles": Definition("Mean over pairs of rows of the head's weights of |cos + 1 / (C − 1)|. 0 is "
                                     "collapse.", PAPYAN),
     "nc3": Definition(f"{COLLAPSE}‖W / ‖W‖_F − M / ‖M‖_F‖_F², W the head's weights and M the rows μ_c − μ.", PAPYAN),
-    "nc4": Definition("Share of examples whose prediction is not the class with the nearest mean; the means are those "
-                      "of train_eval, of what the head gets.", PAPYAN),
+    "nc4": Definition("Share of the same examples whose prediction is not the class with the nearest mean; the means "
+                      "are those of train_eval, of what the head gets.", PAPYAN),
 }
 SPLITS = ("train_eval", "test")
 

@@ -16,7 +16,7 @@ _ERROR = "An error is 1 − metric where greater is better, else the metric; of 
 DEFINITIONS: dict[str, Definition] = {
     "clean": Definition(
         "The metric on the examples that are corrupted, without corruption: all of test, or num_examples of them, "
-        "those whose keyed hash of the id is smallest. Its interval is that of summary.json."),
+        "the subset of the conventions. Its interval is that of summary.json."),
     "corrupted": Definition(
         "The metric on the same examples, corrupted as the dataset gives them and before preprocessing, whose "
         "statistics stay those of train. What is done at each severity is in the details; what it needs of train is "

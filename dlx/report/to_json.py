@@ -11,6 +11,7 @@ differs in seconds alone. Format 3 has these keys:
   simulation, definition_version, and seconds that its section took.
 - definitions: by section.name: text (formula and conventions), source, version. A version is counted up where the same
   files would give another number.
+- conventions: by name: what the definitions rest on, such as which examples a subset has and how resamples are drawn.
 - measured: by section: settings, skipped (what was not measured, and why) and seconds.
 - sections: what is shown, in reading order: key, title, sentences, points, notes, tables, commands, figures (file, alt,
   caption), values (plain data of its own) and parts, which are sections again.
@@ -26,6 +27,7 @@ from types import MappingProxyType
 from typing import Any
 
 from dlx.core.measures import Measure, Measures
+from dlx.report.conventions import CONVENTIONS
 from dlx.report.section import Document, Section
 
 FORMAT = 3
@@ -49,6 +51,7 @@ def to_json(document: Document, figures: str, measures: Mapping[str, Measures] =
         "numbers": list(flat(measures)),
         "definitions": {f"{name}.{number}": what._asdict() for name, own in measures.items()
                         for number, what in own.definitions.items()},
+        "conventions": CONVENTIONS,
         "measured": {name: {"settings": dict(own.settings), "skipped": list(own.skipped), "seconds": own.seconds}
                      for name, own in measures.items()},
         "sections": [_section(section, figures) for section in document.sections],

@@ -35,9 +35,10 @@ DEFINITIONS: dict[str, Definition] = {
     "update_ratio_median": Definition(f"Median over the epochs of the layer's update_ratio. {_LAYER}"),
     "update_ratio_early": Definition(f"Median of the layer's update_ratio over the first quarter of the epochs, "
                                      f"rounded down, at least one. {_LAYER}"),
-    "dead_units": Definition("Share of the units of ReLUs that are 0 on all examples measured, at all positions; a "
-                             "unit of a convolution is a channel. Of a layer: the module with weights computed last "
-                             "before the activation; without one, of all such units."),
+    "dead_units": Definition("Share of the units of ReLUs that are 0 on all examples measured (at most num_examples, "
+                             "the subset of the conventions), at all positions; a unit of a convolution is a channel. "
+                             "Of a layer: the module with weights computed last before the activation; without one, "
+                             "of all such units."),
     "saturated_units": Definition("Share of the units of sigmoids with |h - 0.5| > 0.45, or of tanhs with |h| > 0.9, "
                                   "at no less than the share saturated_share of the examples measured and their "
                                   "positions. Layers as for dead_units; the gates of an LSTM or GRU are not seen, the "

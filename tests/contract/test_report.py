@@ -72,6 +72,8 @@ def test_section_measures_or_says_why_not(name, kind):
         assert item.value is not None or item.method, f"says why it is undefined: {item}"
         assert (item.low is None) == (item.high is None), item
         assert item.low is None or (item.method and item.level and item.low <= item.high), item
+        assert "bootstrap" not in (item.method or "") or item.num_draws, f"says of how many draws: {item}"
+        assert not item.name.endswith("p_value") or item.value is None or item.n, f"says of how many examples: {item}"
     assert all(text[0].isupper() and text.endswith(".") for text in found.skipped)
 
 

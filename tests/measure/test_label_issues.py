@@ -78,7 +78,7 @@ def test_right_labels_of_a_certain_model_give_no_candidates():
     probs = np.eye(3)[np.arange(30) % 3]
     found = find_label_issues(probs, np.arange(30) % 3)
     assert (len(found.candidates), found.share) == (0, 0.0)
-    assert candidates_by_chance(probs, numpy_generator(0, "x"), 20)[:3] == (0, 0, 0)
+    assert candidates_by_chance(probs, numpy_generator(0, "x"), 20, 0.95)[:3] == (0, 0, 0)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -89,11 +89,11 @@ def test_by_chance_counts_what_drawn_labels_give(seed):
     for _ in range(200):
         labels = (draw.random(600)[:, None] > np.cumsum(probs, axis=1)).sum(axis=1).clip(max=3)
         counts.append(len(find_label_issues(probs, labels).candidates))
-    found = candidates_by_chance(probs, numpy_generator(seed, "label-issues"), 200)
+    found = candidates_by_chance(probs, numpy_generator(seed, "label-issues"), 200, 0.9)
     error = np.std(counts) * np.sqrt(2 / 200)
     assert found.mean == pytest.approx(np.mean(counts), abs=4 * error)
-    assert (found.low, found.high) == (pytest.approx(np.quantile(counts, 0.025), abs=6),
-                                       pytest.approx(np.quantile(counts, 0.975), abs=6))
+    assert (found.low, found.high) == (pytest.approx(np.quantile(counts, 0.05), abs=6),
+                                       pytest.approx(np.quantile(counts, 0.95), abs=6))
 
 
 def test_margin_is_the_label_less_the_best_other():

@@ -53,6 +53,7 @@ def test_json_lists_every_number_with_all_that_is_known_of_it(measured):
     assert (second["value"], second["of"], second["method"]) == (None, {"class": "3"}, "undefined: no example")
     assert report["definitions"]["binned.ece"] == {
         "text": "mean distance of confidence and accuracy over bins", "source": "Naeini 2015", "version": 3}
+    assert {"key", "subset", "share", "bootstrap"} <= report["conventions"].keys()
     assert report["measured"] == {"binned": {"settings": {"bins": 15}, "seconds": 0.25,
                                                   "skipped": ["No logits: temperature needs them."]}}
     assert [told["topic"] for told in report["lead"]] == ["result", "certainty", "cause", "next"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from dlx.report import evidence, fit, gradients, stability, units, updates, words
+from dlx.report.conventions import CONVENTIONS
 from dlx.report.files import RunFiles
 from dlx.report.section import Section, Table
 
@@ -53,8 +54,8 @@ def section(run: RunFiles) -> Section:
     metrics = tuple(f"{words.label(name)}: {METRICS[name]}" for name in names if name in METRICS)
     points = SPLITS + metrics + GRADIENTS
     rules = Section("rules", "Rules of the diagnosis", RULES, (*_process_rules(), *_fit_rules(), *_beside_rules()))
-    return Section("method", "How every number was computed", points=points, tables=tuple(_definitions(run)),
-                   parts=(*_skipped(run), rules))
+    return Section("method", "How every number was computed", points=points,
+                   tables=(*_definitions(run), *_conventions(run)), parts=(*_skipped(run), rules))
 
 
 def _definitions(run: RunFiles) -> Iterator[Table]:
@@ -65,6 +66,11 @@ def _definitions(run: RunFiles) -> Iterator[Table]:
         if rows:
             yield Table(f"Definitions: {name}", ("number", "formula and conventions", "source", "version"),
                         tuple(rows), folded=True)
+
+
+def _conventions(run: RunFiles) -> Iterator[Table]:
+    if run.measures:
+        yield Table("Conventions of the definitions", ("of", "convention"), tuple(CONVENTIONS.items()), folded=True)
 
 
 def _skipped(run: RunFiles) -> Iterator[Section]:
