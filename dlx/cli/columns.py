@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from dlx.report.typed import joined
+from dlx.report.diagnosing.typed import joined
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -187,7 +187,7 @@ def print_checks(console: Console, checks: Any) -> None:
     from rich.padding import Padding
     from rich.text import Text
 
-    from dlx.report.hygiene import baseline_tables, clean_sentence
+    from dlx.report.parts.hygiene import baseline_tables, clean_sentence
 
     for table in (*checks.tables, *baseline_tables(checks, None)):
         _print_cells(console, table)

@@ -76,7 +76,7 @@ def facts_of(config: dict[str, Any], saved: dict[str, Any], overrides: Sequence[
     """Return the content of find_lr.json."""
     from dlx.config.schema import RANGE_TEST
     from dlx.core.lr_range import suggest
-    from dlx.report.typed import joined
+    from dlx.report.diagnosing.typed import joined
 
     found = suggest(curve)
     suggested = None if found is None else float(f"{found.steepest:.2g}")

@@ -109,7 +109,7 @@ def record(folder: Path, compared: Sequence[Compared], dataset: dict[str, Any], 
     from dlx.record import layout
     from dlx.record.folder import RunFolder
     from dlx.record.measures import write_measures
-    from dlx.report.other_words import PREFIX
+    from dlx.report.parts.other_words import PREFIX
     from dlx.report.render import render
     from dlx.report.shift import DEFINITIONS
 

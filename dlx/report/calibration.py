@@ -106,7 +106,7 @@ class Calibration:
 
     def measure(self, subject: Subject) -> Measures:
         """Measure val and test at the best checkpoint."""
-        from dlx.report import calibration_numbers as numbers
+        from dlx.report.measuring import calibration_numbers as numbers
 
         match subject.given.kind:
             case "classification":

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dlx.core.measures import Measure, Measures
-from dlx.report.capacity_definitions import DEFINITIONS
+from dlx.report.measuring.capacity_definitions import DEFINITIONS
 
 if TYPE_CHECKING:
     import numpy as np

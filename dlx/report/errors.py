@@ -93,7 +93,7 @@ class Errors:
 
     def measure(self, subject: Subject) -> Measures:
         """Measure a run."""
-        from dlx.report import class_errors, part_errors, value_errors
+        from dlx.report.measuring import class_errors, part_errors, value_errors
 
         kind = subject.spec.kind
         if kind == "classification":

@@ -11,15 +11,11 @@ from dlx.core.ranges import Count, Fraction, NonNegative, Positive, Range
 
 if TYPE_CHECKING:
     from dlx.core.subject import Subject
-    from dlx.report.flat.ground import Found, Ground
+    from dlx.report.measuring.flat.ground import Found, Ground
 
 ON = ("L is the mean loss, without penalties, smoothing or class weights, over at most num_examples train examples "
-<<<<<<< HEAD
-      "(always the same ones; fewer where a pass over them takes more than pass_flops operations, those of recurrent "
-      "models counted 4 times, but 128), in eval mode with the stored statistics of normalizations; w are the "
-=======
-      "(the subset of the conventions), in eval mode with the stored statistics of normalizations; w are the "
->>>>>>> raudit
+      "(the subset of the conventions; fewer where a pass over them takes more than pass_flops operations, those of "
+      "recurrent models counted 4 times, but 128), in eval mode with the stored statistics of normalizations; w are the "
       "parameters that training moved. ")
 CAPS = ("Jiang, Neyshabur, Mobahi, Krishnan and Bengio, Fantastic generalization measures and where to find them, 2020;"
         " Dziugaite et al., In search of robust measures of generalization, 2020")
@@ -66,15 +62,9 @@ DEFINITIONS: dict[str, Definition] = {
         "every σ, with its t interval.", "Andriushchenko et al. 2023"),
     "bearable_noise": Definition(
         "The σ at which the mean accuracy over bearable_draws draws of w + u on at most bearable_examples train "
-<<<<<<< HEAD
-        "examples, fewer in the proportion in which pass_flops makes them fewer, is "
+        "examples, the subset of the conventions, fewer in the proportion in which pass_flops makes them fewer, is "
         "allowed_drop below that of w, up to drop_tolerance, by halving [0, most_noise]; u ~ N(0, σ²), "
         "magnitude-aware N(0, σ²w² + magnitude_eps²); the same draws for every σ.", CAPS),
-=======
-        "examples, the subset of the conventions, is allowed_drop below that of w, up to drop_tolerance, by halving "
-        "[0, most_noise]; u ~ N(0, σ²), magnitude-aware N(0, σ²w² + magnitude_eps²); the same draws for every "
-        "σ.", CAPS),
->>>>>>> raudit
     "inverse_squared_noise": Definition("1/σ² of bearable_noise: larger is sharper.", CAPS),
     "pac_bayes_complexity": Definition(
         "‖w − w₀‖²/(4σ²) + ln(m/σ) + 10, σ the bearable noise, w₀ the initial weights, m the number of train examples. "
@@ -130,7 +120,7 @@ class Flatness:
 
     def measure(self, subject: Subject) -> Measures:
         """Measure a run."""
-        from dlx.report.flat.ground import affordable_of, ground
+        from dlx.report.measuring.flat.ground import affordable_of, ground
 
         if subject.compares_examples:
             return Measures(skipped=(COMPARES,))
@@ -147,7 +137,7 @@ class Flatness:
                         tuple(reason for part in found for reason in part.skipped))
 
     def _parts(self, own: Ground, count: int) -> Iterator[Found]:
-        from dlx.report.flat import curvature, landscape, noise, sharpness
+        from dlx.report.measuring.flat import curvature, landscape, noise, sharpness
 
         yield curvature.measure(own, *self.hessian)
         yield sharpness.worst(own, *self.worst)

@@ -226,9 +226,9 @@ def count_openings(subject: Subject) -> tuple[Measure, int]:
 
 def onset(subject: Subject, summary: Summary) -> Measure:
     """Return the epoch after which the run overfitted."""
+    from dlx.report.diagnosing.finding import Baseline, Case
     from dlx.report.files import read_history, read_status
-    from dlx.report.finding import Baseline, Case
-    from dlx.report.onset import overfitting_onset
+    from dlx.report.measuring.onset import overfitting_onset
 
     baseline = None
     if subject.spec.kind == "regression":

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 from dlx.core.measures import Measure, Measures
 from dlx.report import words
+from dlx.report.diagnosing.finding import Diagnosis
 from dlx.report.files import RunFiles
-from dlx.report.finding import Diagnosis
 from dlx.report.problems import p_text
 from dlx.report.section import Told
 from dlx.report.summary import Measured, Summary

@@ -8,9 +8,9 @@ from importlib import import_module
 from pathlib import Path
 
 from dlx.report import draw
-from dlx.report.diagnosis import diagnose_run
+from dlx.report.diagnosing.diagnosis import diagnose_run
+from dlx.report.diagnosing.finding import Diagnosis
 from dlx.report.files import RunFiles, read_run
-from dlx.report.finding import Diagnosis
 from dlx.report.lead import lead
 from dlx.report.section import Document, Section
 from dlx.report.sections.gap import verdict

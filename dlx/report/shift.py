@@ -96,7 +96,7 @@ class Shift:
         Raises:
             ConfigError: it was not, or is no run.
         """
-        from dlx.report.relative import read_reference
+        from dlx.report.measuring.relative import read_reference
 
         if self.reference is not None:
             read_reference(Path(self.reference))
@@ -107,9 +107,9 @@ class Shift:
         Raises:
             ConfigError: the reference run was not measured, or on other examples.
         """
-        from dlx.report.corrupted import measure_corruptions
-        from dlx.report.relative import relative_errors
-        from dlx.report.reweighted import measure_reweighted
+        from dlx.report.measuring.corrupted import measure_corruptions
+        from dlx.report.measuring.relative import relative_errors
+        from dlx.report.measuring.reweighted import measure_reweighted
 
         corrupted = measure_corruptions(subject, self.num_examples)
         relative = [] if self.reference is None else relative_errors(corrupted, Path(self.reference))

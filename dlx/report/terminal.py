@@ -9,7 +9,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from dlx.report.diagnosis import diagnose_run
+from dlx.report.diagnosing.diagnosis import diagnose_run
 from dlx.report.files import RunFiles
 from dlx.report.lead import lead
 from dlx.report.section import Told

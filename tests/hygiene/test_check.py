@@ -13,7 +13,7 @@ from dlx.metric.accuracy import Accuracy
 from dlx.metric.rmse import Rmse
 from dlx.metric.token_accuracy import TokenAccuracy
 from dlx.report.checks import checks_of
-from dlx.report.hygiene import checks_section
+from dlx.report.parts.hygiene import checks_section
 
 
 def reader(inputs, rows):

@@ -2,9 +2,9 @@
 
 from report_runs import CONFIG
 
-from dlx.report import advice
+from dlx.report.diagnosing import advice
+from dlx.report.diagnosing.finding import Case
 from dlx.report.files import Status
-from dlx.report.finding import Case
 from dlx.report.history import History
 
 

@@ -18,8 +18,8 @@ from dlx.core.subject import Said
 from dlx.core.types import Outcome, TaskSpec
 from dlx.measure import calibration, conformal, selective, temperature
 from dlx.record.measures import write_measures
-from dlx.report import calibration_numbers as numbers
 from dlx.report.files import read_run
+from dlx.report.measuring import calibration_numbers as numbers
 from dlx.report.sections.calibration import section
 
 AFTER = {"after": "temperature"}

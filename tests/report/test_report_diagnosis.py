@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from report_runs import CONFIG, good_curves, make_rows, make_summary, measured, overfitting_curves
 
-from dlx.report.diagnosis import diagnose
+from dlx.report.diagnosing.diagnosis import diagnose
+from dlx.report.diagnosing.finding import Baseline
 from dlx.report.files import Status
-from dlx.report.finding import Baseline
 from dlx.report.history import History
 from dlx.report.summary import parse_summary
 

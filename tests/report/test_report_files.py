@@ -7,7 +7,7 @@ import pytest
 from report_runs import class_predictions, good_curves, make_rows, make_summary, write_digits, write_run
 
 from dlx.core.errors import ArtefactError
-from dlx.report.diagnosis import val_baseline
+from dlx.report.diagnosing.diagnosis import val_baseline
 from dlx.report.files import read_run
 
 

@@ -13,7 +13,7 @@ from dlx.core.subject import apart
 from dlx.measure.passes import look
 from dlx.record.measures import write_measures
 from dlx.report.files import read_run
-from dlx.report.flat.ground import affordable_of
+from dlx.report.measuring.flat.ground import affordable_of
 from dlx.report.sections import flatness
 
 SMALL = {"landscape_steps": 2, "bearable_draws": 2, "noise_draws": 3, "num_trace_probes": 4, "ascent_steps": 3}

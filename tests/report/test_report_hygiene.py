@@ -9,7 +9,7 @@ from dlx.core.errors import ArtefactError
 from dlx.core.measures import Measures
 from dlx.record.measures import write_measures
 from dlx.report.data import DEFINITIONS, numbers_of
-from dlx.report.diagnosis import diagnose_run
+from dlx.report.diagnosing.diagnosis import diagnose_run
 from dlx.report.files import read_run
 from dlx.report.render import render
 

@@ -8,12 +8,12 @@ from dlx.core.errors import ArtefactError
 from dlx.core.measures import Measure, Measures
 from dlx.record.layers import LayerRow
 from dlx.record.measures import write_measures
-from dlx.report import layer_curves
-from dlx.report.diagnosis import diagnose
+from dlx.report.diagnosing.diagnosis import diagnose
+from dlx.report.diagnosing.finding import Baseline
 from dlx.report.files import Status, read_run
-from dlx.report.finding import Baseline
 from dlx.report.history import History
 from dlx.report.layers import Layers
+from dlx.report.parts import layer_curves
 from dlx.report.summary import parse_summary
 
 EPOCHS = 8

@@ -5,7 +5,7 @@ from report_runs import class_predictions, good_curves, make_rows, make_summary,
 
 from dlx.core.measures import Measure, Measures
 from dlx.record.measures import write_measures
-from dlx.report.diagnosis import diagnose_run
+from dlx.report.diagnosing.diagnosis import diagnose_run
 from dlx.report.files import read_run
 from dlx.report.lead import lead
 

@@ -6,13 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from report_runs import CONFIG, good_curves, make_rows, make_summary, overfitting_curves
 
-from dlx.report.diagnosis import diagnose
+from dlx.report.diagnosing.diagnosis import diagnose
+from dlx.report.diagnosing.finding import Case
+from dlx.report.diagnosing.trends import leaves_minimum, rise_from_minimum
 from dlx.report.files import Status
-from dlx.report.finding import Case
 from dlx.report.history import History
-from dlx.report.onset import TOLERANCE, overfitting_onset
+from dlx.report.measuring.onset import TOLERANCE, overfitting_onset
 from dlx.report.summary import parse_summary
-from dlx.report.trends import leaves_minimum, rise_from_minimum
 
 
 def case_of(train, val, **summary):

@@ -15,10 +15,10 @@ from dlx.config.compose import compose
 from dlx.config.saved import to_saved
 from dlx.record.checkpoint import load
 from dlx.record.measures import write_measures
-from dlx.report import advice
-from dlx.report.diagnosis import diagnose_run
+from dlx.report.diagnosing import advice
+from dlx.report.diagnosing.diagnosis import diagnose_run
+from dlx.report.diagnosing.finding import Case
 from dlx.report.files import Status, read_run
-from dlx.report.finding import Case
 from dlx.report.history import History
 
 # As in KINDS, and the report that keeps layers.csv.

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dlx.report.trends import late_fall, rise_from_minimum, wobble
+from dlx.report.diagnosing.trends import late_fall, rise_from_minimum, wobble
 
 
 def test_rise_from_minimum_averages_up_to_three_last_epochs():

@@ -18,7 +18,7 @@ from dlx.measure.corruption.images import image_corruptions
 from dlx.record import checkpoint
 from dlx.record.measures import write_measures
 from dlx.report.files import read_run
-from dlx.report.relative import relative_errors
+from dlx.report.measuring.relative import relative_errors
 from dlx.report.sections.shift import section
 from dlx.report.shift import Shift
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from dlx.core.measures import Measure, Measures
-from dlx.report import calibration_figures as figures
 from dlx.report import words
 from dlx.report.files import RunFiles
+from dlx.report.parts import calibration_figures as figures
 from dlx.report.problems import p_text
 from dlx.report.section import Figure, Section, Table
 

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from dlx.core.measures import Measure, Measures
-from dlx.report import margin_figure, words
+from dlx.report import words
 from dlx.report.files import RunFiles
+from dlx.report.parts import margin_figure
 from dlx.report.section import Section, Table
 
 PREFIXES = "kMGTPE"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dlx.report import hygiene
 from dlx.report.files import RunFiles
+from dlx.report.parts import hygiene
 from dlx.report.section import Section
 
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from dlx.report import (
+from dlx.report.files import RunFiles
+from dlx.report.measuring import mistakes
+from dlx.report.parts import (
     class_table,
     confusion,
     labels,
-    mistakes,
     positions,
     residual_table,
     residuals,
     sequences,
     transcriptions,
 )
-from dlx.report.files import RunFiles
 from dlx.report.section import Section
 
 PARTS = (confusion.section, class_table.section, residuals.section, residual_table.section, sequences.section,

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from dlx.core.measures import Measure, Measures
-from dlx.report import draw, landscapes, words
+from dlx.report import draw, words
 from dlx.report.files import RunFiles
+from dlx.report.parts import landscapes
 from dlx.report.section import Section, Table
 
 KEY = "flatness"

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 
 from dlx.core.measures import Measures
-from dlx.report import gap_dots, guarantees, words
+from dlx.report import words
+from dlx.report.diagnosing.finding import Diagnosis
 from dlx.report.files import RunFiles
-from dlx.report.finding import Diagnosis
-from dlx.report.onset import TOLERANCE
+from dlx.report.measuring.onset import TOLERANCE
+from dlx.report.parts import gap_dots, guarantees
 from dlx.report.section import Section, Table
 from dlx.report.summary import Measured, Summary
 

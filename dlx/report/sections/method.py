@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from dlx.report import evidence, fit, gradients, stability, units, updates, words
+from dlx.report import words
 from dlx.report.conventions import CONVENTIONS
+from dlx.report.diagnosing import evidence, fit, gradients, stability, units, updates
 from dlx.report.files import RunFiles
 from dlx.report.section import Section, Table
 

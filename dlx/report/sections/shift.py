@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dlx.report.corruption_words import corruption_part
 from dlx.report.files import RunFiles
-from dlx.report.other_words import others_part
-from dlx.report.reweighting_words import reweighting_part
+from dlx.report.parts.corruption_words import corruption_part
+from dlx.report.parts.other_words import others_part
+from dlx.report.parts.reweighting_words import reweighting_part
 from dlx.report.section import Section
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dlx.report import curves, diagnosis, layer_curves
+from dlx.report.diagnosing import diagnosis
 from dlx.report.files import RunFiles
+from dlx.report.parts import curves, layer_curves
 from dlx.report.section import Section
 
 

@@ -14,6 +14,7 @@ from dlx.core.intervals import Interval, mean
 from dlx.measure.ensemble_gain import MAX_SUBSETS, gain, loss_by_size, of_target
 from dlx.record import layout
 from dlx.report import draw, words
+from dlx.report.diagnosing.typed import command_line
 from dlx.report.section import Command, Figure, Section, Table
 from dlx.report.sweep.axes import short_names
 from dlx.report.sweep.basis import basis
@@ -21,7 +22,6 @@ from dlx.report.sweep.estimates import LEVEL
 from dlx.report.sweep.members import NOT_TO_CHOOSE, Group, Shared, each_shared, groups_of, have_same_rows
 from dlx.report.sweep.points import Sweep
 from dlx.report.sweep.scales import value_axis
-from dlx.report.typed import command_line
 
 MAX_GROUPS = 10
 COLORS = (draw.BLUE, draw.VERMILLION, draw.GREEN, draw.ORANGE, draw.INK, draw.GREY)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from dlx.report.hygiene import checks_section
+from dlx.report.parts.hygiene import checks_section
 from dlx.report.section import Section
 from dlx.report.sweep.points import Sweep
 

@@ -8,7 +8,8 @@ import numpy as np
 
 from dlx.core.repeats import SEED, repeats
 from dlx.record.folder import FINAL
-from dlx.report import typed, words
+from dlx.report import words
+from dlx.report.diagnosing import typed
 from dlx.report.section import Command, Section
 from dlx.report.sweep import compare
 from dlx.report.sweep.axes import Axis

@@ -12,7 +12,7 @@ from dlx.core.subject import CheckpointName
 from dlx.core.types import Split
 from dlx.measure.landscape import barrier, filter_normalized, steps
 from dlx.measure.weight_space import WeightSpace
-from dlx.report.flat.ground import NOT_FINITE, Found, Ground, finite, has_last, space_of
+from dlx.report.measuring.flat.ground import NOT_FINITE, Found, Ground, finite, has_last, space_of
 
 PATHS: tuple[tuple[CheckpointName, CheckpointName], ...] = (("initial", "best"), ("best", "last"))
 

@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from dlx.report import advice, words
-from dlx.report.finding import Case, Finding
+from dlx.report import words
+from dlx.report.diagnosing import advice
+from dlx.report.diagnosing.finding import Case, Finding
 from dlx.report.section import Command
 
 VANISHING_RATIO = 1e-3

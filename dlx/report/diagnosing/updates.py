@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from dlx.report import advice, fit, words
-from dlx.report.finding import Case, Finding
+from dlx.report import words
+from dlx.report.diagnosing import advice, fit
+from dlx.report.diagnosing.finding import Case, Finding
 from dlx.report.layers import Matrix
 
 # About 1e-3 is healthy.

@@ -6,9 +6,10 @@ import math
 
 import numpy as np
 
-from dlx.report import advice, words
-from dlx.report.finding import Case, Finding
-from dlx.report.trends import wobble
+from dlx.report import words
+from dlx.report.diagnosing import advice
+from dlx.report.diagnosing.finding import Case, Finding
+from dlx.report.diagnosing.trends import wobble
 
 DIVERGED_FACTOR = 2.0
 WORSE_THAN_NOTHING = 4.0

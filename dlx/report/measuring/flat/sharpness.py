@@ -14,7 +14,7 @@ from dlx.core.measures import Measure
 from dlx.core.random import key
 from dlx.core.types import Split
 from dlx.measure.sharpness import Ascent, Norm, adaptive_scale, ascend, scaled
-from dlx.report.flat.ground import Found, Ground
+from dlx.report.measuring.flat.ground import Found, Ground
 
 
 class Ball(NamedTuple):

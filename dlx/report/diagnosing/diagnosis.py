@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from dlx.core.measures import Measures
-from dlx.report import evidence, fit, gradients, simple, stability, units, updates
 from dlx.report.checks import Against
+from dlx.report.diagnosing import evidence, fit, gradients, simple, stability, units, updates
+from dlx.report.diagnosing.finding import Baseline, Case, Diagnosis, Finding
 from dlx.report.files import RunFiles, Status
-from dlx.report.finding import Baseline, Case, Diagnosis, Finding
 from dlx.report.history import History
 from dlx.report.layers import Layers
 from dlx.report.predictions import Predictions

@@ -20,7 +20,7 @@ from dlx.measure.confusion import (
     worst_class,
 )
 from dlx.measure.label_issues import LabelIssues, candidates_by_chance, find_label_issues, margins
-from dlx.report.held_out import LEFT_OUT, Answers, answers, shown_rows
+from dlx.report.measuring.held_out import LEFT_OUT, Answers, answers, shown_rows
 
 if TYPE_CHECKING:
     from dlx.core.subject import Subject

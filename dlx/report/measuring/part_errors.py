@@ -11,9 +11,9 @@ from dlx.core.intervals import proportion, student_t, undefined
 from dlx.core.measures import Measure, Measures
 from dlx.core.types import IGNORED
 from dlx.record import layout
-from dlx.report.held_out import SPLITS, Answers, answers
+from dlx.report.measuring.held_out import SPLITS, Answers, answers
+from dlx.report.parts.sequences import by_length
 from dlx.report.predictions import Labels, Sequences, Transcriptions, read_predictions
-from dlx.report.sequences import by_length
 
 if TYPE_CHECKING:
     from dlx.core.subject import Subject

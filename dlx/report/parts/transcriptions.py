@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dlx.report import words
 from dlx.report.files import RunFiles
+from dlx.report.parts.sequences import by_length, length_range
 from dlx.report.predictions import Sequences
 from dlx.report.section import Section, Table
-from dlx.report.sequences import by_length, length_range
 
 COLUMNS = ("split", "labels", "transcriptions", "error rate", "errors", "right throughout")
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from dlx.report import words
-from dlx.report.finding import Case
+from dlx.report.diagnosing.finding import Case
+from dlx.report.diagnosing.trends import Fall, Rise, rise_from_minimum
 from dlx.report.summary import Measured
-from dlx.report.trends import Fall, Rise, rise_from_minimum
 
 RISE = 0.10
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from dlx.core.measures import Measure, Measures
 from dlx.report import draw, words
-from dlx.report.corruption_figures import contact_sheet, severity_curves
+from dlx.report.parts.corruption_figures import contact_sheet, severity_curves
 from dlx.report.section import Figure, Section, Table
 
 SEVERITIES = (1, 2, 3, 4, 5)

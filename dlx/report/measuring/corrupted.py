@@ -20,7 +20,7 @@ from dlx.core.types import Outcome, StreamedMetric
 from dlx.measure.corruption.choose import corruptions_of
 from dlx.measure.corruption.kind import SEVERITIES, Corruption
 from dlx.report import words
-from dlx.report.corrupted_examples import picture_bytes, shown_texts
+from dlx.report.measuring.corrupted_examples import picture_bytes, shown_texts
 
 if TYPE_CHECKING:
     from dlx.core.subject import Subject

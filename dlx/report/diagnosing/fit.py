@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from dlx.report import advice, evidence, words
-from dlx.report.finding import Case, Finding
+from dlx.report import words
+from dlx.report.diagnosing import advice, evidence
+from dlx.report.diagnosing.finding import Case, Finding
+from dlx.report.diagnosing.trends import late_fall
 from dlx.report.section import Command
 from dlx.report.summary import Measured
-from dlx.report.trends import late_fall
 
 SLOW_SHARE = 0.05
 SLOW_STEADY = 0.75

@@ -10,8 +10,8 @@ from dlx.core.measures import Measures
 from dlx.record import layout
 from dlx.report import draw, words
 from dlx.report.files import RunFiles
+from dlx.report.parts.sheet import Cell, in_words, sheet
 from dlx.report.section import Figure, Section, Table
-from dlx.report.sheet import Cell, in_words, sheet
 
 MAX_LISTED = 12
 Item = Mapping[str, Any]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from dlx.report import advice, words
-from dlx.report.finding import Case, Finding
+from dlx.report import words
+from dlx.report.diagnosing import advice
+from dlx.report.diagnosing.finding import Case, Finding
 
 DEAD_FRACTION = 0.25
 SATURATED_FRACTION = 0.25

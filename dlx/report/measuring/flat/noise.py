@@ -10,7 +10,7 @@ from torch import Tensor
 from dlx.core.measures import Measure
 from dlx.core.types import Split
 from dlx.measure.pac_bayes import Noise, bearable_noise, complexity
-from dlx.report.flat.ground import Found, Ground
+from dlx.report.measuring.flat.ground import Found, Ground
 
 NOT_CLASSIFICATION = "The noise that the model bears is defined by its accuracy, which only a classification has."
 

@@ -11,7 +11,7 @@ from dlx.core.intervals import student_t
 from dlx.core.measures import Measure, Measures
 from dlx.measure.comparison import holm
 from dlx.measure.residuals import breusch_pagan, quantile_interval, rank_correlations
-from dlx.report.held_out import LEFT_OUT, Answers, answers, shown_rows
+from dlx.report.measuring.held_out import LEFT_OUT, Answers, answers, shown_rows
 
 if TYPE_CHECKING:
     from dlx.core.subject import Subject

@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dlx.report import evidence, fit
-from dlx.report.diagnosis import diagnose
-from dlx.report.finding import Case
-from dlx.report.trends import leaves_minimum
+from dlx.report.diagnosing import evidence, fit
+from dlx.report.diagnosing.diagnosis import diagnose
+from dlx.report.diagnosing.finding import Case
+from dlx.report.diagnosing.trends import leaves_minimum
 
 # How close to its minimum val loss has returned to it, as a share.
 TOLERANCE = 0.01
@@ -25,7 +25,7 @@ class Onset(NamedTuple):
 def overfitting_onset(case: Case) -> Onset:
     """Return the last epoch at which val loss was at its minimum, of a run whose diagnosis is overfitting.
 
-    See `dlx.report.trends.leaves_minimum` and `dlx.report.fit.overfitting`.
+    See `dlx.report.diagnosing.trends.leaves_minimum` and `dlx.report.diagnosing.fit.overfitting`.
     """
     kind = diagnose(case.history, case.summary, case.config, case.status, case.baseline).kind
     if kind == "overfitting":

@@ -14,7 +14,7 @@ from dlx.measure.curvature import Eigenpairs, Krylov, eigenpairs, lanczos, matri
 from dlx.measure.weight_space import Hessian, means
 from dlx.record import layout
 from dlx.record.table import read_rows
-from dlx.report.flat.ground import Found, Ground
+from dlx.report.measuring.flat.ground import Found, Ground
 
 # Weights at most whose whole Hessian is computed, product by product.
 WHOLE = 150

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dlx.report import advice, words
-from dlx.report.finding import Case, Finding
+from dlx.report import words
+from dlx.report.diagnosing import advice
+from dlx.report.diagnosing.finding import Case, Finding
 
 # The simplest first: what it cannot beat is the strongest sign.
 SIMPLEST = ("majority", "linear", "nearest")

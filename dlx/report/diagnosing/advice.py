@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from dlx.report import typed
-from dlx.report.finding import Case
+from dlx.report.diagnosing import typed
+from dlx.report.diagnosing.finding import Case
 from dlx.report.section import Command
 
 NAMED = ("dataset", "model", "optimizer")
