@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 ON = ("L is the mean loss, without penalties, smoothing or class weights, over at most num_examples train examples "
       "(the subset of the conventions; fewer where a pass over them takes more than pass_flops operations, those of "
-      "(the subset of the conventions; fewer where a pass over them takes more than pass_flops operations, those of "
       "recurrent models counted 4 times, but 128), in eval mode with the stored statistics of normalizations; w are "
       "the parameters that training moved. ")
+CAPS = ("Jiang, Neyshabur, Mobahi, Krishnan and Bengio, Fantastic generalization measures and where to find them, 2020;"
         " Dziugaite et al., In search of robust measures of generalization, 2020")
 EDGE = ("Cohen, Kaur, Li, Kolter and Talwalkar, Gradient descent on neural networks typically occurs at the edge of "
         "stability, 2021")
