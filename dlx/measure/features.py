@@ -10,6 +10,8 @@ import numpy as np
 
 # Of the largest eigenvalue: what is smaller is rounding.
 ROUNDING = 1e-12
+# Candidates for the two nearest points.
+NEAREST = 8
 
 
 def spectrum(features: np.ndarray) -> np.ndarray:
@@ -49,15 +51,18 @@ def two_nearest(features: np.ndarray) -> np.ndarray:
 
     Points that equal another one have no ratio and are left out: of equal points one is kept.
     """
-    from scipy.spatial.distance import pdist, squareform
-
-    points = np.unique(features, axis=0)
+    points = np.unique(_centred(features), axis=0)
     if len(points) < 3:
         return np.empty(0)
-    distances = squareform(pdist(points))
-    np.fill_diagonal(distances, np.inf)
-    nearest = np.sort(np.partition(distances, 1, axis=1)[:, :2], axis=1)
-    ratios: np.ndarray = nearest[:, 1] / nearest[:, 0]
+    # Squares of differences by products, which are quick and round where points are near; so those few are made anew.
+    products = points @ points.T
+    squares = np.diag(products)[:, None] + np.diag(products) - 2 * products
+    np.fill_diagonal(squares, np.inf)
+    few = min(NEAREST, len(points) - 1)
+    candidates = np.argpartition(squares, few - 1, axis=1)[:, :few]
+    distances = np.stack([np.linalg.norm(points[candidates[:, place]] - points, axis=1) for place in range(few)])
+    nearest = np.sort(distances, axis=0)[:2]
+    ratios: np.ndarray = nearest[1] / nearest[0]
     return ratios
 
 

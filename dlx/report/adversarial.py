@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from dlx.core.measures import Definition, Measure, Measures
-from dlx.core.ranges import Range
+from dlx.core.ranges import Positive, Range
 from dlx.core.subject import apart
 
 if TYPE_CHECKING:
@@ -23,7 +23,8 @@ INSIDE = ("Inputs x are changed before preprocessing, each value by at most epsi
           "stay in it; of tables and series in standard deviations of train. ")
 FAILS = "Share of test examples that are classified rightly as they are and at every point that the attack visits. "
 DEFINITIONS: dict[str, Definition] = {
-    "clean_accuracy": Definition("Accuracy on the test examples that are attacked, unchanged: at most num_examples, "
+    "clean_accuracy": Definition("Accuracy on the test examples that are attacked, unchanged: at most num_examples, fewer "
+                                 "where pass_flops makes them fewer, "
                                  "the subset of the conventions."),
     "noise_accuracy": Definition(f"{INSIDE}Accuracy where each value is moved by ± epsilon at random: no attack."),
     "fgsm_accuracy": Definition(
@@ -116,30 +117,36 @@ class Adversarial:
 
     Args:
         num_examples: of test, in [1, 100000].
+        pass_flops: of one pass over them; of a model that takes more, fewer examples are attacked, 128 at least.
         epsilons: largest changes of a value; auto chooses by layout and size.
         num_steps: of projected gradient descent, in [2, 1000].
         num_restarts: from random points, in [0, 100].
     """
 
-    def __init__(self, num_examples: Annotated[int, Range("[1, 100000]")],
+    def __init__(self, num_examples: Annotated[int, Range("[1, 100000]")], pass_flops: Positive,
                  epsilons: Literal["auto"] | list[Annotated[float, Range("(0, inf)")]],
                  num_steps: Annotated[int, Range("[2, 1000]")], num_restarts: Annotated[int, Range("[0, 100]")]
                  ) -> None:
         self.num_examples = num_examples
+        self.pass_flops = pass_flops
         self.epsilons = epsilons
         self.num_steps = num_steps
         self.num_restarts = num_restarts
 
     def measure(self, subject: Subject) -> Measures:
         """Measure a run."""
-        target = _target(subject, self.num_examples)
+        from dlx.report.measuring.cost import affordable_of
+
+        count = affordable_of(subject, self.num_examples, self.pass_flops)
+        target = _target(subject, count)
         if isinstance(target, str):
             return Measures(skipped=[target])
         epsilons = sorted(set(_epsilons(subject) if self.epsilons == "auto" else self.epsilons))
         numbers = [item for epsilon in epsilons for item in self._attacked(target, epsilon)]
         checks = [*self._checks(target, epsilons[-1])] if target.classified else []
         unit = "of the range of values" if subject.spec.layout == "image" else "standard deviations of train"
-        return Measures([self._clean(target), *numbers, *checks], {"epsilons": epsilons, "unit": unit})
+        details = {"epsilons": epsilons, "unit": unit, "is_capped": count < self.num_examples}
+        return Measures([self._clean(target), *numbers, *checks], details)
 
     def _clean(self, target: Target) -> Measure:
         from dlx.measure.attacks import harm_at

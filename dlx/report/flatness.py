@@ -120,7 +120,8 @@ class Flatness:
 
     def measure(self, subject: Subject) -> Measures:
         """Measure a run."""
-        from dlx.report.measuring.flat.ground import affordable_of, ground
+        from dlx.report.measuring.cost import affordable_of
+        from dlx.report.measuring.flat.ground import ground
 
         if subject.compares_examples:
             return Measures(skipped=(COMPARES,))

@@ -66,26 +66,24 @@ class Representation:
 
     def measure(self, subject: Subject) -> Measures:
         """Measure a run."""
-        from dlx.measure.layers import layer_names
+        from dlx.measure.layers import PENULTIMATE, layer_names
 
         names = layer_names(subject.model(), self.num_layers)
-        found = {split: self._features(subject, split, names) for split in SPLITS}
-        layers = list(found["test"][1])
-        numbers = [item for split, (_, features) in found.items() for layer, values in features.items()
-                   for item in _of_layer(values, split, layer)]
-        collapsed, skipped = _collapse(subject, found)
-        details = {"layers": layers, "spectra": {split: _spectrum(features[layers[-1]]) for split, (_, features)
-                                                 in found.items() if layers},
-                   "similarity": self._similarity(subject, names)}
+        places = {split: _places(subject, split, self.num_examples) for split in SPLITS}
+        layers, numbers, spectra, last = list[str](), list[Measure](), dict[str, list[float]](), {}
+        for split in SPLITS:
+            # One at a time: what a convolution gives for all examples is large.
+            for layer in (*names, PENULTIMATE):
+                values = _features_at(subject, split, places[split], [layer]).get(layer)
+                if values is not None:
+                    numbers += _of_layer(values, split, layer)
+                    layers += [layer] if split == "test" else []
+                    spectra[split], last[split] = _spectrum(values), values
+        collapsed, skipped = _collapse(subject, places, last if PENULTIMATE in layers else {})
         if not layers:
             skipped.append("Layers were not looked at: the model has no layer with weights before its head.")
+        details = {"layers": layers, "spectra": spectra, "similarity": self._similarity(subject, names)}
         return Measures((*numbers, *collapsed), details, skipped)
-
-    def _features(self, subject: Subject, split: str, names: list[str]
-                  ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-        """Return places in a split, by ascending id, and features of its layers."""
-        places = _places(subject, split, self.num_examples)
-        return places, _features_at(subject, split, places, names)
 
     def _similarity(self, subject: Subject, names: list[str]) -> dict[str, Any]:
         """Return the Gram matrix of every layer, its upper triangle, of test examples."""
@@ -113,11 +111,12 @@ def _places(subject: Subject, split: str, count: int) -> np.ndarray:
 def _features_at(subject: Subject, split: str, places: np.ndarray, names: list[str]) -> dict[str, np.ndarray]:
     import torch
 
-    from dlx.measure.layers import features_of
+    from dlx.measure.layers import PENULTIMATE, features_of
 
     inputs = subject.splits[split].inputs
     index = torch.from_numpy(places).to(subject.splits[split].targets.device)
-    return features_of(subject.model(), inputs.index_select(0, index), names)
+    layers = [name for name in names if name != PENULTIMATE]
+    return features_of(subject.model(), inputs.index_select(0, index), layers)
 
 
 def _of_layer(values: np.ndarray, split: str, layer: str) -> Iterator[Measure]:
@@ -137,32 +136,33 @@ def _spectrum(values: np.ndarray) -> list[float]:
     return [float(f"{value:.6g}") for value in spectrum(values)[:200]]
 
 
-def _collapse(subject: Subject, found: dict[str, tuple[np.ndarray, dict[str, np.ndarray]]]
+def _collapse(subject: Subject, places: dict[str, np.ndarray], penultimate: dict[str, np.ndarray]
               ) -> tuple[list[Measure], list[str]]:
-    """Measure neural collapse where there are classes, each with an example, and a head that is a matrix."""
+    """Measure neural collapse where there are classes, each with an example, and a head that is a matrix.
+
+    Args:
+        places: indices in each split; penultimate: what the head gets for them, [N, D]; empty where that is not known.
+    """
     import numpy as np
 
     from dlx.core.head import head_of
     from dlx.measure.collapse import classes_of
-    from dlx.measure.layers import PENULTIMATE
 
     if subject.spec.kind != "classification":
         return [], [f"Neural collapse is about classes, and the task is a {subject.spec.kind}."]
     count = subject.spec.num_outputs
     weights = getattr(head_of(subject.model()), "weight", None)
-    targets = {split: subject.said(split).outcome.targets[places] for split, (places, _) in found.items()}
-    if weights is None or tuple(weights.shape[:1]) != (count,) or weights.ndim != 2 or any(
-            PENULTIMATE not in features for _, features in found.values()):
+    targets = {split: subject.said(split).outcome.targets[own] for split, own in places.items()}
+    if weights is None or tuple(weights.shape[:1]) != (count,) or weights.ndim != 2 or not penultimate:
         return [], ["Neural collapse was not measured: the head is no linear layer with a row for each class."]
     if any(len(np.unique(own)) < count for own in targets.values()):
         return [], ["Neural collapse was not measured: a class has no example among those looked at."]
-    penultimate = {split: features[PENULTIMATE] for split, (_, features) in found.items()}
     if any(own.shape[1] != weights.shape[1] for own in penultimate.values()):
         return [], ["Neural collapse was not measured: the head gets more than one vector for an example."]
     classes = {split: classes_of(penultimate[split], targets[split], count) for split in SPLITS}
     numbers: list[Measure] = []
-    for split, (places, _) in found.items():
-        predicted = subject.said(split).outcome.scores[places].argmax(axis=1)
+    for split, own in places.items():
+        predicted = subject.said(split).outcome.scores[own].argmax(axis=1)
         numbers += _nc(classes, split, penultimate[split], predicted, weights.detach().double().cpu().numpy())
     return numbers, []
 

@@ -21,7 +21,9 @@ def command(case: Case, changes: Mapping[str, str], why: str) -> Command:
     """
     tokens = _parts(case)
     for override in case.overrides:
-        tokens[typed.key(override)] = override
+        # What is advised has the usual report.
+        if typed.key(override).partition(".")[0] != "report":
+            tokens[typed.key(override)] = override
     for key, value in changes.items():
         tokens = {name: token for name, token in tokens.items() if not _belongs(name, key, value)}
         tokens[key] = f"{key}={value}"

@@ -27,7 +27,13 @@ def section(run: RunFiles) -> Section | None:
     with draw.style():
         figure = _figure(found, kind)
     return Section("adversarial", "Adversarial inputs", tuple(_sentences(found, kind)), tuple(_checks(found)),
-                   (_table(found, kind),), (figure,), notes=(NOTE,))
+                   (_table(found, kind),), (figure,), notes=(NOTE, *_capped(found)))
+
+
+def _capped(found: Measures) -> list[str]:
+    n = found.numbers[0].n
+    return [f"Of {n:,} examples alone, because a pass of this model costs much (report.adversarial.pass_flops)."
+            ] if found.details.get("is_capped") else []
 
 
 def _sentences(found: Measures, kind: str) -> list[str]:

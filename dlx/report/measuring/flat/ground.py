@@ -10,22 +10,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from dlx.core.intervals import student_t
 from dlx.core.measures import Label, Measure
 from dlx.core.random import torch_generator
 from dlx.core.subject import Subject
 from dlx.core.types import Split
-from dlx.measure.passes import affordable
 from dlx.measure.weight_space import Asked, WeightSpace, computing_dtype, tensors_of, trained
 from dlx.record import layout
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
-# Fewer examples say little of curvature, and are no batch of the worst case.
-LEAST = 128
-# How many times as long as that of others an operation of a model takes that computes its steps one after the other.
-RECURRENT = 4
 NOT_FINITE = "undefined: the loss is not finite there"
 
 
@@ -84,16 +79,6 @@ def ground(subject: Subject, num_examples: int, most_exact: int) -> Ground:
     space = space_of(subject, computing_dtype(model, num_weights, most_exact), names)
     examples = space.examples(subject.splits["train_eval"], num_examples)
     return Ground(subject, space, examples, space.ask(space.weights, examples))
-
-
-def affordable_of(subject: Subject, num_examples: int, pass_flops: float) -> int:
-    """Return how many of num_examples examples a pass of the best model may take: always the same for a run."""
-    split = subject.splits["train_eval"]
-    model = subject.model("best")
-    is_recurrent = any(isinstance(module, nn.RNNBase) for module in model.modules())
-    allowed = pass_flops / RECURRENT if is_recurrent else pass_flops
-    first = torch.tensor([int(torch.argmin(split.ids))], device=split.targets.device)
-    return affordable(model, split.inputs.index_select(0, first), num_examples, allowed, LEAST)
 
 
 def has_last(subject: Subject) -> bool:
