@@ -23,8 +23,8 @@ INSIDE = ("Inputs x are changed before preprocessing, each value by at most epsi
           "stay in it; of tables and series in standard deviations of train. ")
 FAILS = "Share of test examples that are classified rightly as they are and at every point that the attack visits. "
 DEFINITIONS: dict[str, Definition] = {
-    "clean_accuracy": Definition("Accuracy on the test examples that are attacked, unchanged: at most num_examples, fewer "
-                                 "where pass_flops makes them fewer, "
+    "clean_accuracy": Definition("Accuracy on the test examples that are attacked, unchanged: at most num_examples, "
+                                 "fewer where pass_flops makes them fewer, "
                                  "the subset of the conventions."),
     "noise_accuracy": Definition(f"{INSIDE}Accuracy where each value is moved by ± epsilon at random: no attack."),
     "fgsm_accuracy": Definition(

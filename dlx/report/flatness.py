@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from dlx.core.measures import Definition, Measures
@@ -75,8 +76,8 @@ DEFINITIONS: dict[str, Definition] = {
         "Li, Xu, Taylor, Studer and Goldstein, Visualizing the loss landscape of neural nets, 2018"),
     "barrier": Definition(
         "max over α in [0, 1], 2·landscape_steps + 1 points, of L((1 − α)·a + α·b) − ((1 − α)·L(a) + α·L(b)), a and b "
-        "checkpoints with their statistics of normalizations, which are interpolated like weights and not measured "
-        "anew; at most num_examples of a split.",
+        "checkpoints, reference the best one of the run that the settings name so, with their statistics of "
+        "normalizations, which are interpolated like weights and not measured anew; at most num_examples of a split.",
         "Goodfellow, Vinyals and Saxe 2015; Frankle, Dziugaite, Roy and Carbin 2020"),
 }
 COMPARES = ("This loss compares examples with what the trained model says of others, so it says nothing of weights "
@@ -99,6 +100,7 @@ class Flatness:
             bearable noise.
         landscape_steps: from the middle of a line to its end.
         reach: of landscapes, in norms of filters.
+        reference: a run folder of the same model, to whose best checkpoint there is a path, too; null for none.
     """
 
     def __init__(self, num_examples: Count, pass_flops: Positive, float64_weights: Annotated[int, Range("[0, inf)")],
@@ -108,7 +110,8 @@ class Flatness:
                  noises: list[Positive], adaptive_noise: Positive, noise_draws: Annotated[int, Range("[2, inf)")],
                  bearable_examples: Count, allowed_drop: Fraction, most_noise: Positive, bearable_draws: Count,
                  halvings: Count, drop_tolerance: NonNegative, magnitude_eps: NonNegative,
-                 landscape_steps: Annotated[int, Range("[1, 100]")], reach: Positive) -> None:
+                 landscape_steps: Annotated[int, Range("[1, 100]")], reach: Positive,
+                 reference: str | None) -> None:
         self.num_examples, self.pass_flops, self.float64_weights = num_examples, pass_flops, float64_weights
         self.hessian = (num_eigenvalues, num_trace_probes, tolerance)
         self.worst = (radius, adaptive_radius, adaptive_linf_radius, eta, ascent_steps, ascent_batch_size)
@@ -117,9 +120,25 @@ class Flatness:
         self.bearable = (allowed_drop, most_noise, bearable_draws, halvings, drop_tolerance,
                          magnitude_eps)
         self.landscape = (landscape_steps, reach)
+        self.reference = None if reference is None else Path(reference)
+
+    def check(self) -> None:
+        """Check, before anything is measured, that the reference run has a checkpoint.
+
+        Raises:
+            ConfigError: it has none, or is no run.
+        """
+        from dlx.report.measuring.flat.other import checkpoint_of
+
+        if self.reference is not None:
+            checkpoint_of(self.reference)
 
     def measure(self, subject: Subject) -> Measures:
-        """Measure a run."""
+        """Measure a run.
+
+        Raises:
+            ConfigError: the reference run has another model.
+        """
         from dlx.report.measuring.cost import affordable_of
         from dlx.report.measuring.flat.ground import ground
 
@@ -145,4 +164,4 @@ class Flatness:
         yield sharpness.average(own, *self.average)
         yield noise.measure(own, max(1, self.bearable_examples * count // self.num_examples), *self.bearable)
         yield landscape.plane(own, *self.landscape)
-        yield landscape.paths(own, self.landscape[0], count)
+        yield landscape.paths(own, self.landscape[0], count, self.reference)

@@ -56,7 +56,7 @@ def test_train_leaves_the_files_of_a_run_and_no_others():
     assert figures
     assert {str(path.relative_to(run)) for path in run.rglob("*") if path.is_file()} - figures == {
         "config.yaml", "overrides.txt", "status.json", "provenance.json", "metrics.csv", "timing.csv", "summary.json",
-        "predictions.csv", "split.npz", "dlx.log", "run.lock", "checkpoints/initial.safetensors",
+        "predictions.csv", "split.npz", "layers.csv", "dlx.log", "run.lock", "checkpoints/initial.safetensors",
         "checkpoints/best.safetensors", "checkpoints/last.safetensors", "report/report.json", "report/report.md",
         "report/report.html", *(f"measures/{name}.json" for name in STANDARD)}
 

@@ -8,12 +8,13 @@ import torch
 from part_files import make
 from trained_runs import KINDS, copied, subject, trained
 
+from dlx.core.errors import ConfigError
 from dlx.core.measures import Measure, Measures
 from dlx.core.subject import apart
 from dlx.measure.passes import look
 from dlx.record.measures import write_measures
 from dlx.report.files import read_run
-from dlx.report.measuring.flat.ground import affordable_of
+from dlx.report.measuring.cost import affordable_of
 from dlx.report.sections import flatness
 
 SMALL = {"landscape_steps": 2, "bearable_draws": 2, "noise_draws": 3, "num_trace_probes": 4, "ascent_steps": 3}
@@ -85,6 +86,29 @@ def test_a_path_of_no_length_is_left_out():
     same = measured(*KINDS["images"], "selection=last")
     assert "The best checkpoint is also the last one: there is no path between them." in same.skipped
     assert list(same.details["paths"]) == ["initial to best"]
+
+
+def test_a_path_to_another_run_ends_at_its_weights():
+    other = trained("dataset=wine", "model=mlp", "model.width=8", "epochs=6", "seed=1", "split.seed=0")
+    own = subject(trained("dataset=wine", "model=mlp", "model.width=8", "epochs=6"))
+    found = make("report", "flatness", **SMALL, reference=str(other)).measure(own)
+    path = found.details["paths"]["best to reference"]["train_eval"]
+    x, targets, _ = train_rows(own)
+    ends = [own.model(), subject(other).model()]
+    expected = [torch.nn.functional.cross_entropy(model(x), targets).item() for model in ends]
+    assert [path["losses"][0], path["losses"][-1]] == pytest.approx(expected, rel=1e-5)
+    assert found.find("barrier", "val", path="best to reference") is not None
+
+
+@pytest.mark.parametrize(("overrides", "words"), [
+    (("dataset=wine", "model=mlp", "model.width=9", "epochs=1"), "has another model than this run"),
+    ((), "must be the folder of a run that is over"),
+])
+def test_a_path_to_what_is_no_such_run_is_refused(overrides, words, tmp_path):
+    section = make("report", "flatness", **SMALL, reference=str(trained(*overrides) if overrides else tmp_path))
+    own = subject(trained("dataset=wine", "model=mlp", "model.width=8", "epochs=6"))
+    with pytest.raises(ConfigError, match=words):
+        section.measure(own) if overrides else section.check()
 
 
 def test_one_step_of_sam_is_recomputed_from_the_checkpoint():

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
 from dlx.core.measures import Measure
-from dlx.core.subject import CheckpointName
 from dlx.core.types import Split
 from dlx.measure.landscape import barrier, filter_normalized, steps
 from dlx.measure.weight_space import WeightSpace
 from dlx.report.measuring.flat.ground import NOT_FINITE, Found, Ground, finite, has_last, space_of
+from dlx.report.measuring.flat.other import model_of
 
-PATHS: tuple[tuple[CheckpointName, CheckpointName], ...] = (("initial", "best"), ("best", "last"))
+PATHS = (("initial", "best"), ("best", "last"))
 
 
 def plane(ground: Ground, half: int, reach: float) -> Found:
@@ -40,19 +41,22 @@ def _rise(ground: Ground, losses: np.ndarray, half: int, index: int, reach: floa
                           {"distance": round(reach * index / half, 6)}, num_draws=2)
 
 
-def paths(ground: Ground, half: int, num_examples: int) -> Found:
-    """Measure the loss along the lines between checkpoints, on train examples and val."""
+def paths(ground: Ground, half: int, num_examples: int, reference: Path | None) -> Found:
+    """Measure the loss along the lines between checkpoints, and to a reference run, on train examples and val."""
     subject = ground.subject
     space = space_of(subject, ground.space.dtype, None)
     parts = {"train_eval": ground.examples, "val": space.examples(subject.splits["val"], num_examples)}
     numbers: list[Measure] = []
     details: dict[str, Any] = {}
     skipped: list[str] = []
-    for names in PATHS:
+    models = {name: subject.model(name) for name in ("initial", "best") + (("last",) if has_last(subject) else ())}
+    if reference is not None:
+        models["reference"] = model_of(reference, subject.model("best"))
+    for names in (*PATHS, *([("best", "reference")] if reference is not None else [])):
         if "last" in names and not has_last(subject):
             skipped.append("Training diverged, so there is no last checkpoint and no path to it.")
             continue
-        ends = [space.flat(subject.model(name)) for name in names]
+        ends = [space.flat(models[name]) for name in names]
         if torch.equal(*ends):
             skipped.append(f"The {names[0]} checkpoint is also the {names[1]} one: there is no path between them.")
             continue
