@@ -162,7 +162,7 @@ def test_sequence_run_leaves_a_row_for_each_sequence_and_a_report(next_token, tm
             assert np.mean([float(row[metric]) for row in own]) == pytest.approx(summary[metric, split], rel=1e-7)
         assert np.mean([float(row["nll"]) for row in own]) == pytest.approx(summary["loss", split], rel=1e-7)
     report = render(folder)
-    sections = {section.key: section for section in report.document.sections}
+    sections = {part.key: part for section in report.document.sections for part in (section, *section.parts)}
     assert not {"confusion", "calibration", "residuals"} & sections.keys()
     found = sections["sequences"].values["test"]
     assert sum(group["n"] for group in found) == 24
