@@ -52,7 +52,7 @@ def reference(tmp_path_factory):
 
 def assert_same_runs(sweep: Path, reference: Path, wanted: int) -> None:
     """Compare the runs that both have, byte by byte."""
-    names = {path.name for path in (sweep / layout.RUNS).iterdir()} & {
+    names = {path.name for path in (sweep / layout.RUNS).iterdir() if path.is_dir()} & {
         path.name for path in (reference / layout.RUNS).iterdir()
     }
     assert len(names) == wanted

@@ -158,7 +158,7 @@ def some(cases: Iterable[str], quick: Collection[str]) -> list[object]:
 @pytest.mark.parametrize("case", some(HOSTILE_RESULTS, {"status that is a list", "summary of odd values"}))
 def test_resume_of_a_sweep_with_a_hostile_result_file_answers_without_a_traceback(case, tmp_path, tmp_path_factory):
     source = once(tmp_path_factory.getbasetemp(), "hostile-sweep", make_sweep)
-    shutil.copytree(next(source.glob("runs/*")), tmp_path / "sweep")
+    shutil.copytree(next(path.parent for path in source.glob(f"runs/*/{layout.SWEEP}")), tmp_path / "sweep")
     name, text = HOSTILE_RESULTS[case]
     (next((tmp_path / "sweep" / layout.RUNS).iterdir()) / name).write_text(text)
     result = server().start("resume", str(tmp_path / "sweep"), "workers=1", cwd=tmp_path).wait(60)

@@ -38,6 +38,9 @@ PRELOAD = [
     "dlx.engine.reevaluate",
     "dlx.engine.outline",
     "dlx.report.render",
+    "dlx.reporting",
+    # What a zip file is opened with, as split.npz is: who has no rights to Python's own files cannot import it.
+    "encodings.cp437",
     "dlx.sweep.run",
     "hydra",
     "omegaconf",
