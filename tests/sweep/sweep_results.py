@@ -82,6 +82,7 @@ def make_up(folder: Path, plan: Plan, values: Callable[[PlannedRun], Numbers | s
                      "greater_is_better": GREATER[metric]} for (metric, split), value in result.items()]
             gap = [split == "gap" for _, split in result]
             (made.path / "summary.json").write_text(json.dumps({
+                "format": 1, "task": "classification",
                 "metrics": [row for row, is_gap in zip(rows, gap, strict=True) if not is_gap],
                 "gaps": [row for row, is_gap in zip(rows, gap, strict=True) if is_gap]}))
             made.set_status("done")
