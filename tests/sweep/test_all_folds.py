@@ -105,7 +105,8 @@ def result_files(folder):
               layout.JOURNAL}
     # What measuring took, in measures/*.json, is another each time.
     return {str(path.relative_to(folder)): re.sub(rb'"seconds": [0-9.e-]+', b"", path.read_bytes())
-            for path in folder.rglob("*") if path.is_file() and path.name not in unlike and layout.REPORT not in path.parts}
+            for path in folder.rglob("*")
+            if path.is_file() and path.name not in unlike and layout.REPORT not in path.parts}
 
 
 def test_the_same_sweep_with_one_worker_and_resumed_after_a_kill_leaves_the_same_bytes(validated, dlx, tmp_path):
