@@ -159,13 +159,18 @@ def _rivals(sweep: Sweep, other: int | None = None) -> dict[str, str]:
 
 def _tokens(sweep: Sweep, point: int) -> dict[str, str]:
     overrides = sweep.points[point].runs[0].overrides
-    return {typed.key(token): token for token in overrides if not repeats(typed.key(token))}
+    return {typed.key(token): token for token in overrides if not _is_varied(sweep, typed.key(token))}
+
+
+def _is_varied(sweep: Sweep, key: str) -> bool:
+    """Say whether a key repeats the sweep's configurations: split.seed=0 for all of them is one of their settings."""
+    return key == SEED or (repeats(key) and key in sweep.files.keys)
 
 
 def _seed_token(sweep: Sweep) -> str | None:
     """Return the seeds or folds of the sweep as they are typed, or None where they are not whole numbers."""
     if any(repeats(key) and key != SEED for key in sweep.files.keys):
-        return " ".join(token for token in sweep.files.typed if repeats(typed.key(token))) or None
+        return " ".join(token for token in sweep.files.typed if _is_varied(sweep, typed.key(token))) or None
     if not all(seed.isdecimal() for seed in sweep.seeds):
         return None
     first, last = int(sweep.seeds[0]), int(sweep.seeds[-1])
