@@ -79,7 +79,8 @@ def _headline(sweep: Sweep) -> str:
     if sweep.is_cross_validation:
         return "Every fold was trained on other rows, selected on its val and tested on its test, once."
     told = "It has no test value." if test.value is None else (
-        f"Its test {words.label(sweep.metric)} is {test.written(sweep.metric)}; val chose it, and test may choose none.")
+        f"Its test {words.label(sweep.metric)} is {test.written(sweep.metric)}; val chose it, and test may choose "
+        f"none.")
     return f"{sweep.name(sweep.order[0])} has the best mean {sweep.ranked_by}. {told}" if sweep.axes else told
 
 
