@@ -179,7 +179,7 @@ def test_ensemble_refuses_members_that_learnt_other_labels(dlx, workdir):
 
 def test_ensemble_refuses_sequences_and_runs_that_are_not_over(dlx, workdir):
     sequences = [trained("dataset=copy", "model=window", "epochs=1", "metric=[token_accuracy]", "preprocessing=[]",
-                         f"seed={seed}", "split.seed=0") for seed in range(2)]
+                         f"seed={seed}", "split.seed=0", "device.threads=1") for seed in range(2)]
     said = refused(dlx, *sequences)
     assert "these runs are for sequence; it is for classification, multilabel and regression" in said
     run, other = trained(*SMALL, "seed=0"), copied(trained(*SMALL, "seed=1"), workdir)
