@@ -32,6 +32,7 @@ def report_on(run: Run, data_dir: str, data: Prepared | None = None) -> None:
         StorageError: the file system refused, or the data is not there.
     """
     folder = run.folder.path
+    run.store.clean()
     if (folder / layout.SUMMARY).is_file():
         measure(run, TrainedRun(folder, run.parts, data_dir, data))
     if run.parts.report:

@@ -48,3 +48,14 @@ def test_section_of_the_users_own_is_measured_and_shown(dlx, workdir, monkeypatc
     before = Path(run / "report/report.json").read_bytes()
     assert dlx("report", str(run)).code == 0
     assert Path(run / "report/report.json").read_bytes() == before
+
+
+def test_what_a_kill_left_half_written_is_gone_after_a_report(dlx):
+    assert dlx("train", "model=linear", "epochs=1", "device.threads=1", "report=[gap]").code == 0
+    run = only_run()
+    leftover = run / "measures/.gap.json.123.tmp"
+    leftover.write_text("{")
+    (run / "report/report.html").unlink()
+    assert dlx("resume", str(run)).code == 0
+    assert (run / "report/report.html").is_file()
+    assert not leftover.exists()
