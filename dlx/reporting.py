@@ -9,8 +9,7 @@ from dataclasses import replace
 
 from dlx.core.measures import Definition, Measures
 from dlx.core.subject import Section
-from dlx.engine.data import Prepared
-from dlx.engine.run import Run
+from dlx.engine.run import Ended, Run
 from dlx.engine.subject import TrainedRun
 from dlx.record import layout
 from dlx.record.measures import write_measures
@@ -18,14 +17,14 @@ from dlx.report.data import Data
 from dlx.report.render import render
 
 
-def report_on(run: Run, data_dir: str, data: Prepared | None = None) -> None:
+def report_on(run: Run, data_dir: str, left: Ended | None = None) -> None:
     """Let the sections of a trained run measure it, where there is something to measure, and render its report.
 
     A run without sections has no report, even where its data is checked for that of a sweep.
 
     Args:
         run: its parts are on the device where it is measured, and say which sections.
-        data: of the run, prepared, where somebody has it already.
+        left: what training left in memory, where it has just ended.
 
     Raises:
         ArtefactError: a file of the run is damaged.
@@ -34,7 +33,7 @@ def report_on(run: Run, data_dir: str, data: Prepared | None = None) -> None:
     folder = run.folder.path
     run.store.clean()
     if (folder / layout.SUMMARY).is_file():
-        measure(run, TrainedRun(folder, run.parts, data_dir, data))
+        measure(run, TrainedRun(folder, run.parts, data_dir, left))
     if run.parts.report:
         render(folder)
 

@@ -28,10 +28,10 @@ from dlx.record.provenance import provenance
 from dlx.record.safe_yaml import read_json, read_yaml
 
 if TYPE_CHECKING:
-    from dlx.engine.data import Prepared, Shelf
+    from dlx.engine.data import Shelf
     from dlx.engine.parts import Parts
     from dlx.engine.recorder import Observer
-    from dlx.engine.run import Limits, Run
+    from dlx.engine.run import Ended, Limits, Run
 
 MAX_CONFIG_BYTES = 2**18
 CACHE = "~/.cache/dlx"
@@ -173,8 +173,8 @@ def execute_together(runs: Sequence[tuple[Parts, dict[str, Any], RunFolder]], su
     from dlx.engine.run import UNBOUNDED, Run, train
     from dlx.engine.signals import stop_on_signals
 
-    def end(run: Run, data: Prepared | None = None) -> None:
-        conclude(run, surroundings.data_dir, data, stop.done if alone else lambda: None)
+    def end(run: Run, left: Ended | None = None) -> None:
+        conclude(run, surroundings.data_dir, left, stop.done if alone else lambda: None)
         over()
 
     folders = [folder for *_, folder in runs]
@@ -193,11 +193,11 @@ def execute_together(runs: Sequence[tuple[Parts, dict[str, Any], RunFolder]], su
             train(waiting, surroundings.data_dir, observer, stop, end, fused, limits or UNBOUNDED, shelf)
 
 
-def conclude(run: Run, data_dir: str, data: Prepared | None = None, done: Callable[[], None] = lambda: None) -> None:
+def conclude(run: Run, data_dir: str, left: Ended | None = None, done: Callable[[], None] = lambda: None) -> None:
     """Write final status and report of a run whose training is over.
 
     Args:
-        data: of the run, where somebody has it already.
+        left: what training left in memory, where it has just ended.
         done: is called before the report, when all else is written.
     """
     folder, path = run.folder, run.folder.path / layout.SUMMARY
@@ -215,7 +215,7 @@ def conclude(run: Run, data_dir: str, data: Prepared | None = None, done: Callab
     if run.parts.report or run.checks_data:
         from dlx.reporting import report_on
 
-        report_on(run, data_dir, data)
+        report_on(run, data_dir, left)
 
 
 def note_opening(run: Run) -> None:

@@ -17,11 +17,12 @@ from torch import Tensor, nn
 from dlx.core.device import Placement
 from dlx.core.errors import DivergedError
 from dlx.core.losses import Loss
+from dlx.core.subject import Examples
 from dlx.core.types import Arrays, Batch, Split, TaskSpec
 from dlx.dataset.digits import Digits
 from dlx.engine import evaluate, run
 from dlx.engine.data import Prepared
-from dlx.engine.evaluate import Evaluator, Examples
+from dlx.engine.evaluate import Evaluator
 from dlx.engine.feed import feed
 from dlx.engine.fit import Fit
 from dlx.engine.flat import Flat

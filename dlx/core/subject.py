@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 CheckpointName = Literal["best", "last", "initial"]
 
 
-class Said(NamedTuple):
-    """What a model said of a split, in the order of its ids, in float64.
+class Examples(NamedTuple):
+    """A split example by example, in the order of its ids, in float64.
 
-    losses [N], of each example without penalties; logits [N, C], of a regression predictions [N] in the target's own
-    units, of kinds with an answer for every position None; outcome: scores and targets as metrics take them.
+    losses [N], without penalties; outcome: what the model said, and targets, as metrics take them; logits [N, C] of a
+    classification, else None.
     """
 
     losses: np.ndarray
-    logits: np.ndarray | None
     outcome: Outcome
+    logits: np.ndarray | None = None
 
 
 class Subject(Protocol):
@@ -54,7 +54,7 @@ class Subject(Protocol):
     splits: Mapping[str, Split]
     metrics: Mapping[str, Metric]
 
-    def said(self, split: str, checkpoint: CheckpointName = "best") -> Said:
+    def said(self, split: str, checkpoint: CheckpointName = "best") -> Examples:
         """Return what the model of a checkpoint says of a split."""
 
     def model(self, checkpoint: CheckpointName = "best") -> nn.Module:

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from dlx.core.likelihood import token_nats
 from dlx.core.losses import ComparesExamples, Loss, Reading, ReadsOutputs
 from dlx.core.ranks import ALONE, Ranks
+from dlx.core.subject import Examples
 from dlx.core.types import PER_POSITION, Kind, Outcome, StreamedMetric, TaskSpec
 from dlx.engine.feed import Feed
 from dlx.engine.modes import eval_mode
@@ -157,29 +158,25 @@ class Chunks:
         return array
 
 
-class Examples(NamedTuple):
-    """A split example by example: losses [N] in float64, and what the model said."""
-
-    losses: np.ndarray
-    outcome: Outcome
-
-
 def predict(evaluator: Evaluator, split: Feed, targets_of: np.ndarray) -> Examples:
-    """Return loss and scores, as `Outcome` has them, of every example.
+    """Return loss, scores and, of a classification, logits of every example.
 
     Args:
         evaluator: of one member.
         targets_of: the targets of every row of the dataset, as it gave them: scaling one and back changes its digits.
     """
-    losses, scores = Chunks(split.ids.shape[1]), Chunks(split.ids.shape[1])
+    losses, scores, logits = (Chunks(split.ids.shape[1]) for _ in range(3))
+    is_classification = evaluator.spec.kind == "classification"
     for outputs, targets, ids in outputs_of(evaluator, split):
         losses.append(evaluator.reading.losses(outputs, targets, ids))
         own, _ = read(evaluator, outputs.double(), targets, ids)
         scores.append(scored(own, targets, evaluator.spec.kind))
+        if is_classification:
+            logits.append(own)
     truths = targets_of[split.ids[0].numpy()]
     if evaluator.spec.kind == "regression":
         truths = truths.astype(np.float64)
-    return Examples(losses.whole(), Outcome(scores.whole(), truths))
+    return Examples(losses.whole(), Outcome(scores.whole(), truths), logits.whole() if is_classification else None)
 
 
 def scored(outputs: Tensor, targets: Tensor, kind: Kind) -> Tensor:

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from dlx.core.gaps import measure_all
+from dlx.core.subject import Examples
 from dlx.engine.data import Prepared, Shelf
-from dlx.engine.evaluate import Examples, beside_train, predict
+from dlx.engine.evaluate import beside_train, predict
 from dlx.engine.group import evaluator_of
 from dlx.engine.run import rows_of, split_of
 from dlx.engine.saved_model import SavedModel

@@ -17,6 +17,7 @@ from dlx.core.device import Placement
 from dlx.core.errors import DivergedError, InterruptedRunError
 from dlx.core.gaps import HELD_OUT, SPLITS, TRAIN_EVAL, measure_all
 from dlx.core.memory import keep_freed_memory
+from dlx.core.subject import Examples
 from dlx.engine.budget import TooManyMembersError, out_of_memory
 from dlx.engine.data import Prepared, Shelf
 from dlx.engine.evaluate import beside_train, predict
@@ -59,8 +60,15 @@ class Run(NamedTuple):
         return CheckpointStore(self.folder.checkpoints)
 
 
-# Is called with a run, and its data, when its training is over.
-Ended = Callable[[Run, Prepared], None]
+class Ended(NamedTuple):
+    """What training leaves in memory: the data, and what the selected model said of each split, if one was selected."""
+
+    data: Prepared
+    said: Mapping[str, Examples]
+
+
+# Is called with a run when its training is over.
+OnEnd = Callable[[Run, Ended], None]
 
 
 class Limits(NamedTuple):
@@ -78,7 +86,7 @@ class Limits(NamedTuple):
 UNBOUNDED = Limits()
 
 
-def train(runs: Sequence[Run], data_dir: str, observer: Observer, stop: StopRequest, ended: Ended,
+def train(runs: Sequence[Run], data_dir: str, observer: Observer, stop: StopRequest, ended: OnEnd,
           fused: bool = False, limits: Limits = UNBOUNDED, shelf: Shelf | None = None) -> None:
     """Train runs, or go on training them, until each has its summary.json. Several train as members of a fused run.
 
@@ -104,9 +112,9 @@ def train(runs: Sequence[Run], data_dir: str, observer: Observer, stop: StopRequ
         run.store.clean()
     over: set[RunFolder] = set()
 
-    def note(run: Run, data: Prepared) -> None:
+    def note(run: Run, left: Ended) -> None:
         over.add(run.folder)
-        ended(run, data)
+        ended(run, left)
 
     trained = [run for run in runs if len(runs) > 1 and run.store.is_trained()]
     waiting = [*([run] for run in trained), [run for run in runs if run not in trained]]
@@ -138,7 +146,7 @@ def divided(runs: Sequence[Run], most: int) -> list[list[Run]]:
 
 
 def train_together(runs: Sequence[Run], data_dir: str, observer: Observer, stop: StopRequest,
-                   ended: Ended, fused: bool, limits: Limits, shelf: Shelf | None) -> None:
+                   ended: OnEnd, fused: bool, limits: Limits, shelf: Shelf | None) -> None:
     """Train runs from the newest checkpoint that they have in common."""
     found = newest_common([run.store for run in runs])
     state = start([(run.parts, run.config) for run in runs], data_dir,
@@ -211,7 +219,7 @@ class Scribe(contextlib.ExitStack):
     """
 
     def __init__(self, runs: Sequence[Run], group: Group, observer: Observer, clock: Clock,
-                 ended: Ended) -> None:
+                 ended: OnEnd) -> None:
         super().__init__()
         self._runs = runs
         self._clock = clock
@@ -251,8 +259,7 @@ class Scribe(contextlib.ExitStack):
         member = state.group.members[number]
         run = self._runs[member.number]
         self._recorders[member.number].close()
-        finish(run, state, number, why)
-        self._ended(run, member.data)
+        self._ended(run, Ended(member.data, finish(run, state, number, why)))
 
     def pause(self, state: Fit) -> None:
         """Keep checkpoints of the members whose training is not over, and say so."""
@@ -276,8 +283,13 @@ def snapshot(state: Fit, number: int) -> Checkpoint:
                                moved(state.position, [number]), member.data.statistics, member.facts, average)
 
 
-def finish(run: Run, state: Fit, number: int, why: str | DivergedError) -> None:
-    """Keep the selected weights, open test once, write predictions and summary."""
+def finish(run: Run, state: Fit, number: int, why: str | DivergedError) -> Mapping[str, Examples]:
+    """Keep the selected weights, open test once, write predictions and summary.
+
+    Returns:
+        What the selected model said of each split; nothing where none was selected.
+    """
+    examples: Mapping[str, Examples] = {}
     member = state.group.members[number]
     progress, diverged = member.progress, isinstance(why, DivergedError)
     run.log.info("training ended after epoch %d: %s", progress.epoch, why)
@@ -286,19 +298,25 @@ def finish(run: Run, state: Fit, number: int, why: str | DivergedError) -> None:
         run.store.keep(model_checkpoint(progress.best, member.data.statistics, facts),
                        None if diverged else snapshot(state, number))
         model = state.group.alone(number, progress.best)
-        summary = measure_selected(run, model, state.group.placement, member, why)
-        atomic.write_json(run.folder.path / layout.SUMMARY, summary)
+        examples = ask_selected(model, state.group.placement, member)
+        atomic.write_json(run.folder.path / layout.SUMMARY, measure_selected(run, model, state, number, examples, why))
     if isinstance(why, DivergedError):
         run.folder.set_status("diverged", epoch=progress.epoch, step=why.step, lr=why.lr, reason=str(why))
     run.store.drop_rolling()
+    return examples
 
 
-def measure_selected(run: Run, model: nn.Module, placement: Placement, member: Member, why: str | DivergedError
-                     ) -> dict[str, Any]:
-    """Measure a model with the selected weights on every split and write predictions.csv; return the summary."""
+def ask_selected(model: nn.Module, placement: Placement, member: Member) -> dict[str, Examples]:
+    """Ask a model with the selected weights about every split."""
+    evaluator = beside_train(evaluator_of(member.parts, [member.data], model, placement))
+    return {name: predict(evaluator, split_of(member.data, name), member.data.targets) for name in SPLITS}
+
+
+def measure_selected(run: Run, model: nn.Module, state: Fit, number: int, examples: Mapping[str, Examples],
+                     why: str | DivergedError) -> dict[str, Any]:
+    """Measure what a model with the selected weights said and write predictions.csv; return the summary."""
+    member, placement = state.group.members[number], state.group.placement
     parts, data, settings = member.parts, member.data, member.parts.settings
-    evaluator = beside_train(evaluator_of(parts, [data], model, placement))
-    examples = {name: predict(evaluator, split_of(data, name), data.targets) for name in SPLITS}
     rows = measure_all(parts.metrics, {name: split.losses for name, split in examples.items()},
                        {name: split.outcome for name, split in examples.items()}, settings.level)
     held_out = {name: (data.splits[name].ids.numpy(), examples[name].outcome) for name in HELD_OUT}

@@ -15,9 +15,9 @@ from dlx.core.blocks import in_blocks
 from dlx.core.gaps import HELD_OUT, SPLITS, TRAIN_EVAL
 from dlx.core.losses import ComparesExamples, as_measured
 from dlx.core.ragged import Ragged
-from dlx.core.subject import CheckpointName, Said
-from dlx.core.types import Outcome, Split
-from dlx.engine.data import Prepared, Shelf
+from dlx.core.subject import CheckpointName, Examples
+from dlx.core.types import Split
+from dlx.engine.data import Shelf
 from dlx.engine.evaluate import Evaluator, beside_train, outputs_of, predict, read, scored
 from dlx.engine.feed import feed
 from dlx.engine.group import evaluator_of
@@ -25,7 +25,7 @@ from dlx.engine.hygiene import hygiene
 from dlx.engine.parts import Parts
 from dlx.engine.predict import restored_pipeline
 from dlx.engine.reevaluate import prepare_saved
-from dlx.engine.run import split_of
+from dlx.engine.run import Ended, split_of
 from dlx.engine.saved_model import SavedModel
 from dlx.record import checkpoint as files
 from dlx.record import layout
@@ -42,20 +42,19 @@ class TrainedRun:
     Args:
         folder: of the run.
         parts: of its configuration, on the device where it is measured.
-        data: prepared, where somebody has it already.
-        data_dir: where it lies.
+        data_dir: where its data lies.
+        ended: what training left in memory, where it has just ended.
     """
 
-    def __init__(self, folder: Path, parts: Parts, data_dir: str, data: Prepared | None = None) -> None:
+    def __init__(self, folder: Path, parts: Parts, data_dir: str, ended: Ended | None = None) -> None:
         self.folder = folder
         self._parts = parts
         self._saved: dict[str, SavedModel] = {}
         self._evaluators: dict[str, Evaluator] = {}
-        self._said: dict[tuple[str, str], Said] = {}
         best = self._saved_model("best")
-        if data is None:
-            data = prepare_saved(best, data_dir, folder / layout.SPLIT, Shelf())
+        data = prepare_saved(best, data_dir, folder / layout.SPLIT, Shelf()) if ended is None else ended.data
         self._data = data
+        self._said = {} if ended is None else {(split, "best"): own for split, own in ended.said.items()}
         self.config: Mapping[str, Any] = best.checkpoint.state["config"]
         self.summary: Mapping[str, Any] = read_json(folder / layout.SUMMARY)
         self.given, self.spec = data.given, data.spec
@@ -64,23 +63,12 @@ class TrainedRun:
                                             for name in SPLITS}
         self.metrics = parts.metrics
 
-    def said(self, split: str, checkpoint: CheckpointName = "best") -> Said:
+    def said(self, split: str, checkpoint: CheckpointName = "best") -> Examples:
         """Return what the model of a checkpoint says of a split."""
         if (split, checkpoint) not in self._said:
-            self._said[split, checkpoint] = self._ask(split, checkpoint)
+            self._said[split, checkpoint] = predict(self._evaluator(checkpoint), split_of(self._data, split),
+                                                    self._data.targets)
         return self._said[split, checkpoint]
-
-    def _ask(self, split: str, checkpoint: CheckpointName) -> Said:
-        evaluator, own = self._evaluator(checkpoint), split_of(self._data, split)
-        if self.spec.kind != "classification":
-            examples = predict(evaluator, own, self._data.targets)
-            logits = examples.outcome.scores if self.spec.kind == "regression" else None
-            return Said(examples.losses, logits, examples.outcome)
-        found = [(evaluator.reading.losses(outputs, targets, ids), read(evaluator, outputs.double(), targets, ids)[0])
-                 for outputs, targets, ids in outputs_of(evaluator, own)]
-        losses, said = (torch.cat(chunks).double().cpu() for chunks in zip(*found, strict=True))
-        outcome = Outcome(said.softmax(dim=1).numpy(), self._data.targets[own.ids[0].numpy()])
-        return Said(losses.numpy(), said.numpy(), outcome)
 
     def model(self, checkpoint: CheckpointName = "best") -> nn.Module:
         """Return the model of a checkpoint, in eval mode; not to be changed."""

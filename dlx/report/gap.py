@@ -13,7 +13,7 @@ from dlx.core.ranges import Fraction
 if TYPE_CHECKING:
     from dlx.core.gaps import Measured as Row
     from dlx.core.intervals import Interval
-    from dlx.core.subject import Said, Subject
+    from dlx.core.subject import Examples, Subject
     from dlx.report.summary import Measured, Summary
 
 CLOPPER_PEARSON, HOEFFDING = "Clopper-Pearson", "Hoeffding"
@@ -111,7 +111,7 @@ def _same_weights(subject: Subject) -> bool:
     return all(bool((tensor == last[name]).all()) for name, tensor in best.items())
 
 
-def _by_id(subject: Subject, split: str) -> Said:
+def _by_id(subject: Subject, split: str) -> Examples:
     """Return what the last model says of a split, in the order of the ids: bootstraps draw positions."""
     import numpy as np
 

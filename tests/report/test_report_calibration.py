@@ -14,7 +14,7 @@ from trained_runs import KINDS, copied, subject, trained
 from dlx.core import intervals
 from dlx.core.intervals import proportion
 from dlx.core.random import numpy_generator
-from dlx.core.subject import Said
+from dlx.core.subject import Examples
 from dlx.core.types import Outcome, TaskSpec
 from dlx.measure import calibration, conformal, selective, temperature
 from dlx.record.measures import write_measures
@@ -37,7 +37,8 @@ class Given:
         for name, (own, targets) in splits.items():
             probs = {"classification": lambda own=own: temperature.scaled_probs(own, 1.0),
                      "multilabel": lambda own=own: 1 / (1 + np.exp(-own))}.get(kind, lambda own=own: own)()
-            self._said[name] = Said(np.zeros(len(own)), None if kind == "multilabel" else own, Outcome(probs, targets))
+            logits = None if kind == "multilabel" else own
+            self._said[name] = Examples(np.zeros(len(own)), Outcome(probs, targets), logits)
             self.splits[name] = type("Rows", (), {"ids": np.arange(len(own))})
 
     def said(self, split, checkpoint="best"):
